@@ -1,0 +1,25 @@
+/**
+ * A type with its wire forms, all derived from one schema. Decoders are total: wrong input gives
+ * a `ClusterError` with the path of the field, never a half-filled value.
+ */
+export interface Message<T> {
+  readonly name: string
+  /** One JSON text without newline, in the contract's field order and escaping (spec/rest-api.md 1.4). */
+  encodeJson (value: T): string
+  /** From parsed JSON. @throws ClusterError `INVALID_WIRE_DATA` */
+  decodeJson (json: unknown): T
+}
+
+/** A message that the store and the peers also write in protobuf. */
+export interface ProtobufMessage<T> extends Message<T> {
+  encodeProtobuf (value: T): Uint8Array
+  /** @throws ClusterError `INVALID_WIRE_DATA` */
+  decodeProtobuf (bytes: Uint8Array): T
+}
+
+/** A message that peers send each other in msgpack (spec/wire.md 4). */
+export interface MsgpackMessage<T> extends Message<T> {
+  encodeMsgpack (value: T): Uint8Array
+  /** @throws ClusterError `INVALID_WIRE_DATA` */
+  decodeMsgpack (bytes: Uint8Array): T
+}

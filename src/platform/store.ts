@@ -1,0 +1,36 @@
+/** One change of a {@link Store.batch}. */
+export type StoreOperation =
+  | { readonly type: 'put', readonly key: string, readonly value: Uint8Array }
+  | { readonly type: 'del', readonly key: string }
+
+/** A range of keys in byte order; bounds that are absent are open. */
+export interface StoreRange {
+  readonly gt?: string
+  readonly gte?: string
+  readonly lt?: string
+  readonly lte?: string
+  readonly reverse?: boolean
+  /** At most so many entries. */
+  readonly limit?: number
+}
+
+export interface StoreEntry { readonly key: string, readonly value: Uint8Array }
+
+/** An ordered map on disk. Keys are ASCII text, values bytes. */
+export interface Store {
+  get (key: string): Promise<Uint8Array | undefined>
+  getMany (keys: readonly string[]): Promise<Array<Uint8Array | undefined>>
+  /**
+   * All of the operations or none. With `sync` the promise resolves when they are on disk
+   * (fsync); without, they may be lost by a crash, but never in part and never before an
+   * operation that came earlier.
+   */
+  batch (operations: readonly StoreOperation[], options: { readonly sync: boolean }): Promise<void>
+  /** Entries of the range as of the call (a snapshot), some hundred at a time. */
+  iterate (range: StoreRange): AsyncIterable<StoreEntry[]>
+  /** Keys alone; otherwise as {@link iterate}. */
+  keys (range: StoreRange): AsyncIterable<string[]>
+  /** Removes all entries of the range. */
+  clear (range: StoreRange): Promise<void>
+  close (): Promise<void>
+}

@@ -1,0 +1,26 @@
+import type { Cid } from '../domain/cid.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Pin, PinType } from '../domain/pin.ts'
+
+/** What of the pinset to list, in the order of `compareCids`. */
+export interface PinsetQuery {
+  /** Start after this CID. */
+  readonly after?: Cid
+  readonly limit?: number
+  /** Only these types; all when absent. */
+  readonly types?: ReadonlySet<PinType>
+  readonly signal?: AbortSignal
+}
+
+/** Reading the pinset. Reads see every change that was acknowledged before. */
+export interface StateStore {
+  get (cid: Cid): Promise<Pin | undefined>
+  getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>>
+  has (cid: Cid): Promise<boolean>
+  /** The pinset as of the call, some hundred pins at a time, at constant memory. */
+  list (query: PinsetQuery): AsyncIterable<Pin[]>
+  /** Number of pins; kept, not counted. */
+  count (): number
+  /** Pins that name `peer` in their allocations (not those pinned everywhere), from an index. */
+  allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]>
+}
