@@ -1,0 +1,42 @@
+import process from 'node:process'
+import type { Program } from './command.ts'
+import { runProgram } from './run.ts'
+import { inputFrom, type Output, type Terminal } from './terminal.ts'
+
+/** The exit code of a process that wrote into a pipe whose reader is gone, as a shell reports it. */
+const brokenPipeExit = 141
+
+/** Runs `program` with this process's arguments and streams, and ends the process with its exit code. */
+export async function runProcess<C> (program: Program<C>): Promise<never> {
+  const exitCode = await runProgram(program, process.argv.slice(2), processTerminal())
+  await Promise.all([flush(process.stdout), flush(process.stderr)])
+  process.exit(exitCode)
+}
+
+export function processTerminal (): Terminal {
+  return {
+    stdout: output(process.stdout),
+    stderr: output(process.stderr),
+    // Touching process.stdin opens it, which keeps a process alive: only a command that reads does so.
+    stdin: inputFrom({ [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator]() }),
+    environment: process.env,
+  }
+}
+
+function output (stream: NodeJS.WriteStream): Output {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(brokenPipeExit)
+    throw error
+  })
+  return {
+    isTerminal: stream.isTTY === true,
+    columns: stream.isTTY === true ? stream.columns : undefined,
+    write: text => stream.write(text)
+      ? Promise.resolve()
+      : new Promise(resolve => { stream.once('drain', resolve) }),
+  }
+}
+
+function flush (stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise(resolve => { stream.write('', () => { resolve() }) })
+}
