@@ -92,7 +92,7 @@ export interface ProgramHelp {
   readonly name: string
   readonly usage: string
   readonly version: string
-  readonly description: string
+  readonly description: string | undefined
   readonly commands: readonly CommandLine[]
   readonly flags: readonly Flag[]
 }

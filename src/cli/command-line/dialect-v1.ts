@@ -14,7 +14,7 @@ function programHelp (help: ProgramHelp): string {
     `NAME:\n   ${help.name} - ${help.usage}`,
     `USAGE:\n   ${help.name} [global options] command [command options] [arguments...]`,
     `VERSION:\n   ${help.version}`,
-    `DESCRIPTION:\n   ${help.description}`,
+    ...descriptionLines(help),
     `COMMANDS:${commandLines(help.commands)}`,
     `GLOBAL OPTIONS:\n   ${help.flags.filter(isVisible).map(flagLine).join('\n   ')}`,
   ].join('\n\n') + '\n')
@@ -33,9 +33,13 @@ function commandHelp (help: CommandHelp): string {
   return layoutColumns([
     `NAME:\n   ${help.path} - ${help.usage}`,
     `USAGE:\n   ${help.path}${optionsWord(help)} ${help.argumentsUsage ?? '[arguments...]'}`,
-    ...help.description === undefined ? [] : [`DESCRIPTION:\n   ${help.description}`],
+    ...descriptionLines(help),
     ...optionLines(help),
   ].join('\n\n') + '\n')
+}
+
+function descriptionLines (help: { readonly description: string | undefined }): string[] {
+  return help.description === undefined ? [] : [`DESCRIPTION:\n   ${help.description}`]
 }
 
 function commandLines (commands: readonly CommandLine[]): string {

@@ -21,15 +21,23 @@ export async function runProgram<C> (program: Program<C>, args: readonly string[
 const helpFlag: Flag = { kind: 'boolean', names: ['help', 'h'], usage: 'show help' }
 const versionFlag: Flag = { kind: 'boolean', names: ['version', 'v'], usage: 'print the version' }
 const helpNames = ['help', 'h'] as const
-const helpCommand: Command<never> = { name: 'help', usage: 'Shows a list of commands or help for one command', argumentsUsage: '[command]' }
+const helpCommand: Described = { name: 'help', usage: 'Shows a list of commands or help for one command', argumentsUsage: '[command]' }
 /** An unknown command or help topic, in all programs. */
 const unknownTopicExit = 3
+
+/** The part of a command that help shows. */
+type Described = Pick<Command, 'name' | 'usage' | 'argumentsUsage' | 'description' | 'flags'>
 
 /** A place in the tree: the program or a group. */
 interface Level<C> {
   readonly path: string
+  /** The way to its `help` command, which the reference leaves out for that of the program. */
+  readonly helpPath: string
   readonly commands: ReadonlyArray<Command<C>>
+  /** What --help shows. */
   readonly help: () => string
+  /** What the command `help` shows. */
+  readonly overview: () => string
 }
 
 class Run<C> {
@@ -44,7 +52,8 @@ class Run<C> {
   async program (args: readonly string[]): Promise<number> {
     const program = this.#program
     const flags = [...program.flags, helpFlag, versionFlag]
-    const root: Level<C> = { path: program.name, commands: program.commands, help: () => this.#programHelp(flags) }
+    const help = (): string => this.#programHelp(flags)
+    const root: Level<C> = { path: program.name, helpPath: '', commands: program.commands, help, overview: help }
     const { values: globals, rest, problem, twoForms } = parseFlags(flags, args, this.#terminal.environment)
     if (twoForms !== undefined) return await this.#usageError(`${twoForms}\n`, root)
     if (problem !== undefined) return await this.#usageError(`Incorrect Usage. ${problem}\n\n`, root)
@@ -57,8 +66,14 @@ class Run<C> {
   async #group (command: Command<C>, path: string, args: readonly string[], outer: Call<C>): Promise<number> {
     const flags = [...command.flags ?? [], helpFlag]
     const commands = command.commands ?? []
+    const { dialect, version } = this.#program
+    const { usage, description } = command
     const level: Level<C> = {
-      path, commands, help: () => this.#program.dialect.help.group({ ...help(command, path, flags), commands: visible(commands) }),
+      path,
+      helpPath: `${path} help`,
+      commands,
+      help: () => dialect.help.group({ ...help(command, path, flags), commands: visible(commands) }),
+      overview: () => dialect.help.program({ name: path, usage, version, description, commands: visible(commands), flags }),
     }
     const { values, rest, problem, twoForms } = parseFlags(flags, args, this.#terminal.environment)
     if (twoForms !== undefined) return await this.#usageError(`${twoForms}\n\n`, level)
@@ -87,7 +102,7 @@ class Run<C> {
     const flags = [...command.flags ?? [], helpFlag]
     const ordered = this.#program.dialect.movesTrailingFlags ? moveFlagsToFront(flags, args) : args
     const { values, rest, problem, twoForms } = parseFlags(flags, ordered, this.#terminal.environment)
-    const showHelp = (): string => this.#program.dialect.help.command(help(command, path, command.flags ?? []))
+    const showHelp = (): string => this.#commandHelp(command, path)
     const wrong = problem ?? twoForms
     if (wrong !== undefined) return await this.#usageError(`Incorrect Usage: ${wrong}\n\n`, { help: showHelp })
     if (values.boolean('help')) return await this.#print(showHelp())
@@ -98,19 +113,24 @@ class Run<C> {
   /** `help`, `help COMMAND` of the program and of each group. */
   async #helpCommand (level: Level<C>, args: readonly string[]): Promise<number> {
     const { values, rest, problem } = parseFlags([helpFlag], args, this.#terminal.environment)
-    const own = (): string => this.#program.dialect.help.command(help(helpCommand, `${level.path} help`, []))
+    const own = (): string => this.#commandHelp(helpCommand, level.helpPath)
     if (problem !== undefined) return await this.#usageError(`Incorrect Usage: ${problem}\n\n`, { help: own })
     const [topic] = rest
     if (values.boolean('help')) return await this.#print(own())
     if (topic !== undefined) return await this.#topicHelp(level, topic)
-    return await this.#print(level.path === this.#program.name ? level.help() : own())
+    return await this.#print(level.overview())
   }
 
   async #topicHelp (level: Level<C>, topic: string): Promise<number> {
-    const command = level.commands.find(({ name }) => name === topic) ?? (helpNames.some(name => name === topic) ? helpCommand : undefined)
-    if (command !== undefined) return await this.#print(this.#program.dialect.help.command(help(command, `${level.path} ${command.name}`, command.flags ?? [])))
+    if (helpNames.some(name => name === topic)) return await this.#print(this.#commandHelp(helpCommand, level.helpPath))
+    const command = level.commands.find(({ name }) => name === topic)
+    if (command !== undefined) return await this.#print(this.#commandHelp(command, `${level.path} ${command.name}`))
     await this.#terminal.stderr.write(`No help topic for '${topic}'\n`)
     return unknownTopicExit
+  }
+
+  #commandHelp (command: Described, path: string): string {
+    return this.#program.dialect.help.command(help(command, path, command.flags ?? []))
   }
 
   #programHelp (flags: readonly Flag[]): string {
@@ -137,7 +157,7 @@ class Run<C> {
   }
 }
 
-function help<C> (command: Command<C>, path: string, flags: readonly Flag[]): CommandHelp {
+function help (command: Described, path: string, flags: readonly Flag[]): CommandHelp {
   return { path, usage: command.usage, argumentsUsage: command.argumentsUsage, description: command.description, commands: [], flags }
 }
 
