@@ -6,6 +6,10 @@ import type { Store, StoreEntry, StoreOperation, StoreRange } from './store.ts'
 const entriesPerStep = 1000
 /** Bytes that one iteration may hold ready. */
 const iterationBytes = 512 * 1024
+/** Keys read at once after a seek: most prefixes have one or two. */
+const keysPerSeek = 3
+/** Bytes that such a read may hold ready: little, because it is thrown away at the next seek. */
+const prefixReadBytes = 1024
 /** Memory for blocks read, in bytes; grows no further. */
 const blockCacheBytes = 32 * 1024 * 1024
 /** Memory for writes before they become a file, in bytes (twice this at most). */
@@ -58,8 +62,34 @@ export async function openLevelDbStore (folder: string): Promise<Store> {
     batch: (operations, options) => run(() => database.batch(operations as StoreOperation[], options)),
     iterate: range => mapSteps(steps(range, options => database.iterator(options))),
     keys: range => steps(range, options => database.keys(options)),
+    keysUnder: (prefixes, limitEach) => run(async () => {
+      const iterator = database.keys({ highWaterMarkBytes: prefixReadBytes })
+      try {
+        const found: string[][] = []
+        for (const prefix of prefixes) {
+          iterator.seek(prefix)
+          found.push(await readPrefix(iterator, prefix, limitEach))
+        }
+        return found
+      } finally {
+        await iterator.close()
+      }
+    }),
     clear: range => run(() => database.clear(range)),
     close: () => run(() => database.close()),
+  }
+}
+
+/** Reads on from where the iterator stands while keys begin with `prefix`. */
+async function readPrefix (iterator: StepIterator<string>, prefix: string, limit: number): Promise<string[]> {
+  const keys: string[] = []
+  for (;;) {
+    const step = await iterator.nextv(Math.min(limit - keys.length, keysPerSeek))
+    for (const key of step) {
+      if (!key.startsWith(prefix)) return keys
+      keys.push(key)
+    }
+    if (step.length === 0 || keys.length >= limit) return keys
   }
 }
 

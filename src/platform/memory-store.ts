@@ -30,6 +30,7 @@ export function memoryStore (initial: Iterable<StoreEntry> = []): Store {
     batch: async operations => { for (const operation of operations) apply(operation) },
     iterate: range => inSteps(inRange(range).map(key => ({ key, value: values.get(key) as Uint8Array }))),
     keys: range => inSteps(inRange(range)),
+    keysUnder: async (prefixes, limitEach) => prefixes.map(prefix => inRange({ gte: prefix }).filter(key => key.startsWith(prefix)).slice(0, limitEach)),
     clear: async range => { for (const key of inRange(range)) apply({ type: 'del', key }) },
     close: async () => {},
   }

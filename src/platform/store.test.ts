@@ -32,6 +32,9 @@ async function conformance (store: Store): Promise<void> {
   assert.deepEqual(await listed({ reverse: true, limit: 2 }), ['/b/1=', '/a/2=two'])
   assert.deepEqual((await Array.fromAsync(store.keys({ lte: '/a/2' }))).flat(), ['/a/1', '/a/2'])
 
+  assert.deepEqual(await store.keysUnder(['/b/', '/a/', '/x'], 9), [['/b/1'], ['/a/1', '/a/2'], []])
+  assert.deepEqual(await store.keysUnder(['/a/'], 1), [['/a/1']])
+
   const snapshot = store.iterate({})
   await store.batch([{ type: 'del', key: '/a/1' }, { type: 'put', key: '/c', value: bytes('late') }], { sync: false })
   assert.deepEqual((await Array.fromAsync(snapshot)).flat().map(entry => entry.key), ['/a/1', '/a/2', '/b/1'], 'an iteration sees the store as of the call')

@@ -30,6 +30,8 @@ export interface Store {
   iterate (range: StoreRange): AsyncIterable<StoreEntry[]>
   /** Keys alone; otherwise as {@link iterate}. */
   keys (range: StoreRange): AsyncIterable<string[]>
+  /** The keys under each of many prefixes, at most `limitEach` of each, as of the call: one pass for all of them. */
+  keysUnder (prefixes: readonly string[], limitEach: number): Promise<string[][]>
   /** Removes all entries of the range. */
   clear (range: StoreRange): Promise<void>
   close (): Promise<void>

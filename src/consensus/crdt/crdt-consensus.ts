@@ -1,0 +1,129 @@
+import type { ProtobufMessage } from '../../codec/message.ts'
+import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Pin } from '../../domain/pin.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import type { Store } from '../../platform/store.ts'
+import { StoredChangeLog } from '../../state/change-log.ts'
+import { Pinset } from '../../state/pinset.ts'
+import type { ChangeLog, Consensus } from '../consensus.ts'
+import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
+import { Journal } from './journal.ts'
+import { replicaKeys } from './keys.ts'
+import { Replica } from './replica.ts'
+
+/** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
+const paceMs = 50
+
+export interface CrdtOptions {
+  readonly self: PeerId
+  /** Given away: the consensus closes it. */
+  readonly store: Store
+  readonly codec: ProtobufMessage<Pin>
+  readonly datastoreNamespace: string
+  /** `*` trusts everybody. */
+  readonly trustedPeers: ReadonlyArray<PeerId | '*'>
+  /** Both above 0 switches batching on. */
+  readonly batching: BatchOptions
+  /** Members by what the monitor has heard (spec/wire.md 6.2). */
+  readonly members: () => PeerId[]
+  readonly platform: Platform
+}
+
+/** {@link Consensus} by a replicated set that every trusted peer may write (spec/wire.md 7). */
+export class CrdtConsensus implements Consensus {
+  readonly kind = 'crdt'
+  readonly #options: CrdtOptions
+  readonly #pinset: Pinset
+  readonly #changes: StoredChangeLog
+  readonly #journal: Journal
+  readonly #publisher: DeltaPublisher
+  readonly #replica: Replica
+  readonly #trusted: Set<PeerId | '*'>
+  readonly #stopping = new AbortController()
+  #running: Promise<void> | undefined
+  #isStopped = false
+
+  constructor (options: CrdtOptions) {
+    const { store, codec, platform } = options
+    const { clock } = platform
+    const keys = replicaKeys(options.datastoreNamespace)
+    this.#options = options
+    this.#trusted = new Set([...options.trustedPeers, options.self])
+    this.#pinset = new Pinset({ store, clock, codec, valuePrefix: `${options.datastoreNamespace}/s/k/` })
+    this.#changes = new StoredChangeLog(store, clock, cids => this.#pinset.getMany(cids))
+    this.#replica = new Replica(store, keys)
+    this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
+    this.#publisher = new DeltaPublisher({
+      replica: this.#replica,
+      store,
+      journal: this.#journal,
+      pinset: this.#pinset,
+      changes: this.#changes,
+      codec,
+      clock,
+      logger: platform.loggers.component('crdt'),
+      batching: options.batching.maxSize > 0 && options.batching.maxAgeMs > 0 ? options.batching : undefined,
+      paceMs,
+      onDelta: () => {},
+    })
+    platform.metrics.gauge('ipfscluster_pins', 'Total number of pins', () => this.#pinset.count())
+  }
+
+  async start (): Promise<void> {
+    await this.#replica.load()
+    await this.#pinset.load()
+    await this.#changes.load()
+    this.#publisher.enqueue(await this.#journal.load())
+    this.#running = this.#publisher.run(this.#stopping.signal)
+  }
+
+  async stop (): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    await this.#journal.settled()
+    // A delta that cannot be written stays in the journal: do not wait for a full disk.
+    if (this.#running !== undefined && this.#publisher.failing === undefined) await this.#publisher.flush()
+    this.#stopping.abort()
+    await this.#running
+    await this.#changes.flush().catch(() => {})
+    await this.#options.store.close()
+  }
+
+  async ready (): Promise<void> {}
+
+  logPin (pin: Pin): Promise<void> {
+    if (this.#isStopped) return Promise.reject(stopped())
+    return this.#journal.append(pin.cid, pin)
+  }
+
+  logUnpin (pin: Pin): Promise<void> {
+    if (this.#isStopped) return Promise.reject(stopped())
+    return this.#journal.append(pin.cid, undefined)
+  }
+
+  pinset (): Pinset { return this.#pinset }
+  changes (): ChangeLog { return this.#changes }
+
+  /** Resolves when all acknowledged changes stand in deltas. */
+  settled (): Promise<void> { return this.#publisher.flush() }
+
+  async peers (): Promise<PeerId[]> {
+    return [...new Set([...this.#options.members(), this.#options.self])].toSorted()
+  }
+
+  async addPeer (): Promise<void> {}
+
+  removePeer (): Promise<void> {
+    return Promise.reject(new ClusterError('UNSUPPORTED', 'crdt consensus component cannot remove peers'))
+  }
+
+  leader (): undefined { return undefined }
+  isTrusted (peer: PeerId): boolean { return this.#trusted.has('*') || this.#trusted.has(peer) }
+  trust (peer: PeerId): void { this.#trusted.add(peer) }
+  distrust (peer: PeerId): void { if (peer !== this.#options.self) this.#trusted.delete(peer) }
+}
+
+function stopped (): ClusterError {
+  return new ClusterError('CANCELLED', 'this peer is stopping: send the request to another peer or try again later')
+}

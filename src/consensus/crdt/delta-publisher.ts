@@ -1,0 +1,200 @@
+import type { ProtobufMessage } from '../../codec/message.ts'
+import { cidKey } from '../../domain/cid.ts'
+import { errorText } from '../../domain/errors.ts'
+import type { Pin } from '../../domain/pin.ts'
+import { sleep, type Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Store } from '../../platform/store.ts'
+import type { StoredChangeLog } from '../../state/change-log.ts'
+import type { Pinset } from '../../state/pinset.ts'
+import type { DeltaNode } from './delta.ts'
+import type { Intent, Journal } from './journal.ts'
+import type { PreparedNode, Replica } from './replica.ts'
+
+/** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
+const maxDeltaBytes = 1024 * 1024
+/** Bytes that key and protobuf framing add to an element, at most. */
+const elementOverheadBytes = 100
+/** A delta with more intents would hold the event loop for too long. */
+const maxIntentsPerDelta = 2_000
+/** The first retry after a failed write, doubled up to the last. */
+const firstRetryMs = 200
+const lastRetryMs = 10_000
+
+/** When a delta is made of what waits. */
+export interface BatchOptions {
+  /** Make a delta when so many changes wait… */
+  readonly maxSize: number
+  /** …or when the oldest waits for so long. */
+  readonly maxAgeMs: number
+}
+
+/**
+ * Makes deltas of durable intents, in their order. Without `batching` the first waiting intent
+ * starts a delta at once; those that come while it is written, or within `paceMs` after, share
+ * the next: a burst becomes tens of deltas.
+ */
+export class DeltaPublisher {
+  readonly #options: PublisherOptions
+  #queue: Intent[] = []
+  #wake: (() => void) | undefined
+  #isFlushing = false
+  #idle: Array<() => void> = []
+  #busy = false
+  #failing: string | undefined
+
+  constructor (options: PublisherOptions) { this.#options = options }
+
+  /** Takes durable intents; readers see them from now on. */
+  enqueue (intents: readonly Intent[]): void {
+    for (const intent of intents) this.#options.pinset.showPending(intent)
+    this.#queue.push(...intents)
+    this.#wake?.()
+  }
+
+  /** The error of the last write, while it is being retried. */
+  get failing (): string | undefined { return this.#failing }
+
+  /** Resolves when all that was enqueued is in deltas; does not wait for age or pace. */
+  async flush (): Promise<void> {
+    this.#isFlushing = true
+    this.#wake?.()
+    if (this.#queue.length > 0 || this.#busy) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+    this.#isFlushing = false
+  }
+
+  /** The loop; ends with the signal. */
+  async run (signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      if (this.#queue.length === 0) {
+        this.#busy = false
+        for (const resolve of this.#idle.splice(0)) resolve()
+        await this.#change(signal)
+        continue
+      }
+      await this.#waitForBatch(signal)
+      this.#busy = true
+      const batch = this.#nextBatch()
+      await this.#commitWithRetry(batch, signal)
+      if (!this.#isFlushing) await this.#pause(this.#options.paceMs, signal)
+    }
+  }
+
+  async #waitForBatch (signal: AbortSignal): Promise<void> {
+    const { batching, clock } = this.#options
+    if (batching === undefined) return
+    const oldest = clock.monotonic()
+    while (!signal.aborted && !this.#isFlushing && this.#queue.length < batching.maxSize) {
+      const left = batching.maxAgeMs - (clock.monotonic() - oldest)
+      if (left <= 0) return
+      await this.#change(signal, left)
+    }
+  }
+
+  #nextBatch (): Intent[] {
+    let bytes = 0
+    let length = 0
+    const most = Math.min(this.#queue.length, this.#options.batching?.maxSize ?? maxIntentsPerDelta, maxIntentsPerDelta)
+    while (length < most && (length === 0 || bytes < maxDeltaBytes)) bytes += (this.#queue[length++] as Intent).bytes.length + elementOverheadBytes
+    return this.#queue.splice(0, length)
+  }
+
+  async #commitWithRetry (batch: readonly Intent[], signal: AbortSignal): Promise<void> {
+    for (let delay = firstRetryMs; !signal.aborted; delay = Math.min(delay * 2, lastRetryMs)) {
+      try {
+        await this.#commit(batch)
+        this.#failing = undefined
+        return
+      } catch (error) {
+        this.#failing = errorText(error)
+        this.#options.logger.error({ changes: batch.length, retryMs: delay }, `a delta could not be written and is tried again; the changes are safe in the journal: ${errorText(error)}`)
+        await this.#pause(delay, signal)
+      }
+    }
+  }
+
+  /** Later intents for a CID take the place of earlier ones; what they add up to becomes one node. */
+  async #commit (batch: readonly Intent[]): Promise<void> {
+    const { replica, store, journal } = this.#options
+    const latest = new Map<string, Intent>()
+    for (const intent of batch) latest.set(intent.cid, intent)
+    const additions = new Map<string, Uint8Array>()
+    const removals: string[] = []
+    for (const intent of latest.values()) {
+      const key = `/${cidKey(intent.cid)}`
+      if (intent.pin === undefined) removals.push(key)
+      else additions.set(key, intent.bytes)
+    }
+    const done = journal.removal(this.#finishedEntries(batch))
+    const prepared = await replica.prepareLocal(additions, removals)
+    if (prepared === undefined) {
+      await store.batch(done, { sync: false })
+      for (const intent of batch) this.#options.pinset.dropPending(intent)
+      return
+    }
+    await this.commitNode(prepared, done, latest)
+    for (const intent of batch) this.#options.pinset.dropPending(intent)
+    this.#options.onDelta(prepared.node)
+  }
+
+  /** Writes a node with its index entries, count and changes, in one batch. */
+  async commitNode (prepared: PreparedNode, extra: readonly Parameters<Store['batch']>[0][number][], known: ReadonlyMap<string, Intent>): Promise<void> {
+    const { pinset, changes, store, codec } = this.#options
+    const decode = (bytes: Uint8Array | undefined): Pin | undefined => bytes === undefined ? undefined : codec.decodeProtobuf(bytes)
+    const pinChanges = prepared.changes.map(change => ({
+      cid: change.cid,
+      pin: decode(change.value),
+      previous: decode(change.previous),
+    }))
+    const { operations, countChange } = pinset.operations(pinChanges)
+    const { operations: logOperations, numbered } = changes.append(pinChanges.map(change => ({ cid: change.cid, pin: known.get(change.cid)?.pin ?? change.pin })))
+    await store.batch([...prepared.operations, ...operations, ...logOperations, ...extra], { sync: true })
+    prepared.applied()
+    pinset.applied(countChange)
+    changes.committed(numbered)
+  }
+
+  /** Journal entries of which no intent waits any more: entries come in order, so only the last can be cut in two. */
+  #finishedEntries (batch: readonly Intent[]): Set<number> {
+    const entries = new Set(batch.map(intent => intent.entry))
+    const next = this.#queue[0]
+    if (next !== undefined) entries.delete(next.entry)
+    return entries
+  }
+
+  async #pause (delayMs: number, signal: AbortSignal): Promise<void> {
+    await sleep(this.#options.clock, delayMs, signal).catch(() => {})
+  }
+
+  /** Resolves when something was enqueued, a flush was asked for, the time is over or the signal came. */
+  #change (signal: AbortSignal, timeMs?: number): Promise<void> {
+    return new Promise(resolve => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done)
+        cancel?.()
+        this.#wake = undefined
+        resolve()
+      }
+      const cancel = timeMs === undefined ? undefined : this.#options.clock.after(timeMs, done)
+      this.#wake = done
+      signal.addEventListener('abort', done, { once: true })
+      if (signal.aborted) done()
+    })
+  }
+}
+
+export interface PublisherOptions {
+  readonly replica: Replica
+  readonly store: Store
+  readonly journal: Journal
+  readonly pinset: Pinset
+  readonly changes: StoredChangeLog
+  readonly codec: ProtobufMessage<Pin>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly batching: BatchOptions | undefined
+  /** Least time between two deltas without `batching`, in milliseconds. */
+  readonly paceMs: number
+  /** A delta of ours is on disk. */
+  readonly onDelta: (node: DeltaNode) => void
+}

@@ -1,0 +1,208 @@
+import * as dagPb from '@ipld/dag-pb'
+import { CID } from 'multiformats/cid'
+import { create as createDigest } from 'multiformats/hashes/digest'
+import { createHash } from 'node:crypto'
+import { ClusterError } from '../../domain/errors.ts'
+import { multihashKey } from './keys.ts'
+
+/** An element of a delta: `id` is empty in additions and the block ID in tombstones (spec/wire.md 6.4). */
+export interface DeltaElement {
+  /** `/` and the base32 text of the CID's bytes. */
+  readonly key: string
+  readonly id: string
+  readonly value: Uint8Array
+}
+
+/** What one node of the DAG changes. */
+export interface Delta {
+  readonly elements: readonly DeltaElement[]
+  readonly tombstones: readonly DeltaElement[]
+  readonly priority: number
+}
+
+/** A delta in the DAG: its block and the blocks it follows. */
+export interface DeltaNode {
+  readonly cid: CID
+  /** `/` and the base32 text of the multihash: how tombstones name the node. */
+  readonly blockId: string
+  readonly bytes: Uint8Array
+  readonly links: readonly CID[]
+  readonly delta: Delta
+}
+
+/** Largest delta node taken, in bytes: that of bitswap. */
+const maxNodeBytes = 2 * 1024 * 1024
+const dagPbCode = 0x70
+const sha256Code = 0x12
+const empty = new Uint8Array(0)
+
+/** Puts a delta behind its parents. Deterministic: equal input gives the same CID. */
+export function encodeDeltaNode (delta: Delta, parents: readonly CID[]): DeltaNode {
+  const links = parents.map(parent => ({ Name: '', Tsize: 0, Hash: parent }))
+  const bytes = dagPb.encode({ Data: encodeDelta(delta), Links: links })
+  return { ...nodeIdentity(bytes), bytes, links: parents, delta }
+}
+
+/**
+ * Reads a node that may come from anybody.
+ * @throws ClusterError `INVALID_WIRE_DATA`
+ */
+export function decodeDeltaNode (bytes: Uint8Array): DeltaNode {
+  if (bytes.length > maxNodeBytes) throw malformed(`node of ${bytes.length} bytes, at most ${maxNodeBytes} are taken`)
+  let node: dagPb.PBNode
+  try {
+    node = dagPb.decode(bytes)
+  } catch (error) {
+    throw malformed('not a dag-pb node', error)
+  }
+  return { ...nodeIdentity(bytes), bytes, links: node.Links.map(link => link.Hash), delta: decodeDelta(node.Data ?? empty) }
+}
+
+/** The block ID of a node by its CID. */
+export function blockIdOf (cid: CID): string {
+  return `/${multihashKey(cid.multihash.bytes)}`
+}
+
+function nodeIdentity (bytes: Uint8Array): { cid: CID, blockId: string } {
+  const digest = createDigest(sha256Code, createHash('sha256').update(bytes).digest())
+  const cid = CID.createV1(dagPbCode, digest)
+  return { cid, blockId: blockIdOf(cid) }
+}
+
+/** Bytes that an element adds to a delta, for keeping deltas under their size. */
+export function elementSizeBytes (element: DeltaElement): number {
+  return element.key.length + element.id.length + element.value.length + 12
+}
+
+export function encodeDelta (delta: Delta): Uint8Array {
+  const writer = new DeltaWriter()
+  for (const element of delta.elements) writer.element(1, element)
+  for (const tombstone of delta.tombstones) writer.element(2, tombstone)
+  if (delta.priority !== 0) {
+    writer.varint(3 << 3)
+    writer.varint(delta.priority)
+  }
+  return writer.finish()
+}
+
+class DeltaWriter {
+  #buffer = Buffer.allocUnsafe(4096)
+  #at = 0
+
+  varint (value: number): void {
+    this.#reserve(10)
+    let rest = value
+    while (rest >= 128) {
+      this.#buffer[this.#at++] = (rest % 128) | 128
+      rest = Math.floor(rest / 128)
+    }
+    this.#buffer[this.#at++] = rest
+  }
+
+  element (field: number, element: DeltaElement): void {
+    // Keys and IDs are ASCII: their length in bytes is that of the text.
+    const { key, id, value } = element
+    const size = textSize(key.length) + textSize(id.length) + textSize(value.length)
+    this.varint((field << 3) | 2)
+    this.varint(size)
+    this.#text(1, key)
+    this.#text(2, id)
+    if (value.length === 0) return
+    this.varint((3 << 3) | 2)
+    this.varint(value.length)
+    this.#reserve(value.length)
+    this.#buffer.set(value, this.#at)
+    this.#at += value.length
+  }
+
+  finish (): Uint8Array {
+    return Uint8Array.prototype.slice.call(this.#buffer, 0, this.#at)
+  }
+
+  #text (field: number, text: string): void {
+    if (text.length === 0) return
+    this.varint((field << 3) | 2)
+    this.varint(text.length)
+    this.#reserve(text.length)
+    this.#at += this.#buffer.write(text, this.#at, 'latin1')
+  }
+
+  #reserve (bytes: number): void {
+    if (this.#at + bytes <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes))
+    this.#buffer.copy(larger, 0, 0, this.#at)
+    this.#buffer = larger
+  }
+}
+
+function textSize (length: number): number {
+  if (length === 0) return 0
+  return 1 + (length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4) + length
+}
+
+export function decodeDelta (bytes: Uint8Array): Delta {
+  const elements: DeltaElement[] = []
+  const tombstones: DeltaElement[] = []
+  let priority = 0
+  readFields(bytes, (field, value, part) => {
+    if (field === 1) elements.push(decodeElement(part))
+    else if (field === 2) tombstones.push(decodeElement(part))
+    else if (field === 3) priority = value
+  })
+  return { elements, tombstones, priority }
+}
+
+function decodeElement (bytes: Uint8Array): DeltaElement {
+  let key = ''
+  let id = ''
+  let value: Uint8Array = empty
+  readFields(bytes, (field, _, part) => {
+    if (field === 1) key = ascii(part)
+    else if (field === 2) id = ascii(part)
+    else if (field === 3) value = part
+  })
+  if (!/^\/[A-Z2-7]+$/.test(key)) throw malformed('element key that is no CID')
+  if (id !== '' && !/^\/[A-Z2-7]+$/.test(id)) throw malformed('element id that is no block ID')
+  return { key, id, value }
+}
+
+function ascii (bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+}
+
+/** Walks the fields of a protobuf message; unknown ones are the visitor's to skip. */
+function readFields (bytes: Uint8Array, visit: (field: number, value: number, part: Uint8Array) => void): void {
+  let at = 0
+  const varint = (): number => {
+    let value = 0
+    for (let i = 0; i < 8; i++) {
+      const byte = bytes[at++]
+      if (byte === undefined) throw malformed('delta cut off')
+      value += (byte & 127) * 2 ** (7 * i)
+      if (byte < 128) return value
+    }
+    throw malformed('number too large')
+  }
+  while (at < bytes.length) {
+    const tag = varint()
+    const field = Math.floor(tag / 8)
+    switch (tag % 8) {
+      case 0: visit(field, varint(), empty); break
+      case 1: at += 8; break
+      case 5: at += 4; break
+      case 2: {
+        const length = varint()
+        if (at + length > bytes.length) throw malformed('delta cut off')
+        visit(field, 0, bytes.subarray(at, at + length))
+        at += length
+        break
+      }
+      default: throw malformed('unknown protobuf wire type')
+    }
+  }
+  if (at > bytes.length) throw malformed('delta cut off')
+}
+
+function malformed (reason: string, cause?: unknown): ClusterError {
+  return new ClusterError('INVALID_WIRE_DATA', `malformed delta: ${reason}`, { cause })
+}

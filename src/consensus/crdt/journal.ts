@@ -1,0 +1,111 @@
+import { cidFromBytes, cidToBytes, type Cid } from '../../domain/cid.ts'
+import type { Pin } from '../../domain/pin.ts'
+import type { ProtobufMessage } from '../../codec/message.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
+import { packRecords, sequenceKey, unpackRecords } from '../../state/record-list.ts'
+
+const prefix = '/flotilla/journal/'
+const prefixEnd = '/flotilla/journal0'
+const pinTag = 1
+const unpinTag = 0
+
+/** What a user wants of the pinset: durable once journalled, part of a delta soon after. */
+export interface Intent {
+  readonly cid: Cid
+  /** Undefined: the pin is to go. */
+  readonly pin: Pin | undefined
+  /** The pin as it will stand in the delta; empty for a removal. */
+  readonly bytes: Uint8Array
+  /** The journal entry that holds it. */
+  readonly entry: number
+}
+
+interface WaitingGroup { intents: Array<Omit<Intent, 'entry'>>, done: Promise<void>, resolve: () => void, reject: (error: unknown) => void }
+
+/**
+ * Accepted but not yet published changes. All callers that wait while an earlier write is under
+ * way share the next write and its fsync (group commit), so that nobody waits longer when idle
+ * and a burst costs few fsyncs. One entry a group; it goes with the delta that took its intents.
+ */
+export class Journal {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #codec: ProtobufMessage<Pin>
+  readonly #onDurable: (intents: readonly Intent[]) => void
+  #next = 1
+  #group: WaitingGroup | undefined
+  #isWriting = false
+
+  /** `onDurable` is told of each group before its callers are answered. */
+  constructor (options: { store: Store, clock: Clock, codec: ProtobufMessage<Pin>, onDurable: (intents: readonly Intent[]) => void }) {
+    this.#store = options.store
+    this.#clock = options.clock
+    this.#codec = options.codec
+    this.#onDurable = options.onDurable
+  }
+
+  /** Intents of an earlier run that are in no delta yet, in their order. */
+  async load (): Promise<Intent[]> {
+    const intents: Intent[] = []
+    for await (const entries of this.#store.iterate({ gte: prefix, lt: prefixEnd })) {
+      for (const { key, value } of entries) {
+        const entry = Number(key.slice(prefix.length))
+        this.#next = Math.max(this.#next, entry + 1)
+        for (const { tag, payload } of unpackRecords(value)) {
+          if (tag === pinTag) {
+            const pin = this.#codec.decodeProtobuf(payload)
+            intents.push({ cid: pin.cid, pin, bytes: payload, entry })
+          } else {
+            intents.push({ cid: cidFromBytes(payload), pin: undefined, bytes: nothing, entry })
+          }
+        }
+      }
+    }
+    return intents
+  }
+
+  /** Resolves when the intent is on disk. */
+  append (cid: Cid, pin: Pin | undefined): Promise<void> {
+    const bytes = pin === undefined ? nothing : this.#codec.encodeProtobuf(pin)
+    let group = this.#group
+    if (group === undefined) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      group = this.#group = { intents: [], done: promise, resolve, reject }
+      if (!this.#isWriting) this.#clock.soon(() => { this.#write() })
+    }
+    group.intents.push({ cid, pin, bytes })
+    return group.done
+  }
+
+  /** Resolves when all that was appended is on disk (or was refused). */
+  async settled (): Promise<void> {
+    while (this.#group !== undefined) await this.#group.done.catch(() => {})
+  }
+
+  /** What the store has to do when the intents of these entries stand in a delta. */
+  removal (entries: Iterable<number>): StoreOperation[] {
+    return [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
+  }
+
+  #write (): void {
+    const group = this.#group
+    if (group === undefined || this.#isWriting) return
+    this.#group = undefined
+    this.#isWriting = true
+    const entry = this.#next++
+    const records = group.intents.map(intent => intent.pin === undefined ? { tag: unpinTag, payload: cidToBytes(intent.cid) } : { tag: pinTag, payload: intent.bytes })
+    this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true }).then(
+      () => {
+        this.#onDurable(group.intents.map(intent => ({ ...intent, entry })))
+        group.resolve()
+      },
+      (error: unknown) => { group.reject(error) },
+    ).finally(() => {
+      this.#isWriting = false
+      this.#write()
+    })
+  }
+}
+
+const nothing = new Uint8Array(0)

@@ -1,0 +1,213 @@
+import { cidFromKey, cidKey, type Cid } from '../domain/cid.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { ProtobufMessage } from '../codec/message.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
+import { mergeOrdered } from './merge-ordered.ts'
+import type { PinsetQuery, StateStore } from './state-store.ts'
+
+const formatKey = '/flotilla/format'
+const countKey = '/flotilla/count'
+const allocatedPrefix = '/flotilla/allocated/'
+/** Grows when the form of our own keys changes. */
+const format = '1'
+/** Writes of one step while the index of a folder from the Go program is built. */
+const indexStep = 5_000
+
+/** A change that is durable but not yet in the store's own keys; reads see it first. */
+export interface PendingChange { readonly cid: Cid, readonly pin: Pin | undefined }
+
+/** A pin as an object, or as its protobuf bytes. */
+export type StoredPin = { readonly pin: Pin } | { readonly value: Uint8Array }
+
+export interface PinsetOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly codec: ProtobufMessage<Pin>
+  /** Values stand at `<valuePrefix><CID key>/v` (spec/wire.md 7). */
+  readonly valuePrefix: string
+}
+
+/** {@link StateStore} over the values of the replica, with an index by allocation and a kept count. */
+export class Pinset implements StateStore {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #codec: ProtobufMessage<Pin>
+  readonly #valuePrefix: string
+  readonly #pending = new Map<Cid, PendingChange>()
+  #count = 0
+  #waiting: Array<{ key: string, done: (value: Uint8Array | undefined) => void, failed: (error: unknown) => void }> = []
+
+  constructor (options: PinsetOptions) {
+    this.#store = options.store
+    this.#clock = options.clock
+    this.#codec = options.codec
+    this.#valuePrefix = options.valuePrefix
+  }
+
+  /** Reads the count; a folder without our keys (new, or from the Go program) gets them by one scan. */
+  async load (): Promise<void> {
+    const [stored, count] = await this.#store.getMany([formatKey, countKey])
+    if (stored !== undefined && count !== undefined) {
+      this.#count = Number(new TextDecoder().decode(count))
+      return
+    }
+    await this.#store.clear({ gte: allocatedPrefix, lt: '/flotilla/allocated0' })
+    let counted = 0
+    let operations: StoreOperation[] = []
+    for await (const entries of this.#values({})) {
+      for (const { key, value } of entries) {
+        counted++
+        const pin = this.#codec.decodeProtobuf(value)
+        for (const peer of pin.allocations ?? []) operations.push({ type: 'put', key: allocatedKey(peer, key), value: nothing })
+      }
+      if (operations.length >= indexStep) {
+        await this.#store.batch(operations, { sync: false })
+        operations = []
+      }
+    }
+    this.#count = counted
+    await this.#store.batch([...operations, countOperation(counted), { type: 'put', key: formatKey, value: new TextEncoder().encode(format) }], { sync: true })
+  }
+
+  get (cid: Cid): Promise<Pin | undefined> {
+    const pending = this.#pending.get(cid)
+    if (pending !== undefined) return Promise.resolve(pending.pin)
+    return this.#read(this.valueKey(cid)).then(value => value === undefined ? undefined : this.#codec.decodeProtobuf(value))
+  }
+
+  async getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>> {
+    const pending = cids.map(cid => this.#pending.get(cid))
+    const values = await this.#store.getMany(cids.map(cid => this.valueKey(cid)))
+    return values.map((value, i) => {
+      const change = pending[i]
+      if (change !== undefined) return change.pin
+      return value === undefined ? undefined : this.#codec.decodeProtobuf(value)
+    })
+  }
+
+  async has (cid: Cid): Promise<boolean> {
+    const pending = this.#pending.get(cid)
+    if (pending !== undefined) return pending.pin !== undefined
+    return await this.#read(this.valueKey(cid)) !== undefined
+  }
+
+  count (): number { return this.#count }
+
+  list (query: PinsetQuery): AsyncIterable<Pin[]> {
+    return mapBatches(this.listStored(query), entry => 'pin' in entry ? entry.pin : this.#codec.decodeProtobuf(entry.value), query)
+  }
+
+  /** As {@link list}, with pins as they are stored where they are: for readers that need no objects. */
+  listStored (query: PinsetQuery): AsyncIterable<StoredPin[]> {
+    const pending = this.#pendingAfter(query.after).map(change => ({ key: cidKey(change.cid), item: change.pin === undefined ? undefined : { pin: change.pin } }))
+    const stored = this.#values(query.after === undefined ? {} : { after: query.after })
+    return mergeOrdered<StoreEntry, StoredPin>(stored, entry => ({ key: entry.key, item: { value: entry.value } }), pending, query.signal)
+  }
+
+  allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]> {
+    const prefix = `${allocatedPrefix}${peer}/`
+    const pending = this.#pendingAfter(query.after).map(change => ({
+      key: cidKey(change.cid),
+      item: change.pin?.allocations?.includes(peer) === true ? change.cid : undefined,
+    }))
+    const stored = this.#store.keys({ gt: query.after === undefined ? prefix : allocatedKey(peer, cidKey(query.after)), lt: `${allocatedPrefix}${peer}0` })
+    const merged = mergeOrdered(stored, key => ({ key: key.slice(prefix.length), item: cidFromKey(key.slice(prefix.length)) }), pending, query.signal)
+    return mapBatches(merged, cid => cid, query)
+  }
+
+  valueKey (cid: Cid): string { return `${this.#valuePrefix}${cidKey(cid)}/v` }
+
+  /** Shows a durable change to readers before the store's own keys have it. */
+  showPending (change: PendingChange): void { this.#pending.set(change.cid, change) }
+
+  /** The store has it now (unless a newer one came). */
+  dropPending (change: PendingChange): void {
+    if (this.#pending.get(change.cid) === change) this.#pending.delete(change.cid)
+  }
+
+  pendingCount (): number { return this.#pending.size }
+
+  /** What index and count need when values change; {@link applied} follows when it is written. */
+  operations (changes: ReadonlyArray<{ readonly cid: Cid, readonly pin: Pin | undefined, readonly previous: Pin | undefined }>): { operations: StoreOperation[], countChange: number } {
+    const operations: StoreOperation[] = []
+    let countChange = 0
+    for (const { cid, pin, previous } of changes) {
+      countChange += (pin === undefined ? 0 : 1) - (previous === undefined ? 0 : 1)
+      const before = previous?.allocations ?? []
+      const after = pin?.allocations ?? []
+      if (before.length === 0 && after.length === 0) continue
+      const key = cidKey(cid)
+      for (const peer of before) if (!after.includes(peer)) operations.push({ type: 'del', key: allocatedKey(peer, key) })
+      for (const peer of after) if (!before.includes(peer)) operations.push({ type: 'put', key: allocatedKey(peer, key), value: nothing })
+    }
+    if (countChange !== 0) operations.push(countOperation(this.#count + countChange))
+    return { operations, countChange }
+  }
+
+  applied (countChange: number): void { this.#count += countChange }
+
+  /** Reads that come in one turn of the event loop share one trip to the store. */
+  #read (key: string): Promise<Uint8Array | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ key, done: resolve, failed: reject })
+      if (this.#waiting.length === 1) this.#clock.soon(() => { this.#readWaiting() })
+    })
+  }
+
+  #readWaiting (): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#store.getMany(waiting.map(read => read.key)).then(
+      values => { for (let i = 0; i < waiting.length; i++) waiting[i]?.done(values[i]) },
+      error => { for (const read of waiting) read.failed(error) })
+  }
+
+  #pendingAfter (after: Cid | undefined): PendingChange[] {
+    const from = after === undefined ? '' : cidKey(after)
+    return [...this.#pending.values()].filter(change => cidKey(change.cid) > from)
+  }
+
+  /** Value entries, their keys cut down to the CID key. */
+  #values (query: { after?: Cid }): AsyncIterable<StoreEntry[]> {
+    const prefix = this.#valuePrefix
+    const entries = this.#store.iterate({
+      gt: query.after === undefined ? prefix : this.valueKey(query.after),
+      lt: `${prefix.slice(0, -1)}0`,
+    })
+    return valuesOnly(entries, prefix.length)
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+async function * valuesOnly (entries: AsyncIterable<StoreEntry[]>, prefixLength: number): AsyncGenerator<StoreEntry[]> {
+  for await (const step of entries) {
+    const values: StoreEntry[] = []
+    for (const { key, value } of step) {
+      if (key.endsWith('/v')) values.push({ key: key.slice(prefixLength, -2), value })
+    }
+    if (values.length > 0) yield values
+  }
+}
+
+/** Converts batches, keeps the wanted types and stops at the limit. */
+async function * mapBatches<S, T> (batches: AsyncIterable<S[]>, convert: (item: S) => T, query: PinsetQuery): AsyncGenerator<T[]> {
+  let left = query.limit ?? Infinity
+  for await (const batch of batches) {
+    let items = batch.map(convert)
+    const types = query.types
+    if (types !== undefined) items = items.filter(item => types.has((item as Pin).type))
+    if (items.length > left) items = items.slice(0, left)
+    left -= items.length
+    if (items.length > 0) yield items
+    if (left === 0) return
+  }
+}
+
+function allocatedKey (peer: PeerId, key: string): string { return `${allocatedPrefix}${peer}/${key}` }
+
+function countOperation (count: number): StoreOperation {
+  return { type: 'put', key: countKey, value: new TextEncoder().encode(String(count)) }
+}
