@@ -61,6 +61,15 @@ export function parseCid (text: string): Cid {
   return cidFromBytes(bytes)
 }
 
+/** The bytes of text in any base, by the base's prefix; undefined when it is not in one. */
+export function decodeMultibase (text: string): Uint8Array | undefined {
+  try {
+    return decoders.get(String.fromCodePoint(text.codePointAt(0) ?? 0))?.decode(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** True when the text is a CID. */
 export function isCid (text: string): boolean {
   try {

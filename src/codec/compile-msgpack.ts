@@ -1,0 +1,73 @@
+import { invalidData, within } from './json.ts'
+import { MsgpackReader, MsgpackWriter } from './msgpack.ts'
+import type { AnyField } from './schema.ts'
+
+export interface MsgpackCodec<T> {
+  encodeMsgpack: (value: T) => Uint8Array
+  decodeMsgpack: (bytes: Uint8Array) => T
+  write: (writer: MsgpackWriter, value: T) => void
+  read: (reader: MsgpackReader) => T
+}
+
+type AnyValue = Record<string, unknown>
+
+const writer = new MsgpackWriter()
+
+/** Msgpack encoder and decoder of a schema: a map in the order of the fields (spec/wire.md 4). */
+export function compileMsgpack<T> (message: string, fields: readonly AnyField[]): MsgpackCodec<T> {
+  const steps = fields.map(({ property, msgpack, kind }) => ({ property, kind, name: msgpack.replace('?', ''), mayBeLeftOut: msgpack.endsWith('?') }))
+  const byName = new Map(steps.map((step) => [step.name, step]))
+  const required = steps.filter(({ kind }) => kind.required === true)
+  const zero = Object.fromEntries(steps.map(({ property, kind }) => [property, kind.zero]))
+
+  function write (writer: MsgpackWriter, value: T): void {
+    const present = steps.filter(({ property, kind, mayBeLeftOut }) => !mayBeLeftOut || !kind.isEmpty((value as AnyValue)[property]))
+    writer.mapHeader(present.length)
+    for (const { name, property, kind } of present) {
+      writer.text(name)
+      kind.writeMsgpack(writer, (value as AnyValue)[property])
+    }
+  }
+
+  function read (reader: MsgpackReader): T {
+    const value: AnyValue = { ...zero }
+    const count = reader.enterMap()
+    for (let i = 0; i < count; i++) {
+      const name = reader.text()
+      const step = byName.get(name)
+      if (step === undefined) {
+        reader.skip()
+        continue
+      }
+      try {
+        value[step.property] = reader.takeNil() ? step.kind.zero : step.kind.readMsgpack(reader)
+      } catch (error) {
+        throw within(name, error)
+      }
+    }
+    reader.leave()
+    for (const { name, property, kind } of required) {
+      if (value[property] === kind.zero) throw invalidData(`${name}: missing`)
+    }
+    return value as T
+  }
+
+  function encodeMsgpack (value: T): Uint8Array {
+    writer.reset()
+    write(writer, value)
+    return writer.finish()
+  }
+
+  function decodeMsgpack (bytes: Uint8Array): T {
+    try {
+      const reader = new MsgpackReader(bytes)
+      const value = read(reader)
+      if (!reader.done) throw invalidData('bytes behind the end of the value')
+      return value
+    } catch (error) {
+      throw within(message, error)
+    }
+  }
+
+  return { encodeMsgpack, decodeMsgpack, write, read }
+}

@@ -1,0 +1,372 @@
+import type { Time } from '../domain/time.ts'
+import { invalidData } from './json.ts'
+import { joinTime, splitTime } from './time.ts'
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const int64Min = -(2n ** 63n)
+const int64Max = 2n ** 63n - 1n
+
+/** Deepest nesting accepted: the deepest message of the contract has five levels. */
+export const maxMsgpackDepth = 32
+
+/**
+ * Writes msgpack as the reference's encoder does: the old forms only (no str8, bin or ext), text
+ * and bytes alike as raw, signed and unsigned numbers each in their own smallest form (spec/wire.md 4).
+ */
+export class MsgpackWriter {
+  private bytes = new Uint8Array(512)
+  private view = new DataView(this.bytes.buffer)
+  private at = 0
+
+  nil (): void {
+    this.byte(0xc0)
+  }
+
+  boolean (value: boolean): void {
+    this.byte(value ? 0xc3 : 0xc2)
+  }
+
+  /** A number of a signed type; fractions and what exceeds 64 bits are cut. */
+  signed (value: number | bigint): void {
+    if (value >= -32 && value <= 127) return this.byte(Number(value) & 0xff)
+    if (value >= -128 && value < 0) return this.sized(0xd0, 1, Number(value) & 0xff)
+    if (value >= -32_768 && value <= 32_767) return this.sized(0xd1, 2, Number(value) & 0xffff)
+    if (value >= -2_147_483_648 && value <= 2_147_483_647) return this.sized(0xd2, 4, Number(value) >>> 0)
+    const wide = typeof value === 'bigint' ? value : BigInt(Math.trunc(value))
+    this.wide(0xd3, wide < int64Min ? int64Min : wide > int64Max ? int64Max : wide)
+  }
+
+  /** A number of an unsigned type. */
+  unsigned (value: number): void {
+    if (value <= 127) return this.byte(Math.max(0, value))
+    if (value <= 255) return this.sized(0xcc, 1, value)
+    if (value <= 65_535) return this.sized(0xcd, 2, value)
+    if (value <= 4_294_967_295) return this.sized(0xce, 4, value)
+    this.wide(0xcf, BigInt.asUintN(64, BigInt(Math.trunc(value))))
+  }
+
+  float (value: number): void {
+    this.reserve(9)
+    this.bytes[this.at] = 0xcb
+    this.view.setFloat64(this.at + 1, value)
+    this.at += 9
+  }
+
+  /** Text, bytes, CIDs, peer IDs: all are raw. */
+  raw (value: Uint8Array): void {
+    this.header(value.length, 0xa0, 32, 0xda)
+    this.reserve(value.length)
+    this.bytes.set(value, this.at)
+    this.at += value.length
+  }
+
+  text (value: string): void {
+    this.raw(encoder.encode(value))
+  }
+
+  /** A moment with microseconds; unset is nil. */
+  time (value: Time): void {
+    const parts = value === 0 ? undefined : splitTime(value)
+    if (parts === undefined) return this.nil()
+    const { seconds, micros } = parts
+    const nanoseconds = micros * 1000
+    if (seconds >= 0 && seconds < 2 ** 34) {
+      if (nanoseconds === 0 && seconds < 2 ** 32) return this.sized(0xa4, 4, seconds)
+      return this.wide(0xa8, (BigInt(nanoseconds) << 34n) | BigInt(seconds))
+    }
+    this.sized(0xac, 4, nanoseconds)
+    this.reserve(8)
+    this.view.setBigInt64(this.at, BigInt(seconds))
+    this.at += 8
+  }
+
+  mapHeader (entries: number): void {
+    this.header(entries, 0x80, 16, 0xde)
+  }
+
+  arrayHeader (elements: number): void {
+    this.header(elements, 0x90, 16, 0xdc)
+  }
+
+  /** A copy of what was written; the writer is empty afterwards. */
+  finish (): Uint8Array {
+    const result = this.bytes.slice(0, this.at)
+    this.reset()
+    return result
+  }
+
+  /** Forgets what was written, and the buffer too when one giant value made it grow. */
+  reset (): void {
+    this.at = 0
+    if (this.bytes.length > maxKeptBytes) this.replace(new Uint8Array(512))
+  }
+
+  private header (count: number, fix: number, fixLimit: number, code16: number): void {
+    if (count < fixLimit) this.byte(fix | count)
+    else if (count < 65_536) this.sized(code16, 2, count)
+    else this.sized(code16 + 1, 4, count)
+  }
+
+  private byte (value: number): void {
+    this.reserve(1)
+    this.bytes[this.at++] = value
+  }
+
+  private sized (code: number, size: 1 | 2 | 4, value: number): void {
+    this.reserve(5)
+    this.bytes[this.at] = code
+    if (size === 1) this.bytes[this.at + 1] = value
+    else if (size === 2) this.view.setUint16(this.at + 1, value)
+    else this.view.setUint32(this.at + 1, value)
+    this.at += size + 1
+  }
+
+  private wide (code: number, value: bigint): void {
+    this.reserve(9)
+    this.bytes[this.at] = code
+    this.view.setBigInt64(this.at + 1, BigInt.asIntN(64, value))
+    this.at += 9
+  }
+
+  private reserve (count: number): void {
+    if (this.at + count <= this.bytes.length) return
+    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.at + count))
+    larger.set(this.bytes)
+    this.replace(larger)
+  }
+
+  private replace (bytes: Uint8Array<ArrayBuffer>): void {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer)
+  }
+}
+
+/** One giant value must not hold its buffer for ever. */
+const maxKeptBytes = 64 * 1024
+
+/**
+ * Reads every form of msgpack. Counts are checked against the bytes that are left before anything is
+ * allocated, and nesting is bounded, so that bytes from outside cannot cost more than their own size.
+ */
+export class MsgpackReader {
+  readonly bytes: Uint8Array
+  private readonly view: DataView
+  at = 0
+  private depth = 0
+
+  constructor (bytes: Uint8Array) {
+    this.bytes = bytes
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  get done (): boolean {
+    return this.at >= this.bytes.length
+  }
+
+  /** True, and the value passed, when the next value is nil. */
+  takeNil (): boolean {
+    if (this.bytes[this.at] !== 0xc0) return false
+    this.at++
+    return true
+  }
+
+  boolean (): boolean {
+    const code = this.code()
+    if (code === 0xc2 || code === 0xc3) return code === 0xc3
+    throw this.wrong('a boolean', code)
+  }
+
+  /** A whole number; beyond 2^53 the nearest that a double holds. */
+  integer (): number {
+    const code = this.bytes[this.at]
+    if (code !== undefined && code < 0x80) {
+      this.at++
+      return code
+    }
+    return Number(this.wholeNumber())
+  }
+
+  /** A whole number of up to 64 bits, exactly. */
+  wholeNumber (): number | bigint {
+    const code = this.code()
+    if (code < 0x80) return code
+    if (code >= 0xe0) return code - 256
+    switch (code) {
+      case 0xcc: return this.view.getUint8(this.skipBytes(1))
+      case 0xcd: return this.view.getUint16(this.skipBytes(2))
+      case 0xce: return this.view.getUint32(this.skipBytes(4))
+      case 0xcf: return this.view.getBigUint64(this.skipBytes(8))
+      case 0xd0: return this.view.getInt8(this.skipBytes(1))
+      case 0xd1: return this.view.getInt16(this.skipBytes(2))
+      case 0xd2: return this.view.getInt32(this.skipBytes(4))
+      case 0xd3: return this.view.getBigInt64(this.skipBytes(8))
+      default: throw this.wrong('a whole number', code)
+    }
+  }
+
+  /** A number, whole or not. */
+  float (): number {
+    const code = this.bytes[this.at]
+    if (code === 0xca) {
+      this.at++
+      return this.view.getFloat32(this.skipBytes(4))
+    }
+    if (code === 0xcb) {
+      this.at++
+      return this.view.getFloat64(this.skipBytes(8))
+    }
+    return this.integer()
+  }
+
+  /** The bytes of a raw, str or bin value: a view, not a copy. */
+  raw (): Uint8Array {
+    const length = this.rawLength(this.code())
+    const start = this.skipBytes(length)
+    return this.bytes.subarray(start, start + length)
+  }
+
+  /** Text; bytes that are not UTF-8 become U+FFFD. */
+  text (): string {
+    return decoder.decode(this.raw())
+  }
+
+  /** A moment: nil, raw bytes of a timestamp, or the timestamp extension. */
+  time (): Time {
+    if (this.takeNil()) return 0
+    const code = this.code()
+    const length = isExtension(code) ? this.extensionLength(code, -1) : this.rawLength(code)
+    const start = this.skipBytes(length)
+    if (length === 4) return checkedTime(this.view.getUint32(start), 0)
+    if (length === 8) {
+      const value = this.view.getBigUint64(start)
+      return checkedTime(Number(value & 0x3_ffff_ffffn), Number(value >> 34n))
+    }
+    if (length === 12) return checkedTime(Number(this.view.getBigInt64(start + 4)), this.view.getUint32(start))
+    throw invalidData(`msgpack time of ${length} bytes`)
+  }
+
+  /** Number of entries of a map; a nil map has none. Call {@link leave} after the last. */
+  enterMap (): number {
+    const code = this.code()
+    if (code === 0xc0) return this.enter(0, 2)
+    if ((code & 0xf0) === 0x80) return this.enter(code & 15, 2)
+    if (code === 0xde) return this.enter(this.view.getUint16(this.skipBytes(2)), 2)
+    if (code === 0xdf) return this.enter(this.view.getUint32(this.skipBytes(4)), 2)
+    throw this.wrong('a map', code)
+  }
+
+  /** Number of elements of an array; a nil array has none. Call {@link leave} after the last. */
+  enterArray (): number {
+    const code = this.code()
+    if (code === 0xc0) return this.enter(0, 1)
+    if ((code & 0xf0) === 0x90) return this.enter(code & 15, 1)
+    if (code === 0xdc) return this.enter(this.view.getUint16(this.skipBytes(2)), 1)
+    if (code === 0xdd) return this.enter(this.view.getUint32(this.skipBytes(4)), 1)
+    throw this.wrong('an array', code)
+  }
+
+  leave (): void {
+    this.depth--
+  }
+
+  /** Steps over one value of any kind. */
+  skip (): void {
+    let pending = 1
+    const open: number[] = []
+    while (pending > 0 || open.length > 0) {
+      if (pending === 0) {
+        pending = open.pop() as number
+        continue
+      }
+      pending--
+      const inner = this.skipOne()
+      if (inner > 0) {
+        if (open.length + this.depth >= maxMsgpackDepth) throw invalidData('msgpack is nested too deeply')
+        open.push(pending)
+        pending = inner
+      }
+    }
+  }
+
+  /** Steps over a value without what it contains; returns how many values it contains. */
+  private skipOne (): number {
+    const code = this.bytes[this.at]
+    if (code === undefined) throw this.ends()
+    if (code >= 0x80 && code <= 0x9f || code >= 0xdc && code <= 0xdf) {
+      const isMap = code < 0x90 || code >= 0xde
+      const count = isMap ? this.enterMap() * 2 : this.enterArray()
+      this.leave()
+      return count
+    }
+    this.at++
+    if (code < 0x80 || code >= 0xe0 || code === 0xc0 || code === 0xc2 || code === 0xc3) return 0
+    if (isExtension(code)) this.skipBytes(this.extensionLength(code))
+    else this.skipBytes(fixedSizes[code] ?? this.rawLength(code))
+    return 0
+  }
+
+  private enter (count: number, valuesEach: number): number {
+    if (count * valuesEach > this.bytes.length - this.at) throw this.ends()
+    if (++this.depth > maxMsgpackDepth) throw invalidData('msgpack is nested too deeply')
+    return count
+  }
+
+  private rawLength (code: number): number {
+    if ((code & 0xe0) === 0xa0) return code & 31
+    switch (code) {
+      case 0xc0: return 0
+      case 0xc4: case 0xd9: return this.view.getUint8(this.skipBytes(1))
+      case 0xc5: case 0xda: return this.view.getUint16(this.skipBytes(2))
+      case 0xc6: case 0xdb: return this.view.getUint32(this.skipBytes(4))
+      default: throw this.wrong('text or bytes', code)
+    }
+  }
+
+  /** Length of an extension's data, its type byte passed and compared when one is wanted. */
+  private extensionLength (code: number, type?: number): number {
+    const length = code >= 0xd4
+      ? 1 << (code - 0xd4)
+      : code === 0xc7
+        ? this.view.getUint8(this.skipBytes(1))
+        : code === 0xc8 ? this.view.getUint16(this.skipBytes(2)) : this.view.getUint32(this.skipBytes(4))
+    const actual = this.view.getInt8(this.skipBytes(1))
+    if (type !== undefined && actual !== type) throw invalidData(`msgpack extension ${actual} where a time belongs`)
+    return length
+  }
+
+  private code (): number {
+    const code = this.bytes[this.at]
+    if (code === undefined) throw this.ends()
+    this.at++
+    return code
+  }
+
+  private skipBytes (count: number): number {
+    const start = this.at
+    if (count > this.bytes.length - start) throw this.ends()
+    this.at = start + count
+    return start
+  }
+
+  private ends (): Error {
+    return invalidData('msgpack ends within a value')
+  }
+
+  private wrong (wanted: string, code: number): Error {
+    return invalidData(`expected ${wanted}, got msgpack code 0x${code.toString(16).padStart(2, '0')}`)
+  }
+}
+
+const fixedSizes: Readonly<Record<number, number>> = { 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 }
+
+function isExtension (code: number): boolean {
+  return (code >= 0xd4 && code <= 0xd8) || (code >= 0xc7 && code <= 0xc9)
+}
+
+function checkedTime (seconds: number, nanoseconds: number): Time {
+  if (nanoseconds > 999_999_999) throw invalidData('msgpack time with too many nanoseconds')
+  const time = joinTime(seconds, nanoseconds)
+  if (splitTime(time) === undefined) throw invalidData('msgpack time outside of the years 0 to 9999')
+  return time
+}

@@ -1,0 +1,58 @@
+import type { PeerId } from '../domain/peer.ts'
+import { peerIdFromBytes, peerIdToBytes } from '../domain/peer-id.ts'
+
+/**
+ * The peers of a cluster are few and stand in every pin: their base58 text is computed once.
+ * Bounded, because peer IDs also come from outside; at the bound all are forgotten, which costs a
+ * few microseconds each to learn again.
+ */
+const maxCachedPeers = 1024
+
+interface CachedPeer { readonly bytes: Uint8Array, readonly text: PeerId }
+
+const byHash = new Map<number, CachedPeer>()
+const bytesByText = new Map<PeerId, Uint8Array>()
+
+/**
+ * The text of a binary peer ID.
+ * @throws ClusterError `INVALID_PEER_ID`
+ */
+export function peerIdText (bytes: Uint8Array): PeerId {
+  return peerIdTextAt(bytes, 0, bytes.length)
+}
+
+/** Like {@link peerIdText} for a part of `bytes`, without making a view of it. */
+export function peerIdTextAt (bytes: Uint8Array, start: number, end: number): PeerId {
+  const hash = hashOf(bytes, start, end)
+  const cached = byHash.get(hash)
+  if (cached !== undefined && isSame(cached.bytes, bytes, start, end)) return cached.text
+  const own = bytes.slice(start, end)
+  const text = peerIdFromBytes(own)
+  if (byHash.size >= maxCachedPeers) byHash.clear()
+  byHash.set(hash, { bytes: own, text })
+  return text
+}
+
+/** The binary form of a peer ID; shared, not to be changed. */
+export function peerIdBytes (peer: PeerId): Uint8Array {
+  const cached = bytesByText.get(peer)
+  if (cached !== undefined) return cached
+  const bytes = peerIdToBytes(peer)
+  if (bytesByText.size >= maxCachedPeers) bytesByText.clear()
+  bytesByText.set(peer, bytes)
+  return bytes
+}
+
+/** Four bytes from the middle of the key: enough to tell the peers of a cluster apart. */
+function hashOf (bytes: Uint8Array, start: number, end: number): number {
+  if (end - start < 20) return end - start
+  return ((bytes[start + 12] as number) << 24) | ((bytes[start + 15] as number) << 16) | ((bytes[start + 17] as number) << 8) | (bytes[end - 1] as number)
+}
+
+function isSame (cached: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
+  if (cached.length !== end - start) return false
+  for (let i = 0; i < cached.length; i++) {
+    if (cached[i] !== bytes[start + i]) return false
+  }
+  return true
+}
