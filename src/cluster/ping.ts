@@ -1,0 +1,47 @@
+import type { Metric } from '../domain/metric.ts'
+import type { IpfsId, Multiaddress, PeerId } from '../domain/peer.ts'
+import type { PeerPinStatus } from '../domain/status.ts'
+import { parseMultiaddress } from '../domain/multiaddress.ts'
+import { parsePeerId } from '../domain/peer-id.ts'
+
+/** Addresses taken from one ping: more would be an attack on the memory of every status. */
+const maxAddresses = 64
+
+/** The value of the `ping` metric (spec/components.md 1.2): only public IPFS addresses are told. */
+export function pingMetric (self: PeerId, peername: string, ipfs: IpfsId, now: number, pingIntervalMs: number): Metric {
+  const addresses = (ipfs.addresses ?? []).filter(isPublic)
+  const value = JSON.stringify({
+    peer_name: peername,
+    ...(ipfs.id !== undefined && { ipfs_id: ipfs.id }),
+    ...(addresses.length > 0 && { ipfs_addresses: addresses }),
+  })
+  return { name: 'ping', peer: self, value, expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }
+}
+
+/** What a ping says of its sender; empty where it cannot be read. */
+export function readPing (metric: Metric | undefined): Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'> {
+  const unknown = { peername: '', ipfsPeerId: undefined, ipfsPeerAddresses: null }
+  if (metric === undefined || metric.value === '') return unknown
+  try {
+    const value = JSON.parse(metric.value) as { peer_name?: unknown, ipfs_id?: unknown, ipfs_addresses?: unknown }
+    const addresses = Array.isArray(value.ipfs_addresses) ? value.ipfs_addresses.slice(0, maxAddresses) : []
+    return {
+      peername: typeof value.peer_name === 'string' ? value.peer_name : '',
+      ipfsPeerId: typeof value.ipfs_id === 'string' ? parsePeerId(value.ipfs_id) : undefined,
+      ipfsPeerAddresses: addresses.length === 0 ? null : addresses.map(address => parseMultiaddress(String(address))),
+    }
+  } catch {
+    return unknown
+  }
+}
+
+/** False for addresses that mean something on their own machine or site only. */
+export function isPublic (address: Multiaddress): boolean {
+  const [, family, host = ''] = address.split('/')
+  if (family === 'ip4') {
+    const [a = 0, b = 0] = host.split('.').map(Number)
+    return !(a === 127 || a === 10 || a === 0 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254) || (a === 100 && b >= 64 && b < 128) || a >= 224)
+  }
+  if (family === 'ip6') return !/^(::1?$|f[cd]|fe[89ab]|ff)/i.test(host)
+  return family !== undefined && family.startsWith('dns') && !/(^|\.)(localhost|local)$/i.test(host)
+}

@@ -1,0 +1,38 @@
+import { decode as decodeCbor } from '@ipld/dag-cbor'
+import { CID } from 'multiformats/cid'
+import type { Consensus } from '../consensus/consensus.ts'
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { IpfsConnector } from '../ipfs/connector.ts'
+import type { CallOptions } from '../platform/lifecycle.ts'
+import { notPinned } from './pin.ts'
+
+/** Takes a pin out of the pinset, a sharded one with all its parts; answers what was removed (spec/components.md 1.5). */
+export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid, options: CallOptions): Promise<Pin> {
+  const pin = await consensus.pinset().get(cid)
+  if (pin === undefined) throw notPinned()
+  switch (pin.type) {
+    case 'pin':
+      await consensus.logUnpin(pin, options)
+      return pin
+    case 'shard-pin': throw new ClusterError('PIN_REFUSED', 'cannot unpin a shard directly. Unpin content root CID instead')
+    case 'clusterdag-pin': throw new ClusterError('PIN_REFUSED', 'cannot unpin a Cluster DAG directly. Unpin content root CID instead')
+    case 'meta-pin':
+      await unpinParts(consensus, ipfs, pin, options)
+      await consensus.logUnpin(pin, options)
+      return pin
+    default: throw new ClusterError('PIN_REFUSED', 'unrecognized pin type')
+  }
+}
+
+/** Shards first, then the cluster DAG that lists them: what is left after a crash can be found again. */
+async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, pin: Pin, options: CallOptions): Promise<void> {
+  if (pin.reference === undefined) return
+  const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(pin.reference, options)))
+  const parts = links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as CID).bytes))
+  for (const part of [...parts, pin.reference]) {
+    const found = await consensus.pinset().get(part)
+    if (found !== undefined) await consensus.logUnpin(found, options)
+  }
+}

@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { PinMessage } from '../../codec/messages.ts'
+import { cidFromBytes, type Cid } from '../../domain/cid.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { defaultPinOptions, pinWithOptions, type Pin } from '../../domain/pin.ts'
+import { systemClock } from '../../platform/clock.ts'
+import { openLevelDbStore } from '../../platform/leveldb-store.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import { silentLoggers } from '../../platform/logger.ts'
+import { memoryStore } from '../../platform/memory-store.ts'
+import { noMetrics } from '../../platform/metrics.ts'
+import { systemRandom } from '../../platform/random.ts'
+import type { Store } from '../../platform/store.ts'
+import { CrdtConsensus } from './crdt-consensus.ts'
+
+const platform: Platform = { clock: systemClock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
+const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
+const other = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
+
+function cid (n: number): Cid {
+  const digest = Buffer.alloc(32)
+  digest.writeUInt32BE(n * 2654435761 >>> 0)
+  digest.writeUInt32BE(n, 28)
+  return cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), digest]))
+}
+
+const pin = (n: number, changes: Partial<Pin> = {}): Pin => ({ ...pinWithOptions(cid(n), { ...defaultPinOptions, name: `pin ${n}`, replicationFactorMin: -1, replicationFactorMax: -1 }, 1_700_000_000_000), allocations: [], ...changes })
+
+async function started (store: Store): Promise<CrdtConsensus> {
+  const consensus = new CrdtConsensus({ self, store, codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
+  await consensus.start()
+  return consensus
+}
+
+const listed = async (consensus: CrdtConsensus): Promise<string[]> => (await Array.fromAsync(consensus.pinset().list({}))).flat().map(found => found.name)
+
+async function keysOf (store: Store, prefix: string): Promise<string[]> {
+  return (await Array.fromAsync(store.keys({ gte: prefix }))).flat().filter(key => key.startsWith(prefix))
+}
+
+test('a pin can be read as soon as it is acknowledged, and is gone as soon as its removal is', async () => {
+  const consensus = await started(memoryStore())
+  await consensus.logPin(pin(1))
+  assert.equal((await consensus.pinset().get(cid(1)))?.name, 'pin 1')
+  assert.deepEqual(await listed(consensus), ['pin 1'])
+  await consensus.logUnpin(pin(1))
+  assert.equal(await consensus.pinset().get(cid(1)), undefined)
+  assert.deepEqual(await listed(consensus), [])
+  await consensus.settled()
+  assert.equal(consensus.pinset().count(), 0)
+  assert.deepEqual(await listed(consensus), [])
+  await consensus.stop()
+})
+
+test('the store has the keys of the Go program', async () => {
+  const store = memoryStore()
+  const consensus = await started(store)
+  await consensus.logPin(pin(1))
+  await consensus.settled()
+  const keys = (await keysOf(store, '/c')).map(key => key.replaceAll(/[A-Z2-7]{50,}/g, match => match.startsWith('CIQ') ? 'BLOCK' : 'CID'))
+  assert.deepEqual(keys, ['/c/b/BLOCK', '/c/b/blocks/BLOCK', '/c/crdt_version', '/c/h/BLOCK', '/c/s/k/CID/p', '/c/s/k/CID/v', '/c/s/s/CID/BLOCK'])
+  assert.deepEqual(await store.get('/c/crdt_version'), Uint8Array.of(2))
+  await consensus.logUnpin(pin(1))
+  await consensus.settled()
+  assert.equal((await keysOf(store, '/c/s/k')).length, 0)
+  assert.equal((await keysOf(store, '/c/s/t')).length, 1)
+  assert.equal((await keysOf(store, '/c/h')).length, 1)
+  await consensus.stop()
+})
+
+test('a burst of 5,000 pins makes tens of deltas', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'crdt-'))
+  try {
+    const consensus = await started(await openLevelDbStore(folder))
+    let next = 0
+    await Promise.all(Array.from({ length: 32 }, async () => {
+      while (next < 5_000) await consensus.logPin(pin(next++))
+    }))
+    await consensus.stop()
+    const store = await openLevelDbStore(folder)
+    const deltas = (await keysOf(store, '/c/b/blocks/')).length
+    assert.ok(deltas < 100, `${deltas} deltas`)
+    assert.equal((await keysOf(store, '/flotilla/journal/')).length, 0)
+    const again = await started(store)
+    assert.equal(again.pinset().count(), 5_000)
+    assert.equal((await listed(again)).length, 5_000)
+    await again.stop()
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
+
+test('what was acknowledged but stands in no delta yet is replayed', async () => {
+  const store = memoryStore()
+  const before = await started({ ...store, close: async () => {} })
+  await before.logPin(pin(1))
+  await before.settled()
+  // A crash here: the journal has both, no delta does, nothing is stopped.
+  const crashing: Store = { ...store, batch: (operations, options) => operations.some(operation => operation.key.startsWith('/c/h/')) ? new Promise(() => {}) : store.batch(operations, options) }
+  const crashed = await started(crashing)
+  await crashed.logPin(pin(2))
+  await crashed.logUnpin(pin(1))
+  const after = await started(store)
+  assert.deepEqual(await listed(after), ['pin 2'])
+  await after.settled()
+  assert.deepEqual(await listed(after), ['pin 2'])
+  assert.equal(after.pinset().count(), 1)
+  await after.stop()
+})
+
+test('a failed journal write is told to the caller and changes nothing', async () => {
+  const store = memoryStore()
+  let isFull = false
+  const consensus = await started({ ...store, batch: (operations, options) => isFull ? Promise.reject(new Error('no space')) : store.batch(operations, options) })
+  await consensus.logPin(pin(1))
+  await consensus.settled()
+  isFull = true
+  await assert.rejects(consensus.logPin(pin(2)), /no space/)
+  assert.deepEqual(await listed(consensus), ['pin 1'])
+  isFull = false
+  await consensus.logPin(pin(3))
+  assert.deepEqual((await listed(consensus)).toSorted(), ['pin 1', 'pin 3'])
+  await consensus.stop()
+})
+
+test('the index by allocation follows every change', async () => {
+  const consensus = await started(memoryStore())
+  const held = async (peer: PeerId): Promise<Cid[]> => (await Array.fromAsync(consensus.pinset().allocatedTo(peer, {}))).flat()
+  await consensus.logPin(pin(1, { replicationFactorMin: 1, replicationFactorMax: 2, allocations: [self, other] }))
+  assert.deepEqual(await held(other), [cid(1)], 'before the delta')
+  await consensus.settled()
+  assert.deepEqual(await held(other), [cid(1)], 'after the delta')
+  await consensus.logPin(pin(1, { replicationFactorMin: 1, replicationFactorMax: 2, allocations: [self] }))
+  assert.deepEqual(await held(other), [])
+  await consensus.settled()
+  assert.deepEqual(await held(other), [])
+  assert.deepEqual(await held(self), [cid(1)])
+  await consensus.logUnpin(pin(1))
+  await consensus.settled()
+  assert.deepEqual(await held(self), [])
+  await consensus.stop()
+})
+
+test('changes come in order, and a reader goes on where it had acknowledged', async () => {
+  const store = memoryStore()
+  const first = await started({ ...store, close: async () => {} })
+  for (let n = 1; n <= 4; n++) {
+    await first.logPin(pin(n))
+    await first.settled()
+  }
+  const read = async (consensus: CrdtConsensus, count: number): Promise<Array<[number, string | undefined]>> => {
+    const stop = new AbortController()
+    const seen: Array<[number, string | undefined]> = []
+    for await (const batch of consensus.changes().read({ signal: stop.signal })) {
+      seen.push(...batch.map(change => [change.sequence, change.pin?.name] as [number, string | undefined]))
+      if (seen.length >= count) stop.abort()
+    }
+    return seen
+  }
+  assert.deepEqual(await read(first, 4), [[1, 'pin 1'], [2, 'pin 2'], [3, 'pin 3'], [4, 'pin 4']])
+  first.changes().acknowledge(2)
+  await first.stop()
+  const second = await started(store)
+  await second.logUnpin(pin(3))
+  await second.settled()
+  assert.deepEqual(await read(second, 3), [[3, undefined], [4, 'pin 4'], [5, undefined]], 'a stored change shows the pin as it now stands')
+  await second.stop()
+})
+
+test('pinning again replaces the value, and one removal removes it for good', async () => {
+  const store = memoryStore()
+  const consensus = await started(store)
+  for (const name of ['a', 'b', 'c']) {
+    await consensus.logPin(pin(1, { name }))
+    await consensus.settled()
+  }
+  assert.deepEqual(await listed(consensus), ['c'])
+  assert.equal(consensus.pinset().count(), 1)
+  await consensus.logUnpin(pin(1))
+  await consensus.settled()
+  assert.equal((await keysOf(store, '/c/s/t')).length, 3)
+  await consensus.logPin(pin(1, { name: 'd' }))
+  await consensus.logUnpin(pin(1))
+  await consensus.logPin(pin(1, { name: 'e' }))
+  await consensus.settled()
+  assert.deepEqual(await listed(consensus), ['e'])
+  await consensus.stop()
+})
