@@ -19,6 +19,7 @@ export const errorTable = {
   NOT_FOUND: { status: 404, exit: 1, advice: 'List what is pinned with: ipfs-cluster-ctl pin ls' },
   PIN_REFUSED: { status: 500, exit: 1, advice: 'Change the pin options as the message says.' },
   NOT_ENOUGH_PEERS: { status: 500, exit: 1, advice: 'Add peers, or ask for fewer replicas.' },
+  ADD_REFUSED: { status: 500, exit: 1, advice: 'Change the add options or the upload as the message says.' },
   FOLLOWER_MODE: { status: 500, exit: 1, advice: 'Send writes to a trusted peer of the cluster.' },
   CONSENSUS_FAILED: { status: 500, exit: 1, advice: 'See the log of the peer.' },
   UNSUPPORTED: { status: 500, exit: 1, advice: 'This consensus or setting does not have the operation.' },
@@ -31,6 +32,8 @@ export const errorTable = {
   STORE_DAMAGED: { status: 500, exit: 1, advice: 'Move the datastore folder away and restore with state import, or let the peer sync from the others.' },
   STORE_FULL: { status: 500, exit: 1, advice: 'Free disk space; the peer goes on by itself.' },
   STORE_FAILED: { status: 500, exit: 1, advice: 'Check the disk under the configuration folder.' },
+  /** What a client of the API got; the exit code tells it from an API that was not reached. */
+  API_ANSWER: { status: 500, exit: 2, advice: 'The peer refused the request; its own message follows.' },
   PEER_UNREACHABLE: { status: 500, exit: 1, advice: 'Check that the peer runs and has the same cluster secret.' },
   CANCELLED: { status: 500, exit: 125, advice: 'The caller went away or the peer stops.' },
   TIMED_OUT: { status: 500, exit: 62, advice: 'Try again, or raise the time limit.' },
