@@ -1,8 +1,15 @@
+import { asciiText } from './ascii.ts'
+
 /** Base32 of RFC 4648 without padding, quick because every pin passes through it several times. */
 export type Base32Alphabet = 'lower' | 'upper'
 
 const alphabets = { lower: 'abcdefghijklmnopqrstuvwxyz234567', upper: 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567' } as const
+const alphabetCodes = { lower: codeTable(alphabets.lower), upper: codeTable(alphabets.upper) }
 const values = { lower: valueTable(alphabets.lower), upper: valueTable(alphabets.upper) }
+
+function codeTable (alphabet: string): Uint8Array {
+  return Uint8Array.from(alphabet, (digit) => digit.charCodeAt(0))
+}
 
 function valueTable (alphabet: string): Uint8Array {
   const table = new Uint8Array(128).fill(255)
@@ -11,20 +18,42 @@ function valueTable (alphabet: string): Uint8Array {
 }
 
 export function encodeBase32 (bytes: Uint8Array, alphabet: Base32Alphabet): string {
-  const letters = alphabets[alphabet]
-  let out = ''
+  const target = bytes.length <= maxScratchBytes ? scratch : new Uint8Array(bytes.length * 2)
+  return asciiText(target, 0, writeBase32(bytes, 0, bytes.length, alphabet, target, 0))
+}
+
+/** CIDs and keys are far shorter. */
+const maxScratchBytes = 256
+const scratch = new Uint8Array(maxScratchBytes * 2)
+
+/** Writes the digits of `bytes[start..end)` into `target` from `at` on; returns the end of the digits. */
+export function writeBase32 (bytes: Uint8Array, start: number, end: number, alphabet: Base32Alphabet, target: Uint8Array, at: number): number {
+  const codes = alphabetCodes[alphabet]
+  let from = start
+  for (; from + 5 <= end; from += 5, at += 8) {
+    const high = ((bytes[from] as number) << 12) | ((bytes[from + 1] as number) << 4) | ((bytes[from + 2] as number) >> 4)
+    const low = (((bytes[from + 2] as number) & 15) << 16) | ((bytes[from + 3] as number) << 8) | (bytes[from + 4] as number)
+    target[at] = codes[high >> 15] as number
+    target[at + 1] = codes[(high >> 10) & 31] as number
+    target[at + 2] = codes[(high >> 5) & 31] as number
+    target[at + 3] = codes[high & 31] as number
+    target[at + 4] = codes[low >> 15] as number
+    target[at + 5] = codes[(low >> 10) & 31] as number
+    target[at + 6] = codes[(low >> 5) & 31] as number
+    target[at + 7] = codes[low & 31] as number
+  }
   let bits = 0
   let value = 0
-  for (let i = 0; i < bytes.length; i++) {
-    value = (value << 8) | (bytes[i] as number)
-    bits += 8
-    while (bits >= 5) {
+  for (; from < end; from++) {
+    value = (value << 8) | (bytes[from] as number)
+    for (bits += 8; bits >= 5;) {
       bits -= 5
-      out += letters[(value >>> bits) & 31]
+      target[at++] = codes[(value >>> bits) & 31] as number
     }
     value &= (1 << bits) - 1
   }
-  return bits > 0 ? out + letters[(value << (5 - bits)) & 31] : out
+  if (bits > 0) target[at++] = codes[(value << (5 - bits)) & 31] as number
+  return at
 }
 
 /** The bytes of `text` from `start` on, or undefined when it is not canonical base32. */

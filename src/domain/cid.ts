@@ -1,4 +1,3 @@
-import { base58btc } from 'multiformats/bases/base58'
 import * as base10 from 'multiformats/bases/base10'
 import * as base16 from 'multiformats/bases/base16'
 import * as base2 from 'multiformats/bases/base2'
@@ -9,6 +8,7 @@ import * as base58 from 'multiformats/bases/base58'
 import * as base64 from 'multiformats/bases/base64'
 import * as base8 from 'multiformats/bases/base8'
 import { decodeBase32, encodeBase32, type Base32Alphabet } from './base32.ts'
+import { decodeBase58, encodeBase58 } from './base58.ts'
 import { ClusterError } from './errors.ts'
 
 /**
@@ -36,12 +36,9 @@ export function parseCid (text: string): Cid {
   if (text.length < 2) throw invalid('cid too short')
   if (text.length > maxCidBytes * 8) throw invalid('cid too long')
   if (text.length === 46 && text.startsWith('Qm')) {
-    try {
-      return cidFromBytes(base58btc.baseDecode(text))
-    } catch (error) {
-      if (error instanceof ClusterError) throw error
-      throw invalid('invalid base58 digit')
-    }
+    const bytes = decodeBase58(text)
+    if (bytes === undefined) throw invalid('invalid base58 digit')
+    return cidFromBytes(bytes)
   }
   if (text.charCodeAt(0) === 98 /* b */) {
     const bytes = decodeBase32(text, 1, 'lower')
@@ -85,7 +82,7 @@ export function isCid (text: string): boolean {
  * @throws ClusterError `INVALID_CID`
  */
 export function cidFromBytes (bytes: Uint8Array): Cid {
-  if (bytes.length === 34 && bytes[0] === 0x12 && bytes[1] === 0x20) return base58btc.baseEncode(bytes) as Cid
+  if (bytes.length === 34 && bytes[0] === 0x12 && bytes[1] === 0x20) return encodeBase58(bytes) as Cid
   checkVersion1(bytes)
   return `b${encodeBase32(bytes, 'lower')}` as Cid
 }
@@ -93,7 +90,7 @@ export function cidFromBytes (bytes: Uint8Array): Cid {
 /** The binary CID: the multihash alone for version 0. */
 export function cidToBytes (cid: Cid): Uint8Array {
   if (cid.charCodeAt(0) === 98) return decodeBase32(cid, 1, 'lower') as Uint8Array
-  return base58btc.baseDecode(cid)
+  return decodeBase58(cid) as Uint8Array
 }
 
 export function cidVersion (cid: Cid): 0 | 1 {

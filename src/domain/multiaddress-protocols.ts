@@ -1,5 +1,5 @@
-import { base58btc } from 'multiformats/bases/base58'
 import { base64url } from 'multiformats/bases/base64'
+import { decodeBase58, encodeBase58 } from './base58.ts'
 import { decodeBase32, encodeBase32 } from './base32.ts'
 import { cidCodec, cidMultihash, decodeMultibase, parseCid } from './cid.ts'
 import { errorText } from './errors.ts'
@@ -134,11 +134,7 @@ function escapeBytes (bytes: Uint8Array): string {
 const peer: Transcoder = {
   fromText (text) {
     if (text.startsWith('Qm') || text.startsWith('1')) {
-      try {
-        return base58btc.baseDecode(text)
-      } catch {
-        return `failed to parse p2p addr: ${text} input isn't valid multihash`
-      }
+      return decodeBase58(text) ?? `failed to parse p2p addr: ${text} input isn't valid multihash`
     }
     try {
       const cid = parseCid(text)
@@ -148,7 +144,7 @@ const peer: Transcoder = {
       return `failed to parse p2p addr: ${text} ${errorText(error)}`
     }
   },
-  toText: (bytes) => base58btc.baseEncode(bytes),
+  toText: encodeBase58,
   validate (bytes) {
     const hash = readMultihash(bytes)
     if (typeof hash === 'string') return `invalid multihash: ${hash}`

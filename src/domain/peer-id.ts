@@ -1,5 +1,5 @@
-import { base58btc } from 'multiformats/bases/base58'
 import { decodeBase32 } from './base32.ts'
+import { decodeBase58, encodeBase58 } from './base58.ts'
 import { ClusterError } from './errors.ts'
 import type { PeerId } from './peer.ts'
 
@@ -14,12 +14,8 @@ export function parsePeerId (text: string): PeerId {
   if (text.length < 2) throw invalid('invalid cid: cid too short')
   if (text.length > 512) throw invalid('too long')
   if (text.startsWith('Qm') || text.startsWith('1')) {
-    let bytes: Uint8Array
-    try {
-      bytes = base58btc.baseDecode(text)
-    } catch {
-      throw invalid('invalid base58 digit')
-    }
+    const bytes = decodeBase58(text)
+    if (bytes === undefined) throw invalid('invalid base58 digit')
     return peerIdFromBytes(bytes)
   }
   const bytes = text.startsWith('b') ? decodeBase32(text, 1, 'lower') : undefined
@@ -37,12 +33,12 @@ export function peerIdFromBytes (bytes: Uint8Array): PeerId {
   const length = bytes[1]
   const known = (code === 0x00 && length !== undefined && length > 0) || (code === 0x12 && length === 32)
   if (!known || bytes.length > maxPeerIdBytes || bytes.length !== (length as number) + 2) throw invalid('not the multihash of a public key')
-  return base58btc.baseEncode(bytes) as PeerId
+  return encodeBase58(bytes) as PeerId
 }
 
 /** The binary peer ID (38 bytes for Ed25519). */
 export function peerIdToBytes (peer: PeerId): Uint8Array {
-  return base58btc.baseDecode(peer)
+  return decodeBase58(peer) as Uint8Array
 }
 
 function invalid (reason: string): ClusterError {
