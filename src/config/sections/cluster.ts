@@ -1,0 +1,106 @@
+import { addresses, addressList } from '../address-kinds.ts'
+import { boolean, count, duration, group, integer, text } from '../kinds.ts'
+import { defineSection } from '../section.ts'
+import { clusterSecret } from '../value-kinds.ts'
+
+export const cluster = defineSection('cluster', {
+  describe: 'The peer itself: its name, its network, its periods and the default replication.',
+  environment: 'CLUSTER',
+  fields: {
+    peername: text({ initial: context => context.hostname, empty: 'keeps', describe: 'A name for people. When empty, the host\'s name.' }),
+    secret: clusterSecret({ describe: 'The key of the private network that all peers of a cluster share. Empty: an unprotected network.' }),
+    leaveOnShutdown: boolean({ initial: false, describe: 'Leave the cluster when the peer stops (Raft).' }),
+    listenMultiaddress: addresses({
+      initial: ['/ip4/0.0.0.0/tcp/9096', '/ip4/0.0.0.0/udp/9096/quic'], refusal: 'error parsing listen_multiaddress', describe: 'Where the peer listens for other peers.',
+    }),
+    announceMultiaddress: addresses({ initial: [], refusal: 'error parsing announce', describe: 'Addresses to tell others instead of those it listens on.' }),
+    noAnnounceMultiaddress: addresses({ initial: [], refusal: 'error parsing no_announce', describe: 'Addresses never told to others.' }),
+    enableRelayHop: boolean({ initial: true, describe: 'Relay connections for peers that cannot be reached directly.' }),
+    connectionManager: group({
+      absent: 'keeps',
+      describe: 'Bounds of the connections to other peers.',
+      fields: {
+        highWater: integer({ initial: 400, describe: 'Connections are closed above this number.' }),
+        lowWater: integer({ initial: 100, describe: 'They are closed down to this number.' }),
+        gracePeriodMs: duration({ initial: '2m', empty: 'zero', describe: 'A new connection is not closed for this long.' }),
+      },
+    }),
+    resourceManager: group({
+      absent: 'keeps',
+      describe: 'Bounds of what the network may use.',
+      fields: {
+        enabled: boolean({ initial: true, describe: 'Apply the bounds.' }),
+        memoryLimitBytes: count({ initial: 0, describe: 'Memory in bytes; 0: chosen from the machine\'s.' }),
+        fileDescriptorsLimit: count({ initial: 0, describe: 'Open files; 0: chosen from the process\'s limit.' }),
+      },
+    }),
+    pubsub: group({
+      absent: 'keeps',
+      describe: 'Gossip between peers.',
+      fields: {
+        seenMessagesTtlMs: duration({ initial: '30m', describe: 'For how long a message is remembered, so that it is not handled twice.' }),
+        heartbeatIntervalMs: duration({ initial: '10s', describe: 'Period of the mesh\'s upkeep.' }),
+        dFactor: integer({ initial: 4, describe: 'How many peers a message is sent to directly.' }),
+        historyGossip: integer({ initial: 2, describe: 'Heartbeats whose messages are told to others by name.' }),
+        historyLength: integer({ initial: 6, describe: 'Heartbeats whose messages are kept for those who ask.' }),
+        floodPublish: boolean({ initial: false, describe: 'Send own messages to all known peers.' }),
+      },
+    }),
+    dialPeerTimeoutMs: duration({ initial: '3s', describe: 'Time to reach a peer when joining.' }),
+    stateSyncIntervalMs: duration({ initial: '5m', describe: 'How often expired pins are looked for.' }),
+    pinRecoverIntervalMs: duration({ initial: '12m', describe: 'How often failed pins are tried again.' }),
+    replicationFactorMin: integer({ initial: -1, zero: 'keeps', describe: 'Fewest peers that hold a pin which does not say otherwise; -1: all peers.' }),
+    replicationFactorMax: integer({ initial: -1, zero: 'keeps', describe: 'Most peers that hold a pin which does not say otherwise; -1: all peers.' }),
+    monitorPingIntervalMs: duration({ initial: '15s', describe: 'How often the peer tells others that it is alive; it counts as dead after twice this.' }),
+    peerWatchIntervalMs: duration({ initial: '5s', describe: 'How often the peer checks that it still belongs to the cluster.' }),
+    mdnsIntervalMs: duration({ initial: '10s', describe: 'Find peers on the local network; 0 switches this off.' }),
+    pinOnlyOnTrustedPeers: boolean({ initial: false, describe: 'Allocate pins to trusted peers only.' }),
+    pinOnlyOnUntrustedPeers: boolean({ initial: false, describe: 'Allocate pins to peers that are not trusted only.' }),
+    disableRepinning: boolean({ initial: true, describe: 'Do not move pins when a peer is gone.' }),
+    followerMode: boolean({ initial: false, omit: 'when empty', describe: 'Follow the pinset, refuse to change it.' }),
+    peerstoreFile: text({ initial: '', empty: 'keeps', omit: 'when empty', describe: 'File of known peers\' addresses, relative to the folder; empty: `peerstore`.' }),
+    peerAddresses: addressList({ initial: [], refusal: 'error parsing peer_addresses', describe: 'Peers to connect to first.' }),
+  },
+  rules: ({ positive }) => [
+    { key: 'listen_multiaddress', allowed: 'at least one multiaddress', holds: v => v.listenMultiaddress.length > 0, message: 'cluster.listen_multiaddress is undefined' },
+    positive('connection_manager.low_water', v => v.connectionManager.lowWater, 'cluster.connection_manager.low_water is invalid'),
+    positive('connection_manager.high_water', v => v.connectionManager.highWater, 'cluster.connection_manager.high_water is invalid'),
+    {
+      key: 'connection_manager.low_water',
+      allowed: 'at most connection_manager.high_water',
+      holds: v => v.connectionManager.lowWater <= v.connectionManager.highWater,
+      message: 'cluster.connection_manager.low_water is greater than high_water',
+    },
+    positive('connection_manager.grace_period', v => v.connectionManager.gracePeriodMs, 'cluster.connection_manager.grace_period is invalid'),
+    positive('pubsub.seen_messages_ttl', v => v.pubsub.seenMessagesTtlMs, 'cluster.pubsub.seen_message_ttl is invalid'),
+    positive('pubsub.heartbeat_interval', v => v.pubsub.heartbeatIntervalMs, 'cluster.pubsub.heartbeat_interval is invalid'),
+    positive('pubsub.d_factor', v => v.pubsub.dFactor, 'cluster.pubsub.d_factor is invalid'),
+    positive('pubsub.history_gossip', v => v.pubsub.historyGossip, 'cluster.pubsub.history_gossip is invalid'),
+    positive('pubsub.history_length', v => v.pubsub.historyLength, 'cluster.pubsub.history_length is invalid'),
+    positive('dial_peer_timeout', v => v.dialPeerTimeoutMs, 'cluster.dial_peer_timeout is invalid'),
+    positive('state_sync_interval', v => v.stateSyncIntervalMs, 'cluster.state_sync_interval is invalid'),
+    positive('pin_recover_interval', v => v.pinRecoverIntervalMs, 'cluster.pin_recover_interval is invalid'),
+    positive('monitor_ping_interval', v => v.monitorPingIntervalMs, 'cluster.monitoring_interval is invalid'),
+    positive('peer_watch_interval', v => v.peerWatchIntervalMs, 'cluster.peer_watch_interval is invalid'),
+    {
+      key: 'pin_only_on_trusted_peers',
+      allowed: 'true for one of the two at most',
+      holds: v => !v.pinOnlyOnTrustedPeers || !v.pinOnlyOnUntrustedPeers,
+      message: 'cluster.pin_only_on_trusted_peers and pin_only_on_untrusted_peers cannot both be true',
+    },
+    {
+      key: 'replication_factor_min',
+      allowed: 'at most replication_factor_max',
+      holds: v => v.replicationFactorMin <= v.replicationFactorMax,
+      message: 'cluster.replication_factor_min is larger than max',
+    },
+    { key: 'replication_factor_min', allowed: '-1 or more', holds: v => v.replicationFactorMin >= -1, message: 'cluster.replication_factor_min is wrong' },
+    { key: 'replication_factor_max', allowed: '-1 or more', holds: v => v.replicationFactorMax >= -1, message: 'cluster.replication_factor_max is wrong' },
+    {
+      key: 'replication_factor_min',
+      allowed: '-1 for both, or for neither',
+      holds: v => (v.replicationFactorMin === -1) === (v.replicationFactorMax === -1),
+      message: 'cluster.replication_factor_min and max must be -1 when one of them is',
+    },
+  ],
+})
