@@ -15,5 +15,5 @@ function textByBuffer (codes: Uint8Array, start: number, end: number): string {
     view = Buffer.from(codes.buffer, codes.byteOffset, codes.byteLength)
     views.set(codes, view)
   }
-  return view.latin1Slice(start, end)
+  return view.toString('latin1', start, end)
 }

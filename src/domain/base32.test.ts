@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { base32, base32upper } from 'multiformats/bases/base32'
 import { decodeBase32, encodeBase32 } from './base32.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { base58btc } from 'multiformats/bases/base58'
 import { decodeBase58, encodeBase58, writeBase58 } from './base58.ts'
 
