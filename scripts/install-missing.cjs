@@ -7,5 +7,5 @@ const { execSync } = require('node:child_process')
 const root = join(__dirname, '..')
 if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) {
   console.log('Installing what is missing…')
-  execSync('npm ci --no-audit --no-fund', { cwd: root, stdio: 'inherit' })
+  execSync('npm install --no-save --no-audit --no-fund', { cwd: root, stdio: 'inherit' })
 }
