@@ -26,6 +26,8 @@ export interface UploadedEntry {
   /** Path with `/`, decoded; never starts with `/` nor holds `..`. */
   readonly path: string
   readonly kind: 'file' | 'directory' | 'symlink'
+  /** Where it is on the sender's disk; `nocopy` needs it. */
+  readonly absolutePath?: string | undefined
   readonly content: AsyncIterable<Uint8Array>
 }
 

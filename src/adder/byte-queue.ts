@@ -1,0 +1,53 @@
+/**
+ * Room before and after the bytes of a chunk: a leaf's framing is written around its content in
+ * place, so that content is copied only once. Two keys and lengths of at most five bytes each and
+ * the file size fit in with much to spare.
+ */
+const headroomBytes = 32
+
+/** Content of one leaf: `buffer` from `start` to `end`, with room on both sides. */
+export interface Chunk {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/** Pieces of a stream that wait to be cut. Keeps them as they came and copies each byte once, when it is taken. */
+export class ByteQueue {
+  #pieces: Uint8Array[] = []
+  /** First byte of the first piece that is not taken yet. */
+  #offset = 0
+  #length = 0
+
+  get length (): number { return this.#length }
+
+  push (piece: Uint8Array): void {
+    if (piece.length === 0) return
+    this.#pieces.push(piece)
+    this.#length += piece.length
+  }
+
+  /** Takes the next `count` bytes; the caller made sure that they are there. */
+  take (count: number): Chunk {
+    const size = count + 2 * headroomBytes
+    // A shared slab makes small buffers cheap; a large one gets memory of its own, given back as a whole.
+    const buffer = size < Buffer.poolSize >>> 1 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
+    let at = headroomBytes
+    let used = 0
+    const end = headroomBytes + count
+    while (at < end) {
+      const piece = this.#pieces[used] as Uint8Array
+      const part = Math.min(piece.length - this.#offset, end - at)
+      buffer.set(part === piece.length ? piece : piece.subarray(this.#offset, this.#offset + part), at)
+      at += part
+      this.#offset += part
+      if (this.#offset === piece.length) {
+        used++
+        this.#offset = 0
+      }
+    }
+    if (used > 0) this.#pieces.splice(0, used)
+    this.#length -= count
+    return { buffer, start: headroomBytes, end }
+  }
+}

@@ -1,0 +1,36 @@
+import type { Cid } from '../domain/cid.ts'
+import type { AddedOutput, PeerId } from '../domain/peer.ts'
+import type { Pin, PinOptions } from '../domain/pin.ts'
+import type { CallOptions } from '../platform/lifecycle.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import type { BlockDestinations } from './adder.ts'
+import type { BlockDestination } from './block-sink.ts'
+import type { BlockSink } from './dag-writer.ts'
+
+/** Takes the blocks of one add to the peers that shall have them and pins what came of it. */
+export interface DagStore extends BlockSink {
+  /** The holders, as events of the add show them; empty before the first block and when every peer is one. */
+  allocations (): readonly PeerId[]
+  /** Entries of its own that came up since the last call. */
+  takeOutputs (): AddedOutput[]
+  /** All blocks were put: resolves when they are stored and the roots are pinned. */
+  finish (roots: readonly Cid[]): Promise<void>
+  /** Gives up what is under way; nothing is pinned. Safe after {@link finish}. */
+  abort (reason: unknown): void
+}
+
+/** What the adder needs of its peer. */
+export interface DagAdderParts {
+  readonly self: PeerId
+  readonly destinations: BlockDestinations
+  /** The way to a peer's IPFS node; also that of this peer. */
+  readonly destinationFor: (peer: PeerId) => BlockDestination
+  /** Pins a root on these peers, or by the options alone when there are none; resolves when that is durable. */
+  readonly pinRoot: (cid: Cid, options: PinOptions, allocations: readonly PeerId[], callOptions: CallOptions) => Promise<void>
+  /** Submits a pin as it is: the kinds that a sharded add makes. Without it such an add is refused. */
+  readonly pinItem?: ((pin: Pin, callOptions: CallOptions) => Promise<void>) | undefined
+  readonly platform: Platform
+  /** Bounds of each way to a destination; see `BlockStreamOptions`. */
+  readonly windowBytes?: number | undefined
+  readonly stallTimeoutMs?: number | undefined
+}

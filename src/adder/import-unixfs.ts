@@ -1,0 +1,153 @@
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { UploadedEntry } from './adder.ts'
+import { parseChunker, type Chunker } from './chunker.ts'
+import { DagWriter, type BlockSink } from './dag-writer.ts'
+import { fileLayout } from './file-layout.ts'
+import { emptyFolder, folderAt, putFolder, setFile, type Folder } from './folder-tree.ts'
+import { hashFunctionByName } from './hash-functions.ts'
+import { encodeDirectory, encodeSymlink, type Link } from './unixfs-node.ts'
+
+export interface ImportOptions {
+  readonly layout: 'balanced' | 'trickle'
+  readonly chunker: string
+  readonly hash: string
+  readonly cidVersion: number
+  readonly rawLeaves: boolean
+  /** Puts everything into one folder without a name. */
+  readonly wrap: boolean
+  /** Files must say where they are on the sender's disk. */
+  readonly nocopy: boolean
+  /** Yields progress too. */
+  readonly progress: boolean
+  /** Also puts the empty folder and the folder around a single file that the reference makes on the way: its shards list them. */
+  readonly withScaffold?: boolean | undefined
+}
+
+/** Something that the import has to tell. */
+export type ImportEvent =
+  | { readonly kind: 'progress', /** Path below the root, empty for the root itself. */ readonly name: string, /** Of this file so far. */ readonly bytes: number }
+  | { readonly kind: 'entry', readonly name: string, readonly cid: Cid, /** Of the blocks that came; only known of archives. */ readonly bytes: number, /** Of all blocks below, or of the content of an archive's file. */ readonly sizeBytes: number, /** True for what is to be pinned. */ readonly root: boolean }
+
+/** How often progress is told. */
+const progressBytes = 256 * 1024
+/** Longest target of a symbolic link: what file systems take. */
+const maxSymlinkBytes = 4096
+
+/**
+ * Makes a UnixFS DAG of an upload; the CIDs are those of `ipfs add` with the same options. Without
+ * `wrap` each file and each folder at the top is a root. Memory: one chunk of the file, one open
+ * node for each level above it, and the links of the folders that are not done.
+ * @throws ClusterError `ADD_REFUSED` on bad options before anything is read, and on what is uploaded
+ */
+export async function * importUnixFs (entries: AsyncIterable<UploadedEntry>, options: ImportOptions, sink: BlockSink): AsyncGenerator<ImportEvent> {
+  if (options.cidVersion !== 0 && options.cidVersion !== 1) throw new ClusterError('ADD_REFUSED', `bad CID Version: unknown CID version: ${options.cidVersion}`)
+  const hash = await hashFunctionByName(options.hash)
+  const makeChunker = parseChunker(options.chunker)
+  const writer = new DagWriter(options.cidVersion, hash, sink)
+
+  /** The folder at the top that is being filled; without one, files at the top are roots. */
+  let top: { readonly name: string, readonly folder: Folder } | undefined
+  if (options.wrap) top = { name: '', folder: emptyFolder() }
+
+  const scaffold = options.withScaffold === true ? new Scaffold(writer) : undefined
+
+  for await (const entry of entries) {
+    const segments = entry.path === '' ? [] : entry.path.split('/')
+    if (top !== undefined && top.name !== '' && top.name !== segments[0]) {
+      yield * finishTop(top.name, top.folder, writer)
+      top = undefined
+    }
+    if (top === undefined && (entry.kind === 'directory' || segments.length > 1)) top = { name: segments[0] ?? '', folder: emptyFolder() }
+    const below = top !== undefined && top.name !== '' ? segments.slice(1) : segments
+    const isFile = entry.kind !== 'directory'
+    const makesFolder = top !== undefined && below.length > (isFile ? 1 : 0)
+    if (makesFolder) await scaffold?.putEmptyFolder()
+    if (entry.kind === 'directory') {
+      if (top !== undefined) folderAt(top.folder, below)
+      continue
+    }
+    const progressName = top === undefined ? '' : below.join('/')
+    const link = entry.kind === 'symlink' ? await putSymlink(entry, writer) : yield * putFile(entry, progressName, options, makeChunker(), writer)
+    const cid = cidFromBytes(link.cid)
+    await scaffold?.putEmptyFolder()
+    if (top !== undefined) {
+      // A file without a name gets its CID as one.
+      if (below.length === 0 && top.name !== '') throw new ClusterError('ADD_REFUSED', 'directory already has entry by that name')
+      setFile(folderAt(top.folder, below.slice(0, -1)), below.at(-1) ?? cid, link)
+    }
+    yield { kind: 'entry', name: entry.path, cid, bytes: 0, sizeBytes: link.size, root: top === undefined }
+    if (top === undefined) await scaffold?.putFolderAround(cid, link)
+  }
+  if (top !== undefined) yield * finishTop(top.name, top.folder, writer)
+}
+
+/** See `withScaffold`. */
+class Scaffold {
+  readonly #writer: DagWriter
+  #hasEmptyFolder = false
+
+  constructor (writer: DagWriter) {
+    this.#writer = writer
+  }
+
+  async putEmptyFolder (): Promise<void> {
+    if (this.#hasEmptyFolder) return
+    this.#hasEmptyFolder = true
+    this.#writer.put('dag-pb', encodeDirectory([]))
+    await this.#writer.ready()
+  }
+
+  async putFolderAround (name: string, link: Link): Promise<void> {
+    this.#writer.put('dag-pb', encodeDirectory([{ name, cid: link.cid, size: link.size }]))
+    await this.#writer.ready()
+  }
+}
+
+async function * finishTop (name: string, folder: Folder, writer: DagWriter): AsyncGenerator<ImportEvent> {
+  for await (const { path, cid, size } of putFolder(folder, '', writer)) {
+    const fullName = path === '' ? name : name === '' ? path : `${name}/${path}`
+    yield { kind: 'entry', name: fullName, cid: cidFromBytes(cid), bytes: 0, sizeBytes: size, root: path === '' }
+  }
+}
+
+async function * putFile (entry: UploadedEntry, progressName: string, options: ImportOptions, chunker: Chunker, writer: DagWriter): AsyncGenerator<ImportEvent, Link> {
+  if (options.nocopy && (entry.absolutePath ?? '') === '') throw new ClusterError('ADD_REFUSED', 'missing file path or URL, can\'t create filestore reference')
+  const layout = fileLayout(options, writer)
+  let bytes = 0
+  for await (const piece of entry.content) {
+    for (const chunk of chunker.push(piece)) {
+      layout.addLeaf(chunk)
+      const wait = writer.ready()
+      if (wait !== undefined) await wait
+    }
+    if (options.progress) {
+      for (let told = bytes - bytes % progressBytes + progressBytes; told <= bytes + piece.length; told += progressBytes) {
+        yield { kind: 'progress', name: progressName, bytes: told }
+      }
+    }
+    bytes += piece.length
+  }
+  for (const chunk of chunker.finish()) {
+    layout.addLeaf(chunk)
+    await writer.ready()
+  }
+  const link = layout.finish()
+  await writer.ready()
+  if (options.progress) yield { kind: 'progress', name: progressName, bytes }
+  return link
+}
+
+async function putSymlink (entry: UploadedEntry, writer: DagWriter): Promise<Link> {
+  const pieces: Uint8Array[] = []
+  let length = 0
+  for await (const piece of entry.content) {
+    length += piece.length
+    if (length > maxSymlinkBytes) throw new ClusterError('ADD_REFUSED', `the target of the symbolic link ${entry.path} is longer than ${maxSymlinkBytes} bytes`)
+    pieces.push(piece)
+  }
+  const bytes = encodeSymlink(Buffer.concat(pieces))
+  const cid = writer.put('dag-pb', bytes)
+  await writer.ready()
+  return { cid, size: bytes.length }
+}

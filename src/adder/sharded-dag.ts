@@ -1,0 +1,174 @@
+import type { CID } from 'multiformats/cid'
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { assert, ClusterError } from '../domain/errors.ts'
+import type { AddedOutput, PeerId } from '../domain/peer.ts'
+import { pinWithOptions, type Pin } from '../domain/pin.ts'
+import type { Block } from '../ipfs/connector.ts'
+import type { CallOptions } from '../platform/lifecycle.ts'
+import type { AddOptions } from './adder.ts'
+import { blockStream, type BlockStream } from './block-sink.ts'
+import type { DagAdderParts, DagStore } from './dag-store.ts'
+import { linkNodes, maxNodeLinks } from './shard-node.ts'
+import { dataPinOptions } from './single-dag.ts'
+
+/** CIDs remembered to keep a block in one shard only, some 120 bytes each; past them, repeats are stored again. */
+const maxRememberedBlocks = 2 ** 22
+
+/** A shard that is being filled. */
+interface Shard {
+  readonly allocations: readonly PeerId[]
+  readonly stream: BlockStream
+  readonly links: CID[]
+  sizeBytes: number
+}
+
+/**
+ * Spreads a DAG over shards of at most `shard-size` bytes, each with peers of its own
+ * (spec/components.md 7). A shard node lists the blocks of a shard, the cluster DAG the shards,
+ * and the meta pin stands for the whole.
+ */
+export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptions: CallOptions): DagStore {
+  const { pinItem } = parts
+  if (pinItem === undefined) throw new ClusterError('UNSUPPORTED', 'this peer does not do sharded adds: leave out shard=true')
+  const { clock } = parts.platform
+  const logger = parts.platform.loggers.component('adder')
+  const pinOptions = dataPinOptions(options.pin)
+  const outputs: AddedOutput[] = []
+  const seen = new Set<string>()
+  const shards: CID[] = []
+  let shard: Shard | undefined
+  let sizeBytes = 0
+  let aborted: { readonly reason: unknown } | undefined
+  /** Blocks that came while a shard was being closed or opened. */
+  const waiting: Block[] = []
+  let working: Promise<void> | undefined
+
+  function openStream (peers: readonly PeerId[]): BlockStream {
+    if (aborted !== undefined) throw aborted.reason
+    return blockStream(peers.map(parts.destinationFor), {
+      clock,
+      logger,
+      signal: callOptions.signal,
+      ...parts.windowBytes === undefined ? {} : { windowBytes: parts.windowBytes },
+      ...parts.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: parts.stallTimeoutMs },
+    })
+  }
+
+  async function openShard (): Promise<Shard> {
+    const allocations = await parts.destinations.allocate(pinOptions, callOptions)
+    return { allocations, stream: openStream(allocations.length > 0 ? allocations : [parts.self]), links: [], sizeBytes: 0 }
+  }
+
+  function fits (shard: Shard, block: Block): boolean {
+    return shard.sizeBytes + block.bytes.length < pinOptions.shardSize
+  }
+
+  function addTo (shard: Shard, block: Block): Promise<void> | undefined {
+    shard.links.push(block.cid)
+    shard.sizeBytes += block.bytes.length
+    return shard.stream.put(block)
+  }
+
+  async function workOff (): Promise<void> {
+    for (let block = waiting.shift(); block !== undefined; block = waiting.shift()) {
+      if (shard !== undefined && shard.sizeBytes > 0 && !fits(shard, block)) await closeShard()
+      shard ??= await openShard()
+      if (!fits(shard, block)) throw new ClusterError('ADD_REFUSED', 'block doesn\'t fit in empty shard: shard size too small?')
+      await addTo(shard, block)
+    }
+    working = undefined
+  }
+
+  async function submit (pin: Pin): Promise<void> {
+    if (!options.noPin) await pinItem?.(pin, callOptions)
+  }
+
+  async function closeShard (): Promise<void> {
+    assert(shard !== undefined, 'a shard is open when it is closed')
+    const { allocations, stream, links } = shard
+    const nodes = await linkNodes(links)
+    for (const node of nodes) await stream.put(node)
+    await stream.close()
+    const root = nodes[0].cid
+    const number = shards.length
+    const previous = shards.at(-1)
+    await submit({
+      ...pinWithOptions(textOf(root), pinOptions, clock.now()),
+      type: 'shard-pin',
+      name: `${pinOptions.name}-shard-${number}`,
+      allocations: pinOptions.replicationFactorMin < 0 ? [] : allocations,
+      maxDepth: links.length > maxNodeLinks ? 2 : 1,
+      reference: previous === undefined ? undefined : textOf(previous),
+      shardSize: shard.sizeBytes,
+    })
+    outputs.push({ name: `shard-${number}`, cid: textOf(root), bytes: 0, size: shard.sizeBytes, allocations })
+    shards.push(root)
+    sizeBytes += shard.sizeBytes
+    shard = undefined
+  }
+
+  async function storeClusterDag (): Promise<Cid> {
+    const nodes = await linkNodes(shards)
+    const stream = openStream([parts.self])
+    try {
+      for (const node of nodes) await stream.put(node)
+      await stream.close()
+    } finally {
+      stream.abort(undefined)
+    }
+    return textOf(nodes[0].cid)
+  }
+
+  return {
+    put (block) {
+      if (!remember(seen, block)) return undefined
+      if (working === undefined && shard !== undefined && fits(shard, block)) return addTo(shard, block)
+      waiting.push(block)
+      if (working === undefined) {
+        working = workOff()
+        // Whoever puts waits for it too; one that gave up before does not.
+        working.catch(() => {})
+      }
+      return working
+    },
+    allocations: () => shard?.allocations ?? [],
+    takeOutputs: () => outputs.splice(0),
+    async finish (roots) {
+      await working
+      const [root] = roots
+      assert(root !== undefined && roots.length === 1, 'a sharded add has one root')
+      if (shard !== undefined) await closeShard()
+      const clusterDag = await storeClusterDag()
+      outputs.push({ name: `${pinOptions.name}-clusterDAG`, cid: clusterDag, bytes: 0, size: sizeBytes, allocations: [] })
+      const direct = { ...pinOptions, mode: 'direct' as const }
+      await submit({
+        ...pinWithOptions(clusterDag, direct, clock.now()),
+        type: 'clusterdag-pin',
+        name: `${pinOptions.name}-clusterDAG`,
+        replicationFactorMin: -1,
+        replicationFactorMax: -1,
+        allocations: [],
+        reference: root,
+      })
+      await submit({ ...pinWithOptions(root, direct, clock.now()), type: 'meta-pin', allocations: [], reference: clusterDag })
+    },
+    abort (reason) {
+      aborted ??= { reason }
+      shard?.stream.abort(reason)
+    },
+  }
+}
+
+/** True when the block was not met before. */
+function remember (seen: Set<string>, block: Block): boolean {
+  const { bytes } = block.cid
+  const key = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
+  if (seen.has(key)) return false
+  if (seen.size >= maxRememberedBlocks) seen.clear()
+  seen.add(key)
+  return true
+}
+
+function textOf (cid: CID): Cid {
+  return cidFromBytes(cid.bytes)
+}
