@@ -8,7 +8,7 @@ import { peerIdFromBytes, peerIdToBytes } from '../domain/peer-id.ts'
  */
 const maxCachedPeers = 1024
 
-interface CachedPeer { readonly bytes: Uint8Array, readonly text: PeerId }
+interface CachedPeer { readonly bytes: Uint8Array, readonly text: PeerId, readonly json: Uint8Array }
 
 const byHash = new Map<number, CachedPeer>()
 const bytesByText = new Map<PeerId, Uint8Array>()
@@ -18,19 +18,32 @@ const bytesByText = new Map<PeerId, Uint8Array>()
  * @throws ClusterError `INVALID_PEER_ID`
  */
 export function peerIdText (bytes: Uint8Array): PeerId {
-  return peerIdTextAt(bytes, 0, bytes.length)
+  const cached = byHash.get(hashOf(bytes, 0, bytes.length))
+  if (cached !== undefined && isSame(cached.bytes, bytes, 0, bytes.length)) return cached.text
+  return learn(bytes, 0, bytes.length).text
 }
 
-/** Like {@link peerIdText} for a part of `bytes`, without making a view of it. */
-export function peerIdTextAt (bytes: Uint8Array, start: number, end: number): PeerId {
-  const hash = hashOf(bytes, start, end)
-  const cached = byHash.get(hash)
-  if (cached !== undefined && isSame(cached.bytes, bytes, start, end)) return cached.text
+/**
+ * The text of a binary peer ID that is a part of `bytes`, in double quotes: ready for JSON, shared,
+ * not to be changed. Undefined when it is no peer ID.
+ */
+export function peerIdJsonAt (bytes: Uint8Array, start: number, end: number): Uint8Array | undefined {
+  const cached = byHash.get(hashOf(bytes, start, end))
+  if (cached !== undefined && isSame(cached.bytes, bytes, start, end)) return cached.json
+  try {
+    return learn(bytes, start, end).json
+  } catch {
+    return undefined
+  }
+}
+
+function learn (bytes: Uint8Array, start: number, end: number): CachedPeer {
   const own = bytes.slice(start, end)
   const text = peerIdFromBytes(own)
+  const peer = { bytes: own, text, json: new TextEncoder().encode(`"${text}"`) }
   if (byHash.size >= maxCachedPeers) byHash.clear()
-  byHash.set(hash, { bytes: own, text })
-  return text
+  byHash.set(hashOf(own, 0, own.length), peer)
+  return peer
 }
 
 /** The binary form of a peer ID; shared, not to be changed. */
