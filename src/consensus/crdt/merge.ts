@@ -27,6 +27,8 @@ export interface KeyChange {
   readonly priority: number
   readonly previous: Uint8Array | undefined
   readonly changed: boolean
+  /** Value or priority differ from what is stored: an equal value that survives with a lower priority must be written too. */
+  readonly isRewritten: boolean
   /** Block IDs of elements and tombstones to write. */
   readonly addedElements: readonly string[]
   readonly addedTombstones: readonly string[]
@@ -68,6 +70,7 @@ function mergeKey (key: string, elements: DeltaElement[], tombstones: DeltaEleme
     priority: current?.priority ?? 0,
     previous: facts.current?.value,
     changed,
+    isRewritten: changed || current?.priority !== facts.current?.priority,
     addedElements: elements.length > 0 ? [blockId] : [],
     addedTombstones,
   }

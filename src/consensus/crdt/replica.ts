@@ -110,7 +110,7 @@ export class Replica {
       if (change.value === undefined) {
         if (change.previous === undefined) continue
         operations.push({ type: 'del', key: this.#keys.value(change.key) }, { type: 'del', key: this.#keys.priority(change.key) })
-      } else if (change.changed) {
+      } else if (change.isRewritten) {
         operations.push(
           { type: 'put', key: this.#keys.value(change.key), value: change.value },
           { type: 'put', key: this.#keys.priority(change.key), value: writeVarint(change.priority + 1) })

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Metric } from '../domain/metric.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { balancedAllocator } from './balanced.ts'
+import { chooseAllocations, type AllocationRequest } from './choose.ts'
+
+const metric = (name: string, peer: string, value: string, weight: number, partitionable: boolean): Metric => ({ name, peer: peer as PeerId, value, expire: 1, valid: true, weight, partitionable, receivedAt: 0 })
+
+/** Peers with their region and free space. */
+const peers: ReadonlyArray<readonly [string, string, number]> = [['a', 'eu', 10], ['b', 'eu', 40], ['c', 'us', 30], ['d', 'us', 5], ['e', 'asia', 20]]
+const metrics = new Map([
+  ['tag:region', peers.map(([peer, region]) => metric('tag:region', peer, region, 0, true))],
+  ['freespace', peers.map(([peer, , space]) => metric('freespace', peer, String(space), space, false))],
+])
+const allocator = balancedAllocator(['tag:region', 'freespace'])
+const request = (changes: Partial<AllocationRequest>): AllocationRequest => ({ replicationFactorMin: 1, replicationFactorMax: 3, current: [], priority: [], excluded: new Set(), isEligible: () => true, metrics, ...changes })
+const chosen = (changes: Partial<AllocationRequest>): string[] => chooseAllocations(allocator, request(changes))
+const ids = (...names: string[]): PeerId[] => names as PeerId[]
+
+test('regions take turns, the one with most space first, and in each the peer with most space', () => {
+  assert.deepEqual(chosen({ replicationFactorMax: 5 }), ['b', 'c', 'e', 'a', 'd'])
+})
+
+test('-1 means everywhere', () => assert.deepEqual(chosen({ replicationFactorMin: -1, replicationFactorMax: -1 }), []))
+
+test('the user\'s peers come first', () => assert.deepEqual(chosen({ priority: ids('d') }), ['d', 'b', 'c']))
+
+test('holders that are enough stay, dead ones included', () => {
+  assert.deepEqual(chosen({ current: ids('a', 'gone') }), ['a', 'gone'])
+})
+
+test('missing holders are filled up behind the living ones', () => {
+  assert.deepEqual(chosen({ replicationFactorMin: 2, current: ids('a', 'gone') }), ['a', 'b', 'c'])
+})
+
+test('too many holders are cut to the maximum', () => {
+  assert.deepEqual(chosen({ replicationFactorMax: 1, current: ids('a', 'b') }), ['a'])
+})
+
+test('excluded and ineligible peers, and those without a metric, are never chosen', () => {
+  const onlyD = chosen({ excluded: new Set(ids('b')), isEligible: peer => !ids('c', 'e').includes(peer), metrics: new Map([...metrics, ['freespace', metrics.get('freespace')?.filter(({ peer }) => peer !== 'a') ?? []]]) })
+  assert.deepEqual(onlyD, ['d'])
+})
+
+test('too few peers are an error that counts them', () => {
+  assert.throws(() => chosen({ replicationFactorMin: 6, replicationFactorMax: 7 }), { code: 'NOT_ENOUGH_PEERS', message: 'not enough peers to allocate CID. Needed at least: 6. Wanted at most: 7. Available candidates: 5. See logs for more info.' })
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { memoryStore } from '../../platform/memory-store.ts'
+import type { Store } from '../../platform/store.ts'
+import { decodeDeltaNode, encodeDelta, encodeDeltaNode, type DeltaNode } from './delta.ts'
+import { replicaKeys } from './keys.ts'
+import { Replica } from './replica.ts'
+
+const keys = replicaKeys('/c')
+const names = ['/AFKREIAA', '/AFKREIAB', '/AFKREIAC']
+
+interface Peer { readonly store: Store, readonly replica: Replica }
+
+async function peer (): Promise<Peer> {
+  const store = memoryStore()
+  const replica = new Replica(store, keys)
+  await replica.load()
+  return { store, replica }
+}
+
+async function change (at: Peer, key: string, value: number | undefined): Promise<DeltaNode | undefined> {
+  const prepared = await at.replica.prepareLocal(value === undefined ? new Map() : new Map([[key, Uint8Array.of(value)]]), value === undefined ? [key] : [])
+  if (prepared === undefined) return undefined
+  await at.store.batch(prepared.operations, { sync: true })
+  prepared.applied()
+  return prepared.node
+}
+
+async function merge (at: Peer, node: DeltaNode): Promise<void> {
+  if (await at.replica.isProcessed(node.cid)) return
+  const prepared = await at.replica.prepareForeign(decodeDeltaNode(node.bytes))
+  await at.store.batch(prepared.operations, { sync: true })
+  prepared.applied()
+}
+
+/** Values and heads, which must be equal where all nodes have been merged. */
+async function seen (at: Peer): Promise<string[]> {
+  const entries = (await Array.fromAsync(at.store.iterate({}))).flat()
+  return entries.filter(({ key }) => key.startsWith('/c/s/') || key.startsWith('/c/h/')).map(({ key, value }) => `${key}=${Buffer.from(value).toString('hex')}`)
+}
+
+test('replicas that merged the same nodes agree, whatever the order between independent ones', () => fc.assert(fc.asyncProperty(
+  fc.array(fc.record({ at: fc.nat(2), key: fc.nat(2), value: fc.option(fc.nat(3), { nil: undefined }), share: fc.boolean() }), { maxLength: 14 }),
+  fc.array(fc.nat(1000), { maxLength: 40 }),
+  async (steps, order) => {
+    const peers = [await peer(), await peer(), await peer()]
+    const nodes: DeltaNode[] = []
+    for (const step of steps) {
+      const at = peers[step.at] as Peer
+      // Sharing before a change makes the histories meet; without, they branch.
+      if (step.share) for (const node of nodes) await merge(at, node)
+      const node = await change(at, names[step.key] as string, step.value)
+      if (node !== undefined) nodes.push(node)
+    }
+    // A fourth peer takes all in another order that puts parents before children.
+    const late = await peer()
+    const left = [...nodes]
+    for (let turn = 0; left.length > 0; turn++) {
+      const ready: DeltaNode[] = []
+      for (const node of left) {
+        const parents = await Promise.all(node.links.map(link => late.replica.isProcessed(link)))
+        if (parents.every(Boolean)) ready.push(node)
+      }
+      const node = ready[(order[turn % Math.max(1, order.length)] ?? 0) % ready.length] as DeltaNode
+      await merge(late, node)
+      left.splice(left.indexOf(node), 1)
+    }
+    for (const at of peers) for (const node of nodes) await merge(at, node)
+    const expected = await seen(late)
+    for (const at of peers) assert.deepEqual(await seen(at), expected)
+  }), { numRuns: 150 }))
+
+const golden = join(process.env['FLOTILLA_GOLDEN'] ?? '../shared/golden', 'wire', 'delta-nodes.json')
+
+test('delta nodes of the reference are read, and written to the same bytes', { skip: existsSync(golden) ? false : 'no recordings' }, () => {
+  const { cases } = JSON.parse(readFileSync(golden, 'utf8')) as { cases: Array<{ cid: string, block_id: string, block_hex: string, delta_hex: string, delta: { priority: number, elements: Array<{ key: string, value_hex: string }>, tombstones: Array<{ key: string, id: string }> } }> }
+  assert.ok(cases.length > 0)
+  for (const recorded of cases) {
+    const bytes = Buffer.from(recorded.block_hex, 'hex')
+    const node = decodeDeltaNode(bytes)
+    assert.equal(node.cid.toString(), recorded.cid)
+    assert.equal(node.blockId, recorded.block_id)
+    assert.equal(node.delta.priority, recorded.delta.priority)
+    assert.deepEqual(node.delta.elements.map(element => [element.key, Buffer.from(element.value).toString('hex')]), recorded.delta.elements.map(element => [element.key, element.value_hex]))
+    assert.deepEqual(node.delta.tombstones.map(({ key, id }) => [key, id]), recorded.delta.tombstones.map(({ key, id }) => [key, id]))
+    assert.equal(Buffer.from(encodeDelta(node.delta)).toString('hex'), recorded.delta_hex)
+    assert.equal(Buffer.from(encodeDeltaNode(node.delta, node.links).bytes).toString('hex'), recorded.block_hex)
+  }
+})
+
+test('bytes that are no delta node are refused', () => fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), bytes => {
+  try {
+    decodeDeltaNode(bytes)
+  } catch (error) {
+    assert.equal((error as { code: string }).code, 'INVALID_WIRE_DATA')
+  }
+})))
