@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { balancedAllocator } from '../allocator/balanced.ts'
+import { PinMessage, MetricMessage } from '../codec/messages.ts'
+import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
+import { parseCid } from '../domain/cid.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { defaultPinOptions, type PinOptions } from '../domain/pin.ts'
+import { GossipMonitor } from '../monitor/gossip-monitor.ts'
+import { systemClock } from '../platform/clock.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import { silentLoggers } from '../platform/logger.ts'
+import { loneNetwork } from '../platform/lone-network.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import { systemRandom } from '../platform/random.ts'
+import { Pinning, type PinningOptions } from './pin.ts'
+
+const platform: Platform = { clock: systemClock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
+const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
+const cid = parseCid('bafkreid3wneutgqir3hc5eaf7aznmrzz3kdb7ff6hrv7mkhsfg437l2tem')
+const other = parseCid('QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o')
+
+/** One peer with real parts, free space known, alone. */
+async function lonePeer (changes: Partial<PinningOptions> = {}): Promise<{ pinning: Pinning, consensus: CrdtConsensus, stop: () => Promise<void> }> {
+  const network = loneNetwork(self)
+  const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
+  await monitor.start()
+  const consensus = new CrdtConsensus({ self, store: memoryStore(), codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
+  await consensus.start()
+  await monitor.publish({ name: 'freespace', peer: self, value: '10', expire: platform.clock.now() + 600_000, valid: true, weight: 10, partitionable: false, receivedAt: 0 })
+  const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace']), clock: platform.clock, options: { replicationFactorMin: -1, replicationFactorMax: -1, followerMode: false, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false, ...changes } })
+  return { pinning, consensus, stop: async () => { await monitor.stop(); await consensus.stop() } }
+}
+
+const options = (changes: Partial<PinOptions> = {}): PinOptions => ({ ...defaultPinOptions, ...changes })
+
+test('a pin without factors gets the configured ones and is everywhere', async () => {
+  const { pinning, consensus, stop } = await lonePeer()
+  const pin = await pinning.pin(cid, options({ name: 'n' }))
+  assert.deepEqual([pin.replicationFactorMin, pin.replicationFactorMax, pin.allocations, pin.maxDepth], [-1, -1, [], -1])
+  assert.equal((await consensus.pinset().get(cid))?.name, 'n')
+  await stop()
+})
+
+test('one replica goes to this peer, two are more than there are', async () => {
+  const { pinning, consensus, stop } = await lonePeer()
+  assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 1 }))).allocations, [self])
+  await assert.rejects(pinning.pin(other, options({ replicationFactorMin: 2, replicationFactorMax: 3 })), { code: 'NOT_ENOUGH_PEERS', message: 'not enough peers to allocate CID. Needed at least: 2. Wanted at most: 3. Available candidates: 1. See logs for more info.' })
+  assert.equal(await consensus.pinset().get(other), undefined)
+  await stop()
+})
+
+test('impossible factors, a past expiry and a direct pin over a recursive one are refused', async () => {
+  const { pinning, stop } = await lonePeer()
+  const refused = (changes: Partial<PinOptions>, message: string) => assert.rejects(pinning.pin(cid, options(changes)), { message })
+  await refused({ replicationFactorMin: 3, replicationFactorMax: 2 }, 'cluster.replication_factor_min is larger than max')
+  await refused({ replicationFactorMin: -2 }, 'cluster.replication_factor_min is wrong')
+  await refused({ replicationFactorMax: 2 }, 'cluster.replication_factor_min and max must be -1 when one of them is')
+  await refused({ expireAt: 1 }, 'pin.ExpireAt set before current time')
+  await pinning.pin(cid, options())
+  await refused({ mode: 'direct' }, 'cannot repin a CID which is already pinned in recursive mode (new pin is pinned as direct). Unpin it first.')
+  await stop()
+})
+
+test('an update copies the old pin, all but a new name and a later expiry', async () => {
+  const { pinning, stop } = await lonePeer()
+  await pinning.pin(cid, options({ name: 'old', metadata: { a: '1' } }))
+  const updated = await pinning.pin(other, options({ pinUpdate: cid, metadata: { b: '2' } }))
+  assert.deepEqual([updated.cid, updated.name, updated.metadata, updated.pinUpdate], [other, 'old', { a: '1' }, cid])
+  await assert.rejects(pinning.pin(cid, options({ pinUpdate: parseCid('bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy') })), { code: 'NOT_FOUND' })
+  await stop()
+})
+
+test('a follower writes nothing', async () => {
+  const { pinning, stop } = await lonePeer({ followerMode: true })
+  await assert.rejects(pinning.pin(cid, options()), { code: 'FOLLOWER_MODE', message: 'this peer is configured to be in follower mode. Write operations are disabled' })
+  await stop()
+})
