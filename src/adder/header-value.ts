@@ -27,7 +27,7 @@ export function parseHeaderValue (header: string): HeaderValue {
 
 /** Browsers leave backslashes of a path alone: only an escaped quote or backslash counts. */
 function unescapeQuoted (text: string): string {
-  return text.replace(/\\(["\\])/g, '$1')
+  return text.includes('\\') ? text.replace(/\\(["\\])/g, '$1') : text
 }
 
 /** `utf-8''a%20b` to one character a byte. */

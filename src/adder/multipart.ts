@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { ClusterError } from '../domain/errors.ts'
 import type { UploadedEntry } from './adder.ts'
@@ -122,15 +123,14 @@ function kindOf (contentType: string): UploadedEntry['kind'] {
 /** Where the file is on the sender's disk; only used by `nocopy`. */
 function absolutePathOf (headers: PartHeaders): string | undefined {
   const encoded = headers.get('abspath-encoded')
-  if (encoded !== undefined && encoded !== '') return decodeUtf8(unescapeQuery(encoded) ?? encoded, 'abspath')
+  if (encoded !== undefined && encoded !== '') return unescapeQuery(encoded, 'abspath')
   const plain = headers.get('abspath')
   return plain === undefined || plain === '' ? undefined : decodeUtf8(plain, 'abspath')
 }
 
 /** The path of a part: percent-decoded, with `.` and `..` resolved as at a root, so that it never leaves its folder. */
 function pathOf (disposition: string, limits: UploadLimits): string {
-  const name = parseHeaderValue(disposition).parameters.get('filename') ?? ''
-  const path = decodeUtf8(unescapeQuery(name) ?? name, 'file name')
+  const path = unescapeQuery(parseHeaderValue(disposition).parameters.get('filename') ?? '', 'file name')
   if (Buffer.byteLength(path) > limits.maxPathBytes) throw new ClusterError('INVALID_INPUT', `a file name is longer than ${limits.maxPathBytes} bytes: ${path.slice(0, 80)}…`)
   if (path.includes('\0')) throw new ClusterError('INVALID_INPUT', `a file name holds a NUL character: ${JSON.stringify(path.slice(0, 80))}`)
   const segments: string[] = []
@@ -142,10 +142,17 @@ function pathOf (disposition: string, limits: UploadLimits): string {
   return segments.join('/')
 }
 
-/** Undoes the escaping of a query (`%41`, `+`), one character a byte; undefined when it is none. */
-function unescapeQuery (text: string): string | undefined {
-  if (/%(?![0-9a-fA-F]{2})/.test(text)) return undefined
-  return text.replaceAll('+', ' ').replace(/%([0-9a-fA-F]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
+/** Undoes the escaping of a query (`%41`, `+` for a blank) in text of one character a byte. Text that is not escaped correctly is taken as it is. */
+function unescapeQuery (bytes: string, what: string): string {
+  if (/%(?![0-9a-fA-F]{2})/.test(bytes)) return decodeUtf8(bytes, what)
+  const spaced = bytes.replaceAll('+', ' ')
+  try {
+    // Quick for the names that are: escaped ASCII.
+    if (isAscii(Buffer.from(spaced, 'latin1'))) return decodeURIComponent(spaced)
+  } catch {
+    throw notUtf8(bytes, what)
+  }
+  return decodeUtf8(spaced.replace(/%([0-9a-fA-F]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16))), what)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -155,6 +162,10 @@ function decodeUtf8 (bytes: string, what: string): string {
   try {
     return utf8.decode(Buffer.from(bytes, 'latin1'))
   } catch {
-    throw new ClusterError('INVALID_INPUT', `a ${what} is not UTF-8: ${JSON.stringify(bytes.slice(0, 80))}`)
+    throw notUtf8(bytes, what)
   }
+}
+
+function notUtf8 (bytes: string, what: string): ClusterError {
+  return new ClusterError('INVALID_INPUT', `a ${what} is not UTF-8: ${JSON.stringify(bytes.slice(0, 80))}`)
 }

@@ -52,20 +52,32 @@ export function rabinChunker (min: number, average: number, max: number): Chunke
       i = Math.min(piece.length, from + skip)
       count += i - from
     }
+    const start = i
+    // Locals: the loop runs for each byte of the upload, and variables of the closure cost a load each.
+    let [index, upper, lower] = [at, high, low]
+    let cut = -1
+    const firstCut = i + min - count - 1
+    const lastCut = i + max - count - 1
     for (; i < piece.length; i++) {
       const byte = piece[i] as number
-      const leaving = window[at] as number
-      window[at] = byte
-      at = (at + 1) & (windowBytes - 1)
-      high ^= outHigh[leaving] as number
-      low ^= outLow[leaving] as number
-      const top = high >>> topShift
-      high = ((high << 8) | (low >>> 24)) ^ (reduceHigh[top] as number)
-      low = ((low << 8) | byte) ^ (reduceLow[top] as number)
-      count++
-      if (count >= min && ((low & mask) === 0 || count >= max)) return i + 1
+      const leaving = window[index] as number
+      window[index] = byte
+      index = (index + 1) & (windowBytes - 1)
+      upper ^= outHigh[leaving] as number
+      lower ^= outLow[leaving] as number
+      const top = upper >>> topShift
+      upper = ((upper << 8) | (lower >>> 24)) ^ (reduceHigh[top] as number)
+      lower = ((lower << 8) | byte) ^ (reduceLow[top] as number)
+      if ((lower & mask) === 0 ? i >= firstCut : i === lastCut) {
+        cut = i + 1
+        break
+      }
     }
-    return -1
+    count += (cut === -1 ? i : cut) - start
+    at = index
+    high = upper
+    low = lower
+    return cut
   }
 
   restart()

@@ -23,7 +23,7 @@ export function hostFromMultiaddress (text: string, options: { readonly https: b
   if (network === 'unix') return { origin: 'http+unix://restapi', socketPath: address.slice('/unix'.length) }
   if (name === undefined || !hostNetworks.includes(network ?? '')) throw new ClusterError('INVALID_MULTIADDRESS', `${address} is not a 'thin waist' address`)
   const host = network === 'ip6' ? `[${name}]` : name
-  const portText = transport === 'tcp' && port !== undefined ? `:${port}` : ''
+  const portText = (transport === 'tcp' || transport === 'udp') && port !== undefined ? `:${port}` : ''
   return { origin: `${options.https ? 'https' : 'http'}://${host}${portText}`, socketPath: undefined }
 }
 

@@ -38,3 +38,11 @@ export class TransportError extends Error {
     this.name = 'TransportError'
   }
 }
+
+/** The body could not be made, so that another host would not help. */
+export class UploadError extends TransportError {
+  constructor (message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'UploadError'
+  }
+}

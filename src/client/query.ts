@@ -10,7 +10,8 @@ export function encodeQuery (query: Query): string {
   return query.map(([key, value]) => `${escapeQuery(key)}=${escapeQuery(value)}`).join('&')
 }
 
-function escapeQuery (text: string): string {
+/** Text as a query value: a blank is `+`. */
+export function escapeQuery (text: string): string {
   return encodeURIComponent(text.toWellFormed())
     .replace(/[!'()*]/g, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
     .replaceAll('%20', '+')

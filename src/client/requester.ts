@@ -1,7 +1,7 @@
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiHost } from './host.ts'
-import { TransportError, type HttpAnswer, type HttpTransport } from './http-transport.ts'
+import { TransportError, UploadError, type HttpAnswer, type HttpTransport } from './http-transport.ts'
 import type { Received } from './item-stream.ts'
 import type { ApiRequest } from './requests.ts'
 import { readText, textLines } from './text-lines.ts'
@@ -48,8 +48,12 @@ export class Requester {
     const limited = this.#limit(signal)
     const answer = await this.#send(request, limited)
     const json = await this.#body(answer, limited)
-    if (answer.status === 204 || answer.status === 202) return { value: request.decode(null), json: '' }
-    return { value: decodeAnswer(answer.status, json, request.decode), json }
+    if (json === '' && request.hasNoContent === true) return { value: request.decode(undefined), json }
+    try {
+      return { value: decodeText(json, request.decode), json }
+    } catch (error) {
+      throw new ApiError(answer.status, errorText(error), { cause: error })
+    }
   }
 
   async * stream<T> (request: ApiRequest<T>, signal?: AbortSignal): AsyncGenerator<ReadonlyArray<Received<T>>> {
@@ -58,10 +62,10 @@ export class Requester {
     if (answer.status !== 200 && answer.status !== 204) throw new ApiError(answer.status, 'expected streaming response with code 200/204')
     try {
       for await (const lines of textLines(answer.body)) {
-        yield lines.map(json => ({ value: decodeAnswer(answer.status, json, request.decode), json }))
+        yield lines.map(json => ({ value: decodeText(json, request.decode), json }))
       }
     } catch (error) {
-      throw error instanceof TransportError ? new ApiError(answer.status, reasonOf(error, limited, duringBody), { cause: error }) : error
+      throw error instanceof TransportError ? new ClusterError('PEER_UNREACHABLE', reasonOf(error, limited, duringBody), { cause: error }) : error
     }
     const problems = answer.trailer(streamErrorTrailer).filter(text => text !== '')
     if (problems.length > 0) throw new ApiError(500, problems.join('; '))
@@ -80,7 +84,8 @@ export class Requester {
         return answer
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 0) throw error
-        if (signal?.aborted !== true && attempt + 1 < hosts.length) continue
+        const isFinal = error.cause instanceof UploadError || signal?.aborted === true
+        if (!isFinal && attempt + 1 < hosts.length) continue
         observer?.gaveUp(attempt + 1)
         throw error
       }
@@ -149,11 +154,11 @@ function reasonOf (error: TransportError, signal: AbortSignal | undefined, timeo
   return reason instanceof Error && reason.name === 'TimeoutError' ? `context deadline exceeded (Client.Timeout ${timeout})` : errorText(reason)
 }
 
-function decodeAnswer<T> (status: number, json: string, decode: (json: unknown) => T): T {
+function decodeText<T> (json: string, decode: (json: unknown) => T): T {
   try {
     return decode(JSON.parse(json))
   } catch (error) {
-    throw new ApiError(status, `the answer cannot be read: ${errorText(error)}`, { cause: error })
+    throw new ClusterError('INVALID_WIRE_DATA', `the answer cannot be read: ${errorText(error)}`, { cause: error })
   }
 }
 

@@ -21,6 +21,8 @@ export interface ApiRequest<T> {
   readonly target: string
   /** @throws ClusterError `INVALID_WIRE_DATA` */
   readonly decode: (json: unknown) => T
+  /** True when success may be an empty body; `decode` then gets undefined. */
+  readonly hasNoContent?: true
   /** Text or a body that can be made again for another host. */
   readonly body?: RequestBody
 }
@@ -39,13 +41,13 @@ export type StreamRequest<T> = ApiRequest<T>
 export const requests = {
   id: (): SingleRequest<PeerInformation> => get('/id', PeerInformationMessage),
   version: (): SingleRequest<{ readonly version: string }> => get('/version', VersionMessage),
-  health: (): SingleRequest<undefined> => ({ method: 'GET', target: '/health', decode: () => undefined }),
+  health: (): SingleRequest<undefined> => ({ method: 'GET', target: '/health', decode: () => undefined, hasNoContent: true }),
 
   peers: (): StreamRequest<PeerInformation> => get('/peers', PeerInformationMessage),
   addPeer: (peer: PeerId): SingleRequest<PeerInformation> => ({
     method: 'POST', target: '/peers', decode: PeerInformationMessage.decodeJson, body: jsonBody({ peer_id: peer }),
   }),
-  removePeer: (peer: PeerId): SingleRequest<undefined> => ({ method: 'DELETE', target: `/peers/${peer}`, decode: () => undefined }),
+  removePeer: (peer: PeerId): SingleRequest<undefined> => ({ method: 'DELETE', target: `/peers/${peer}`, decode: () => undefined, hasNoContent: true }),
 
   /** `path` is of the form `/ipfs/…`, `/ipns/…` or `/ipld/…`. */
   pin: (path: string, options: PinOptions): SingleRequest<Pin> =>

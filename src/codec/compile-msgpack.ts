@@ -15,17 +15,25 @@ const writer = new MsgpackWriter()
 
 /** Msgpack encoder and decoder of a schema: a map in the order of the fields (spec/wire.md 4). */
 export function compileMsgpack<T> (message: string, fields: readonly AnyField[]): MsgpackCodec<T> {
-  const steps = fields.map(({ property, msgpack, kind }) => ({ property, kind, name: msgpack.replace('?', ''), mayBeLeftOut: msgpack.endsWith('?') }))
+  const steps = fields.map(({ property, msgpack, kind }) => {
+    const name = msgpack.replace('?', '')
+    return { property, kind, name, nameBytes: new TextEncoder().encode(name), mayBeLeftOut: msgpack.endsWith('?') }
+  })
   const byName = new Map(steps.map((step) => [step.name, step]))
   const required = steps.filter(({ kind }) => kind.required === true)
   const zero = Object.fromEntries(steps.map(({ property, kind }) => [property, kind.zero]))
 
   function write (writer: MsgpackWriter, value: T): void {
-    const present = steps.filter(({ property, kind, mayBeLeftOut }) => !mayBeLeftOut || !kind.isEmpty((value as AnyValue)[property]))
-    writer.mapHeader(present.length)
-    for (const { name, property, kind } of present) {
-      writer.text(name)
-      kind.writeMsgpack(writer, (value as AnyValue)[property])
+    let present = steps.length
+    for (const { property, kind, mayBeLeftOut } of steps) {
+      if (mayBeLeftOut && kind.isEmpty((value as AnyValue)[property])) present--
+    }
+    writer.mapHeader(present)
+    for (const { nameBytes, property, kind, mayBeLeftOut } of steps) {
+      const item = (value as AnyValue)[property]
+      if (mayBeLeftOut && kind.isEmpty(item)) continue
+      writer.raw(nameBytes)
+      kind.writeMsgpack(writer, item)
     }
   }
 

@@ -62,7 +62,21 @@ export class MsgpackWriter {
   }
 
   text (value: string): void {
-    this.raw(encoder.encode(value))
+    if (value.length >= 32 || !this.shortAscii(value)) this.raw(encoder.encode(value))
+  }
+
+  /** Writes text of less than 32 ASCII characters; false when it is not. */
+  private shortAscii (value: string): boolean {
+    this.reserve(32)
+    const start = this.at
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i)
+      if (code > 0x7f) return false
+      this.bytes[start + 1 + i] = code
+    }
+    this.bytes[start] = 0xa0 | value.length
+    this.at = start + 1 + value.length
+    return true
   }
 
   /** A moment with microseconds; unset is nil. */
@@ -228,7 +242,8 @@ export class MsgpackReader {
 
   /** Text; bytes that are not UTF-8 become U+FFFD. */
   text (): string {
-    return decoder.decode(this.raw())
+    const bytes = this.raw()
+    return bytes.length < 24 ? shortText(bytes) : decoder.decode(bytes)
   }
 
   /** A moment: nil, raw bytes of a timestamp, or the timestamp extension. */
@@ -356,6 +371,16 @@ export class MsgpackReader {
   private wrong (wanted: string, code: number): Error {
     return invalidData(`expected ${wanted}, got msgpack code 0x${code.toString(16).padStart(2, '0')}`)
   }
+}
+
+/** The native decoder is slower than this for the names and words of messages. */
+function shortText (bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) {
+    if (byte > 0x7f) return decoder.decode(bytes)
+    text += String.fromCharCode(byte)
+  }
+  return text
 }
 
 const fixedSizes: Readonly<Record<number, number>> = { 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 }

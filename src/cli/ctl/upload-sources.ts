@@ -1,0 +1,121 @@
+import type { Stats } from 'node:fs'
+import { access, constants, lstat, open, readdir, readlink, realpath } from 'node:fs/promises'
+import { posix } from 'node:path'
+import type { UploadEntry } from '../../client/multipart.ts'
+import { ClusterError, errorText } from '../../domain/errors.ts'
+import { systemReason } from './system-error.ts'
+
+/** Read at once: large enough for the disk, small enough to hold one per add. */
+const readBytes = 256 * 1024
+
+export interface UploadOptions {
+  readonly recursive: boolean
+  /** Also what begins with a dot, inside of folders. */
+  readonly hidden: boolean
+  readonly noCopy: boolean
+}
+
+/** What one argument of `add` names. */
+export interface UploadSource {
+  /** The entries below it, folders first, names in the order of their bytes; files are opened one at a time. */
+  entries (): AsyncGenerator<UploadEntry>
+  /** Bytes of its files, or undefined when they are not known before reading. */
+  sizeBytes (): Promise<number | undefined>
+}
+
+/**
+ * Looks at an argument of `add`: a file, a folder, a link (which is added as one) or a URL.
+ * @throws ClusterError `INVALID_PATH` with the reference's text
+ */
+export async function uploadSource (argument: string, options: UploadOptions): Promise<UploadSource> {
+  if (/^https?:/i.test(argument)) return webSource(argument, options)
+  if (options.noCopy) throw new ClusterError('INVALID_PATH', 'nocopy option is only valid for URLs')
+  const cleaned = posix.normalize(argument).replace(/(?<=.)\/$/, '')
+  const path = cleaned === '.' ? await realpath('.') : cleaned
+  const stats = await lstat(path).catch((error: unknown) => { throw failure('lstat', path, error) })
+  if (stats.isDirectory() && !options.recursive) throw new ClusterError('INVALID_PATH', `${path} is a directory, but Recursive option is not set`)
+  if (stats.isFile()) await access(path, constants.R_OK).catch((error: unknown) => { throw failure('open', path, error) })
+  // A path such as `../..` has no name of its own.
+  const name = posix.basename(/(?:^|\/)\.\.$/.test(path) ? await realpath(path) : path)
+  return { entries: () => walk(path, name, stats, options), sizeBytes: () => sizeOf(path, stats, options) }
+}
+
+async function * walk (path: string, name: string, stats: Stats, options: UploadOptions): AsyncGenerator<UploadEntry> {
+  if (stats.isFile()) {
+    yield { name, kind: 'file', content: readFile(path) }
+  } else if (stats.isSymbolicLink()) {
+    const target = await readlink(path).catch((error: unknown) => { throw failure('readlink', path, error) })
+    yield { name, kind: 'symlink', content: once(new TextEncoder().encode(target)) }
+  } else if (stats.isDirectory()) {
+    yield { name, kind: 'directory', content: none() }
+    for (const child of await namesIn(path, options)) {
+      const childPath = posix.join(path, child)
+      const childStats = await lstat(childPath).catch((error: unknown) => { throw failure('lstat', childPath, error) })
+      yield * walk(childPath, `${name}/${child}`, childStats, options)
+    }
+  } else {
+    throw new ClusterError('INVALID_PATH', `unrecognized file type for ${path}: it is no file, folder or link`)
+  }
+}
+
+async function namesIn (path: string, { hidden }: UploadOptions): Promise<string[]> {
+  const names = await readdir(path).catch((error: unknown) => { throw failure('open', path, error) })
+  return names.filter(name => hidden || !name.startsWith('.')).toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+}
+
+async function * readFile (path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path, 'r').catch((error: unknown) => { throw failure('open', path, error) })
+  try {
+    for (;;) {
+      // Not used again: the socket may hold it until it is sent.
+      const buffer = Buffer.allocUnsafeSlow(readBytes)
+      const { bytesRead } = await file.read(buffer, 0, readBytes).catch((error: unknown) => { throw failure('read', path, error) })
+      if (bytesRead === 0) return
+      yield buffer.subarray(0, bytesRead)
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function sizeOf (path: string, stats: Stats, options: UploadOptions): Promise<number> {
+  if (!stats.isDirectory()) return stats.size
+  let bytes = 0
+  for (const child of await namesIn(path, options)) {
+    const childPath = posix.join(path, child)
+    bytes += await sizeOf(childPath, await lstat(childPath), options)
+  }
+  return bytes
+}
+
+function webSource (argument: string, options: UploadOptions): UploadSource {
+  let url: URL
+  try {
+    url = new URL(argument)
+  } catch (error) {
+    throw new ClusterError('INVALID_PATH', `error parsing path: ${errorText(error)}: ${argument}`)
+  }
+  const name = decodeURIComponent(posix.basename(url.pathname)) || url.hostname
+  return {
+    async * entries () {
+      yield { name, kind: 'file', content: download(url), ...options.noCopy ? { location: url.href } : {} }
+    },
+    sizeBytes: async () => undefined,
+  }
+}
+
+async function * download (url: URL): AsyncGenerator<Uint8Array> {
+  const response = await fetch(url).catch((error: unknown) => {
+    const cause = error instanceof Error ? error.cause : undefined
+    throw new ClusterError('INVALID_PATH', `Get "${url.href}": ${systemReason(cause ?? error)}`, { cause: error })
+  })
+  if (!response.ok) throw new ClusterError('INVALID_PATH', `got non-2XX status code ${response.status}: ${url.href}`)
+  if (response.body !== null) yield * response.body
+}
+
+async function * once (bytes: Uint8Array): AsyncGenerator<Uint8Array> { yield bytes }
+async function * none (): AsyncGenerator<Uint8Array> {}
+
+function failure (operation: string, path: string, error: unknown): ClusterError {
+  return new ClusterError('INVALID_PATH', `${operation} ${path}: ${systemReason(error)}`, { cause: error })
+}

@@ -1,0 +1,263 @@
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ClusterError, errorText } from '../../domain/errors.ts'
+import { openLevelDbStore } from '../../platform/leveldb-store.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { BlockIndex, type IndexChange, type IndexEntry } from './block-index.ts'
+import { BlockSet, type BlockLocation } from './block-set.ts'
+import { BlockWriter, type NewBlock } from './block-writer.ts'
+import { blockKey, multihashOfKey } from './cid-parts.ts'
+import { blockOfRecord, recordBytes, scanRecords } from './segment-record.ts'
+import { restoreSegments } from './restore-segments.ts'
+import { Segments, type Segment } from './segments.ts'
+
+export type { NewBlock } from './block-writer.ts'
+
+export interface BlockStoreOptions {
+  readonly folder: string
+  /** Largest size of all segment files together. */
+  readonly storageMaxBytes: number
+  readonly logger: Logger
+}
+
+/** Blocks that garbage collection leaves alone until the lease is released. */
+export interface Lease {
+  readonly blocks: BlockSet
+  release (): void
+}
+
+/**
+ * The blocks of the embedded node on disk: segment files with an index. All answers are about
+ * blocks that are whole on disk. Keys are those of {@link blockKey}.
+ */
+export class BlockStore {
+  readonly #options: BlockStoreOptions
+  readonly #segments: Segments
+  readonly #index: BlockIndex
+  readonly #writer: BlockWriter
+  readonly #leases = new Set<BlockSet>()
+  /** What the garbage collection under way will keep. */
+  #marks: BlockSet | undefined
+
+  /** @throws ClusterError `FOLDER_LOCKED`, `STORE_FULL`, `STORE_FAILED` */
+  static async open (options: BlockStoreOptions): Promise<BlockStore> {
+    await mkdir(options.folder, { recursive: true, mode: 0o700 })
+    const index = new BlockIndex(await openIndex(options))
+    const segments = new Segments(join(options.folder, 'segments'))
+    try {
+      await restoreSegments(index, segments, options.logger)
+      return new BlockStore(options, segments, index)
+    } catch (error) {
+      await segments.close()
+      await index.close()
+      throw error
+    }
+  }
+
+  private constructor (options: BlockStoreOptions, segments: Segments, index: BlockIndex) {
+    this.#options = options
+    this.#segments = segments
+    this.#index = index
+    this.#writer = new BlockWriter({
+      folder: options.folder,
+      segments,
+      index,
+      storageMaxBytes: options.storageMaxBytes,
+      onKnown: location => { this.#marks?.add(location) },
+      onMoved: (from, to) => {
+        for (const lease of this.#leases) if (lease.has(from)) lease.add(to)
+      },
+    }, segments.last())
+  }
+
+  /** Where the blocks lie, undefined for those that are not there. With `keep`, a garbage collection under way leaves them alone from now on. */
+  async locate (keys: readonly string[], keep = false): Promise<Array<BlockLocation | undefined>> {
+    const found = await this.#index.locate(keys)
+    const again: number[] = []
+    for (const [i, location] of found.entries()) {
+      if (location === undefined) continue
+      // Moved between look-up and answer.
+      if (this.#segments.get(location.segment) === undefined) again.push(i)
+    }
+    if (again.length > 0) {
+      const second = await this.#index.locate(again.map(i => keys[i] as string))
+      for (const [n, i] of again.entries()) found[i] = second[n]
+    }
+    return found.map(location => {
+      if (location === undefined || this.#segments.get(location.segment) === undefined || this.#segments.condemned.has(location)) return undefined
+      if (keep) this.#marks?.add(location)
+      return location
+    })
+  }
+
+  async has (key: string): Promise<boolean> { return (await this.locate([key]))[0] !== undefined }
+
+  /** The block, or undefined when it is not there. A block that rotted on disk is given up, so that it can be fetched anew. */
+  async read (key: string): Promise<Uint8Array | undefined> {
+    const [location] = await this.locate([key])
+    return location === undefined ? undefined : this.readAt(key, location)
+  }
+
+  /** As {@link read}, for a block that was just located. */
+  async readAt (key: string, location: BlockLocation): Promise<Uint8Array | undefined> {
+    const multihash = multihashOfKey(key)
+    let record: Buffer
+    try {
+      record = await this.#segments.reader(location.segment)(location.offset, recordBytes(multihash.length, location.sizeBytes))
+    } catch (error) {
+      if (this.#segments.get(location.segment) === undefined) return this.#readMoved(key, location)
+      throw new ClusterError('STORE_FAILED', `a block in ${this.#options.folder} cannot be read: ${errorText(error)}`, { cause: error })
+    }
+    const bytes = blockOfRecord(record, multihash)
+    if (bytes !== undefined) return bytes
+    await this.#giveUp(key, location)
+    return undefined
+  }
+
+  /** As {@link BlockWriter.append}. */
+  put (block: NewBlock, lease?: Lease): Promise<BlockLocation> { return this.#writer.append(block, lease?.blocks) }
+
+  lease (): Lease {
+    const blocks = new BlockSet()
+    this.#leases.add(blocks)
+    return { blocks, release: () => { this.#leases.delete(blocks) } }
+  }
+
+  /** Size of the segment files, and the number of blocks in them. */
+  stat (): { sizeBytes: number, blocks: number } {
+    let sizeBytes = 0
+    let blocks = 0
+    for (const segment of this.#segments.all()) {
+      sizeBytes += segment.sizeBytes
+      blocks += segment.liveBlocks
+    }
+    return { sizeBytes, blocks }
+  }
+
+  /**
+   * Begins a garbage collection: `marks` and blocks put or asked for with `keep` from now on will
+   * survive it. One at a time.
+   * @returns the number of the first segment that is too young to be looked at
+   */
+  beginCollection (marks: BlockSet): Promise<number> {
+    this.#marks = marks
+    return this.#writer.rotate()
+  }
+
+  endCollection (): void { this.#marks = undefined }
+
+  /** Removes all blocks in segments below `youngest` that nobody keeps; yields their keys, batch by batch, when they are gone. */
+  async * sweep (youngest: number): AsyncGenerator<string[]> {
+    for await (const batch of this.#index.entries()) {
+      const dead = batch.filter(({ location }) => location.segment < youngest && !this.#isKept(location))
+      if (dead.length === 0) continue
+      await this.#remove(dead)
+      yield dead.map(({ key }) => key)
+    }
+  }
+
+  /** Segments below `youngest` that are worth rewriting. */
+  sparseSegments (youngest: number): number[] { return chooseSparse(this.#segments.all().filter(segment => segment.id < youngest)) }
+
+  /** Moves the live blocks of a segment elsewhere and removes its file. */
+  async compact (id: number, signal: AbortSignal): Promise<void> {
+    const segment = this.#segments.get(id)
+    if (segment === undefined) return
+    if (segment.liveBlocks > 0) await this.#moveAll(segment, signal)
+    // Blocks behind a damaged record were not reached: the file stays as long as it is needed.
+    if (segment.liveBlocks > 0) return
+    await this.#index.forget(segment)
+    await this.#segments.remove(segment)
+  }
+
+  async close (): Promise<void> {
+    await this.#writer.idle()
+    await this.#segments.close()
+    await this.#index.close()
+  }
+
+  #isKept (location: BlockLocation): boolean {
+    if (this.#marks?.has(location) === true) return true
+    for (const lease of this.#leases) if (lease.has(location)) return true
+    return false
+  }
+
+  /** Marks the blocks as gone at once, then in the index: nobody can ask for them in between. */
+  async #remove (entries: readonly IndexEntry[]): Promise<void> {
+    const changes: IndexChange[] = []
+    const touched = new Set<Segment>()
+    for (const { key, location } of entries) {
+      const segment = this.#segments.get(location.segment)
+      if (segment === undefined || this.#segments.condemned.has(location)) continue
+      this.#segments.condemned.add(location)
+      segment.liveBlocks--
+      segment.liveBytes -= recordBytes(multihashOfKey(key).length, location.sizeBytes)
+      touched.add(segment)
+      changes.push({ key, location: undefined })
+    }
+    await this.#index.write(changes, touched, { sync: false })
+  }
+
+  async #giveUp (key: string, location: BlockLocation): Promise<void> {
+    this.#options.logger.error({ segment: location.segment, offset: location.offset }, 'a block on disk is damaged: it is given up and fetched again when somebody wants it; check the disk')
+    const [present] = await this.locate([key])
+    if (present?.segment === location.segment && present.ordinal === location.ordinal) await this.#remove([{ key, location }])
+  }
+
+  async #readMoved (key: string, from: BlockLocation): Promise<Uint8Array | undefined> {
+    const [location] = await this.locate([key])
+    return location === undefined || location.segment === from.segment ? undefined : this.readAt(key, location)
+  }
+
+  async #moveAll (segment: Segment, signal: AbortSignal): Promise<void> {
+    let moves: Array<Promise<unknown>> = []
+    let bytes = 0
+    for await (const record of scanRecords(this.#segments.reader(segment.id), segment.sizeBytes)) {
+      signal.throwIfAborted()
+      const key = blockKey(record.multihash)
+      const [location] = await this.locate([key])
+      if (location?.segment !== segment.id || location.ordinal !== record.ordinal) continue
+      // Copies, because they are views of the scan's buffer, which must not be held as a whole.
+      moves.push(this.#writer.move({ key, multihash: record.multihash.slice(), bytes: record.bytes.slice() }, location))
+      bytes += record.bytes.length
+      if (bytes < moveBytes && moves.length < movesAtOnce) continue
+      await Promise.all(moves)
+      moves = []
+      bytes = 0
+    }
+    await Promise.all(moves)
+  }
+}
+
+/** Bytes and blocks under way while a segment is rewritten. */
+const moveBytes = 8 * 1024 * 1024
+const movesAtOnce = 1000
+
+/** A segment is rewritten when at least this part of it is dead: bounds what garbage takes after a collection. */
+const sparsePart = 0.1
+/** Segments below this size are put together when there are more of them than {@link maxSmallSegments}: each start and collection may leave one. */
+const smallSegmentBytes = 16 * 1024 * 1024
+const maxSmallSegments = 8
+
+function chooseSparse (segments: readonly Segment[]): number[] {
+  const small = segments.filter(segment => segment.sizeBytes < smallSegmentBytes)
+  const merge = small.length > maxSmallSegments
+  return segments
+    .filter(segment => segment.liveBytes <= (1 - sparsePart) * segment.sizeBytes || (merge && segment.sizeBytes < smallSegmentBytes))
+    .map(segment => segment.id)
+}
+
+/** Opens the index; a damaged one is put aside, because the segment files hold all that it knew. */
+async function openIndex ({ folder, logger }: BlockStoreOptions): Promise<Awaited<ReturnType<typeof openLevelDbStore>>> {
+  const path = join(folder, 'index')
+  try {
+    return await openLevelDbStore(path)
+  } catch (error) {
+    if (!(error instanceof ClusterError) || error.code !== 'STORE_DAMAGED') throw error
+    const aside = `${path}.damaged`
+    logger.error({ error: error.message, aside }, 'the index of the blocks is damaged: it is put aside and made anew from the blocks')
+    await rm(aside, { recursive: true, force: true })
+    await rename(path, aside)
+    return openLevelDbStore(path)
+  }
+}

@@ -1,0 +1,52 @@
+import type { Operation } from './operation.ts'
+
+/**
+ * Why a job is ended before the IPFS node has answered: no block came, the batch took too long,
+ * ordinary pins need the slot of the slow lane, nobody wants it any more, the peer stops.
+ */
+export type JobEnding = 'no_progress' | 'too_long' | 'preempted' | 'superseded' | 'stopping'
+
+/** One request to the IPFS node for one or many operations, in one slot. */
+export class Job {
+  readonly kind: 'pin' | 'unpin'
+  readonly operations: readonly Operation[]
+  /** The level that all its operations have. */
+  readonly level: number
+  /** Milliseconds of the monotonic clock, as the other moments here. */
+  readonly startedAt: number
+  lastProgressAt: number
+  /** Counts against the slow lane's share. Ends with the first progress: the content is reachable. */
+  isSlow: boolean
+  /** Operations that are still wanted. */
+  wanted: number
+  readonly #abort = new AbortController()
+  #blocks = 0
+  #ending: JobEnding | undefined
+
+  constructor (kind: 'pin' | 'unpin', operations: readonly Operation[], isSlow: boolean, now: number) {
+    this.kind = kind
+    this.operations = operations
+    this.level = operations[0]?.level ?? 0
+    this.isSlow = isSlow
+    this.startedAt = now
+    this.lastProgressAt = now
+    this.wanted = operations.length
+  }
+
+  get signal (): AbortSignal { return this.#abort.signal }
+  get ending (): JobEnding | undefined { return this.#ending }
+  get isBatch (): boolean { return this.operations.length > 1 }
+
+  progressed (blocks: number, now: number): void {
+    if (blocks <= this.#blocks) return
+    this.#blocks = blocks
+    this.lastProgressAt = now
+    this.isSlow = false
+  }
+
+  end (ending: JobEnding): void {
+    if (this.#ending !== undefined) return
+    this.#ending = ending
+    this.#abort.abort()
+  }
+}

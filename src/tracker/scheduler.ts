@@ -1,0 +1,265 @@
+import { ClusterError } from '../domain/errors.ts'
+import type { IpfsConnector } from '../ipfs/connector.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import { Job } from './job.ts'
+import type { JobRunner } from './job-runner.ts'
+import type { NodeHealth } from './node-health.ts'
+import type { Operation } from './operation.ts'
+import type { OperationQueue } from './operation-queue.ts'
+import type { OperationTable } from './operations.ts'
+import { BatchSize, batchTimeLimitMs, maxBatch, maxBatchOf, patienceMs, slowShare } from './slow-lane.ts'
+
+export interface SchedulerParts {
+  readonly table: OperationTable
+  readonly health: NodeHealth
+  readonly runner: JobRunner
+  readonly ipfs: IpfsConnector
+  readonly platform: Platform
+  /** Requests to pin that may go on at once. */
+  readonly slots: number
+  /** Called after operations have ended or changed places. */
+  readonly changed: () => void
+}
+
+/** Requests to unpin that may go on at once: they carry many each, and one that hangs must not stop all. */
+const unpinSlots = 2
+/** A node that takes longer to tell its own ID is as good as down. */
+const probeTimeoutMs = 10_000
+
+interface RoomSeeker { readonly below: number, readonly found: () => void }
+
+/** Gives slots to operations: who next, with whom, and who has had a slot long enough. */
+export class Scheduler {
+  readonly #parts: SchedulerParts
+  readonly #share: number
+  readonly #batchSize = new BatchSize()
+  readonly #pinJobs = new Set<Job>()
+  readonly #unpinJobs = new Set<Job>()
+  readonly #jobOf = new Map<Operation, Job>()
+  readonly #seekers = new Set<RoomSeeker>()
+  readonly #running = new Set<Promise<void>>()
+  #cancelTimer: (() => void) | undefined
+  #probe: AbortController | undefined
+  #state: 'new' | 'running' | 'stopped' = 'new'
+
+  constructor (parts: SchedulerParts) {
+    this.#parts = parts
+    this.#share = slowShare(parts.slots)
+  }
+
+  start (): void {
+    this.#state = 'running'
+    this.wake()
+  }
+
+  /** Ends what goes on at the IPFS node; resolves when nothing is left there. */
+  async stop (): Promise<void> {
+    this.#state = 'stopped'
+    this.#cancelTimer?.()
+    this.#probe?.abort()
+    for (const job of [...this.#pinJobs, ...this.#unpinJobs]) job.end('stopping')
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+
+  /** To be called when operations were queued. */
+  wake (): void {
+    if (this.#state !== 'running') return
+    const now = this.#parts.platform.clock.monotonic()
+    this.#parts.table.queueDueRetries()
+    if (this.#parts.health.isDown) {
+      this.#probeNode(now)
+    } else {
+      this.#startUnpins(now)
+      this.#startPins(now)
+    }
+    this.#endOverdue(now)
+    this.#setTimer(now)
+    this.#tellSeekers()
+  }
+
+  /** Nobody wants the operation any more. An unpin goes on: what comes next for the CID waits for its end. */
+  superseded (operation: Operation): void {
+    const job = this.#jobOf.get(operation)
+    if (job === undefined) return
+    job.wanted--
+    if (job.kind === 'pin' && job.wanted === 0) job.end('superseded')
+  }
+
+  /** Resolves when fewer than `below` ordinary pins wait. */
+  room (below: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => { this.#seekers.delete(seeker); reject(new ClusterError('CANCELLED', 'the peer stops or the caller went away')) }
+      const seeker: RoomSeeker = { below, found: () => { signal.removeEventListener('abort', abort); resolve() } }
+      if (signal.aborted) { abort(); return }
+      signal.addEventListener('abort', abort, { once: true })
+      this.#seekers.add(seeker)
+      this.#tellSeekers()
+    })
+  }
+
+  #tellSeekers (): void {
+    for (const seeker of this.#seekers) {
+      if (this.#parts.table.ordinary.size >= seeker.below) continue
+      this.#seekers.delete(seeker)
+      seeker.found()
+    }
+  }
+
+  get #ordinaryWaiting (): number { return this.#parts.table.priority.size + this.#parts.table.ordinary.size }
+  get #slowJobs (): number { return [...this.#pinJobs].filter(job => job.isSlow).length }
+
+  get #somethingNeedsNode (): boolean {
+    const { slow, unpins, remotes, parked } = this.#parts.table
+    return this.#ordinaryWaiting + slow.size + unpins.size + remotes.size + parked.size > 0
+  }
+
+  #startUnpins (now: number): void {
+    const { unpins, remotes } = this.#parts.table
+    while (this.#unpinJobs.size < unpinSlots) {
+      const queue = unpins.size > 0 ? unpins : remotes
+      if (queue.size === 0) return
+      const operations: Operation[] = []
+      while (operations.length < maxBatch && queue.size > 0) operations.push(queue.take() as Operation)
+      this.#begin(new Job('unpin', operations, false, now))
+    }
+  }
+
+  #startPins (now: number): void {
+    const { slots, table } = this.#parts
+    while (this.#pinJobs.size < slots) {
+      const waiting = this.#ordinaryWaiting
+      const isSlowTurn = table.slow.size > 0 && (waiting === 0 || this.#slowJobs < this.#share)
+      if (!isSlowTurn && waiting === 0) return
+      this.#begin(new Job('pin', isSlowTurn ? this.#takeSlow() : this.#takeOrdinary(waiting), isSlowTurn, now))
+    }
+  }
+
+  #takeOrdinary (waiting: number): Operation[] {
+    const { priority, ordinary } = this.#parts.table
+    const next = (): OperationQueue => priority.size > 0 ? priority : ordinary
+    return takeTogether(next, this.#batchSize.next(waiting, this.#parts.slots))
+  }
+
+  #takeSlow (): Operation[] {
+    const { slow } = this.#parts.table
+    return takeTogether(() => slow, Math.min(maxBatchOf(slow.first?.level ?? 0), Math.ceil(slow.size / this.#parts.slots)))
+  }
+
+  #begin (job: Job): void {
+    const { table, runner } = this.#parts
+    for (const operation of job.operations) {
+      table.start(operation)
+      this.#jobOf.set(operation, job)
+    }
+    const jobs = job.kind === 'pin' ? this.#pinJobs : this.#unpinJobs
+    jobs.add(job)
+    this.#run(runner.run(job).then(() => {
+      jobs.delete(job)
+      for (const operation of job.operations) this.#jobOf.delete(operation)
+      if (job.kind === 'pin' && job.level === 0) this.#learn(job)
+      this.#parts.changed()
+      this.wake()
+    }))
+  }
+
+  #learn (job: Job): void {
+    if (job.ending === 'too_long') this.#batchSize.tookTooLong(job.operations.length)
+    else if (job.ending === undefined) this.#batchSize.finished(job.operations.length, this.#parts.platform.clock.monotonic() - job.startedAt)
+  }
+
+  #run (work: Promise<void>): void {
+    const running = work.finally(() => { this.#running.delete(running) })
+    this.#running.add(running)
+  }
+
+  /** Asks a node that is down whether it is back; if it is not, one operation is tried so that it shows the error. */
+  #probeNode (now: number): void {
+    const { health, ipfs, platform, table } = this.#parts
+    if (this.#probe !== undefined || now < health.nextAt || !this.#somethingNeedsNode) return
+    const probe = this.#probe = new AbortController()
+    const cancelLimit = platform.clock.after(probeTimeoutMs, () => { probe.abort() })
+    this.#run(ipfs.id({ signal: probe.signal }).then(() => true, () => false).then(isBack => {
+      cancelLimit()
+      this.#probe = undefined
+      if (this.#state !== 'running') return
+      if (isBack) {
+        health.answered()
+        table.requeueParked()
+      } else {
+        health.failed(now, platform.clock.monotonic())
+        this.#tryOne()
+      }
+      this.wake()
+    }))
+  }
+
+  #tryOne (): void {
+    const { platform, slots, table } = this.#parts
+    const now = platform.clock.monotonic()
+    for (const queue of [table.priority, table.ordinary, table.slow]) {
+      if (queue.size === 0 || this.#pinJobs.size >= slots) continue
+      this.#begin(new Job('pin', [queue.take() as Operation], queue === table.slow, now))
+      return
+    }
+    for (const queue of [table.unpins, table.remotes]) {
+      if (queue.size === 0 || this.#unpinJobs.size >= unpinSlots) continue
+      this.#begin(new Job('unpin', [queue.take() as Operation], false, now))
+      return
+    }
+  }
+
+  /** Takes slots back from jobs that have shown no progress for too long. */
+  #endOverdue (now: number): void {
+    const { slots, table } = this.#parts
+    let ending = 0
+    for (const job of this.#pinJobs) {
+      if (job.isBatch && now - job.startedAt >= batchTimeLimitMs) job.end('too_long')
+      else if (job.isBatch && now - job.lastProgressAt >= patienceMs(job.level)) job.end('no_progress')
+      if (job.ending !== undefined) ending++
+    }
+    if (this.#pinJobs.size < slots) return
+    const waiting = this.#ordinaryWaiting
+    for (const job of this.#pinJobs) {
+      if (ending >= waiting + table.slow.size) return
+      if (job.ending !== undefined || now - job.lastProgressAt < patienceMs(job.level)) continue
+      job.end('no_progress')
+      ending++
+    }
+    let slowJobs = [...this.#pinJobs].filter(job => job.isSlow && job.ending === undefined)
+    while (ending < waiting && slowJobs.length > this.#share) {
+      const longest = slowJobs.reduce((a, b) => b.lastProgressAt < a.lastProgressAt ? b : a)
+      longest.end('preempted')
+      ending++
+      slowJobs = slowJobs.filter(job => job !== longest)
+    }
+  }
+
+  #setTimer (now: number): void {
+    const { clock } = this.#parts.platform
+    const { health, slots, table } = this.#parts
+    const moments = [table.retries.nextAt() ?? Infinity]
+    if (health.isDown && this.#probe === undefined && this.#somethingNeedsNode) moments.push(health.nextAt)
+    const othersWait = this.#pinJobs.size >= slots && this.#ordinaryWaiting + table.slow.size > 0
+    for (const job of this.#pinJobs) {
+      if (job.ending !== undefined) continue
+      if (job.isBatch) moments.push(job.startedAt + batchTimeLimitMs)
+      if (job.isBatch || othersWait) moments.push(job.lastProgressAt + patienceMs(job.level))
+    }
+    // What is due already waits for the end of a job, which wakes the scheduler anyway.
+    const at = Math.min(...moments.filter(moment => moment > now))
+    this.#cancelTimer?.()
+    this.#cancelTimer = at === Infinity ? undefined : clock.after(at - now, () => { this.wake() })
+  }
+}
+
+/** The first operation, and those behind it that may be pinned in one request with it. */
+function takeTogether (next: () => OperationQueue, limit: number): Operation[] {
+  const first = next().take() as Operation
+  const together = [first]
+  while (!first.isAlone && together.length < limit) {
+    const { first: candidate } = next()
+    if (candidate === undefined || candidate.isAlone || candidate.level !== first.level) break
+    together.push(next().take() as Operation)
+  }
+  return together
+}

@@ -1,0 +1,71 @@
+import type { Random } from '../platform/random.ts'
+import { lastLevel } from './operation.ts'
+
+/*
+ * How unreachable content is kept from taking all slots. The idea is the multi-level feedback
+ * queue of operating systems: a pin that shows no progress while others wait gives its slot
+ * back and comes again later with more patience, fewer companions and a smaller share of the
+ * slots; one that makes progress is as good as any other.
+ */
+
+/** The first block of reachable content rarely takes longer than this to arrive. */
+const firstPatienceMs = 4_000
+
+/**
+ * For how long an attempt at this level may go without progress when others wait. At the last
+ * level only the connector's own limit (pin_timeout) ends it.
+ */
+export function patienceMs (level: number): number {
+  return level >= lastLevel ? Infinity : firstPatienceMs * 4 ** level
+}
+
+/** Pins in one request at most: enough to pay for the request, few enough to be done in a moment. */
+export const maxBatch = 128
+
+/** The good pins of a batch that hangs are found by trying ever smaller ones: 128, 32, 8, 1. */
+export function maxBatchOf (level: number): number {
+  return level >= lastLevel ? 1 : maxBatch >> (2 * level)
+}
+
+/** A batch is for quick pins. One that takes longer, even with progress, is taken apart. */
+export const batchTimeLimitMs = 10_000
+
+/**
+ * Slots that the slow lane has for sure out of `slots`. When no others wait it may use them all.
+ * With a single slot it only gets what others leave.
+ */
+export function slowShare (slots: number): number {
+  return slots === 1 ? 0 : Math.max(1, Math.floor(slots / 4))
+}
+
+const firstRetryMs = 60_000
+const longestRetryMs = 3_600_000
+
+/** How long a pin that stalled waits for its next try: doubled with each attempt, a quarter more or less by chance. */
+export function retryDelayMs (attempts: number, random: Random): number {
+  const delay = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(16, Math.max(0, attempts - 1)))
+  return delay * (0.75 + random.fraction() / 2)
+}
+
+/** A batch as quick as this may be larger next time; one as slow as that has to be smaller. */
+const quickBatchMs = 250
+const slowBatchMs = 1_000
+
+/** How many new pins go into one request: grows while batches are quick, shrinks when they are not. */
+export class BatchSize {
+  #limit = 32
+
+  /** `waiting` pins for `slots` slots: all slots get some before any gets many. */
+  next (waiting: number, slots: number): number {
+    return Math.max(1, Math.min(this.#limit, Math.ceil(waiting / slots)))
+  }
+
+  finished (size: number, durationMs: number): void {
+    if (durationMs > slowBatchMs) this.#limit = Math.max(1, Math.floor(size / 2))
+    else if (durationMs < quickBatchMs && size * 2 > this.#limit) this.#limit = Math.min(maxBatch, this.#limit * 2)
+  }
+
+  tookTooLong (size: number): void {
+    this.#limit = Math.max(1, Math.floor(size / 4))
+  }
+}
