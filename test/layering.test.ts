@@ -23,9 +23,10 @@ const allowed: Record<string, readonly string[]> = {
   informer: everyone,
   adder: [...everyone, 'ipfs'],
   cluster: [...everyone, 'config', 'rpc', 'state', 'ipfs', 'consensus', 'tracker', 'allocator', 'monitor', 'informer', 'adder'],
+  'peer.ts': [...everyone, 'config', 'cluster', 'consensus', 'api'],
   api: [...everyone, 'cluster/operations.ts', 'adder', 'config'],
   client: ['domain', 'codec'],
-  cli: [...everyone, 'config', 'client', 'cluster', 'state'],
+  cli: [...everyone, 'config', 'client', 'cluster', 'state', 'peer.ts'],
 }
 
 test('imports go down only', async () => {

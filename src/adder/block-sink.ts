@@ -4,7 +4,12 @@ import type { Block } from '../ipfs/connector.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { BlockSink } from './dag-writer.ts'
+
+/** Takes the blocks of a DAG in the order in which they are done. */
+export interface BlockSink {
+  /** Takes a block. The result, when there is one, must be waited for before much more is put: it is the back-pressure. */
+  put (block: Block): Promise<void> | undefined
+}
 
 /** A peer that stores blocks. */
 export interface BlockDestination {

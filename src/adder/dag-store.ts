@@ -1,11 +1,9 @@
 import type { Cid } from '../domain/cid.ts'
 import type { AddedOutput, PeerId } from '../domain/peer.ts'
 import type { Pin, PinOptions } from '../domain/pin.ts'
-import type { CallOptions } from '../platform/lifecycle.ts'
-import type { Platform } from '../platform/lifecycle.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { BlockDestinations } from './adder.ts'
-import type { BlockDestination } from './block-sink.ts'
-import type { BlockSink } from './dag-writer.ts'
+import type { BlockDestination, BlockSink } from './block-sink.ts'
 
 /** Takes the blocks of one add to the peers that shall have them and pins what came of it. */
 export interface DagStore extends BlockSink {

@@ -1,15 +1,9 @@
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { ClusterError } from '../domain/errors.ts'
-import type { Block } from '../ipfs/connector.ts'
+import type { BlockSink } from './block-sink.ts'
 import { maxBlockBytes } from './chunker.ts'
 import type { HashFunction } from './hash-functions.ts'
-
-/** Takes the blocks of a DAG in the order in which they are done. */
-export interface BlockSink {
-  /** Takes a block. The result, when there is one, must be waited for before much more is put: it is the back-pressure. */
-  put (block: Block): Promise<void> | undefined
-}
 
 const codecs = { 'dag-pb': 0x70, raw: 0x55 } as const
 

@@ -78,6 +78,7 @@ function sortedByName<T> (children: ReadonlyMap<string, T>): Array<[string, T]> 
     .map(({ child }) => child)
 }
 
-function entryExists (): ClusterError {
+/** What the reference says of a file and a folder under one name. */
+export function entryExists (): ClusterError {
   return new ClusterError('ADD_REFUSED', 'directory already has entry by that name')
 }

@@ -1,10 +1,11 @@
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { UploadedEntry } from './adder.ts'
+import type { BlockSink } from './block-sink.ts'
 import { parseChunker, type Chunker } from './chunker.ts'
-import { DagWriter, type BlockSink } from './dag-writer.ts'
+import { DagWriter } from './dag-writer.ts'
 import { fileLayout } from './file-layout.ts'
-import { emptyFolder, folderAt, putFolder, setFile, type Folder } from './folder-tree.ts'
+import { emptyFolder, entryExists, folderAt, putFolder, setFile, type Folder } from './folder-tree.ts'
 import { hashFunctionByName } from './hash-functions.ts'
 import { encodeDirectory, encodeSymlink, type Link } from './unixfs-node.ts'
 
@@ -24,10 +25,31 @@ export interface ImportOptions {
   readonly withScaffold?: boolean | undefined
 }
 
-/** Something that the import has to tell. */
-export type ImportEvent =
-  | { readonly kind: 'progress', /** Path below the root, empty for the root itself. */ readonly name: string, /** Of this file so far. */ readonly bytes: number }
-  | { readonly kind: 'entry', readonly name: string, readonly cid: Cid, /** Of the blocks that came; only known of archives. */ readonly bytes: number, /** Of all blocks below, or of the content of an archive's file. */ readonly sizeBytes: number, /** True for what is to be pinned. */ readonly root: boolean }
+/** Bytes of a file that came so far. */
+export interface ImportProgress {
+  readonly kind: 'progress'
+  /** Path below the root, empty for the root itself. */
+  readonly name: string
+  readonly bytes: number
+}
+
+/** A file or folder that is done. */
+export interface ImportedEntry {
+  readonly kind: 'entry'
+  readonly name: string
+  readonly cid: Cid
+  /** Of the blocks that came; only known of archives. */
+  readonly bytes: number
+  /** Of all blocks below; of an archive, of the file's content. */
+  readonly sizeBytes: number
+  /** True for what is to be pinned. */
+  readonly root: boolean
+}
+
+export type ImportEvent = ImportProgress | ImportedEntry
+
+/** The folder at the top that is being filled, with the path that its entries have in common. */
+interface Top { readonly name: string, readonly folder: Folder }
 
 /** How often progress is told. */
 const progressBytes = 256 * 1024
@@ -46,40 +68,44 @@ export async function * importUnixFs (entries: AsyncIterable<UploadedEntry>, opt
   const makeChunker = parseChunker(options.chunker)
   const writer = new DagWriter(options.cidVersion, hash, sink)
 
-  /** The folder at the top that is being filled; without one, files at the top are roots. */
-  let top: { readonly name: string, readonly folder: Folder } | undefined
-  if (options.wrap) top = { name: '', folder: emptyFolder() }
-
   const scaffold = options.withScaffold === true ? new Scaffold(writer) : undefined
+  /** Without one, files at the top are roots. */
+  let top: Top | undefined = options.wrap ? { name: '', folder: emptyFolder() } : undefined
 
   for await (const entry of entries) {
     const segments = entry.path === '' ? [] : entry.path.split('/')
     if (top !== undefined && top.name !== '' && top.name !== segments[0]) {
-      yield * finishTop(top.name, top.folder, writer)
+      yield * finishTop(top, writer)
       top = undefined
     }
-    if (top === undefined && (entry.kind === 'directory' || segments.length > 1)) top = { name: segments[0] ?? '', folder: emptyFolder() }
-    const below = top !== undefined && top.name !== '' ? segments.slice(1) : segments
-    const isFile = entry.kind !== 'directory'
-    const makesFolder = top !== undefined && below.length > (isFile ? 1 : 0)
-    if (makesFolder) await scaffold?.putEmptyFolder()
+    if (entry.kind === 'directory' || segments.length > 1) top ??= { name: segments[0] ?? '', folder: emptyFolder() }
+    const below = top === undefined ? [] : top.name === '' ? segments : segments.slice(1)
+    if (below.length > (entry.kind === 'directory' ? 0 : 1)) await scaffold?.putEmptyFolder()
     if (entry.kind === 'directory') {
-      if (top !== undefined) folderAt(top.folder, below)
+      folderAt((top as Top).folder, below)
       continue
     }
-    const progressName = top === undefined ? '' : below.join('/')
-    const link = entry.kind === 'symlink' ? await putSymlink(entry, writer) : yield * putFile(entry, progressName, options, makeChunker(), writer)
+    const link = entry.kind === 'symlink' ? await putSymlink(entry, writer) : yield * putFile(entry, below.join('/'), options, makeChunker(), writer)
     const cid = cidFromBytes(link.cid)
     await scaffold?.putEmptyFolder()
-    if (top !== undefined) {
-      // A file without a name gets its CID as one.
-      if (below.length === 0 && top.name !== '') throw new ClusterError('ADD_REFUSED', 'directory already has entry by that name')
-      setFile(folderAt(top.folder, below.slice(0, -1)), below.at(-1) ?? cid, link)
-    }
+    if (top !== undefined) insert(top, below, link, cid)
     yield { kind: 'entry', name: entry.path, cid, bytes: 0, sizeBytes: link.size, root: top === undefined }
     if (top === undefined) await scaffold?.putFolderAround(cid, link)
   }
-  if (top !== undefined) yield * finishTop(top.name, top.folder, writer)
+  if (top !== undefined) yield * finishTop(top, writer)
+}
+
+function insert (top: Top, below: readonly string[], link: Link, cid: Cid): void {
+  if (below.length === 0 && top.name !== '') throw entryExists()
+  // A file without a name gets its CID as one.
+  setFile(folderAt(top.folder, below.slice(0, -1)), below.at(-1) ?? cid, link)
+}
+
+async function * finishTop ({ name, folder }: Top, writer: DagWriter): AsyncGenerator<ImportEvent> {
+  for await (const { path, cid, size } of putFolder(folder, '', writer)) {
+    const fullName = path === '' ? name : name === '' ? path : `${name}/${path}`
+    yield { kind: 'entry', name: fullName, cid: cidFromBytes(cid), bytes: 0, sizeBytes: size, root: path === '' }
+  }
 }
 
 /** See `withScaffold`. */
@@ -101,13 +127,6 @@ class Scaffold {
   async putFolderAround (name: string, link: Link): Promise<void> {
     this.#writer.put('dag-pb', encodeDirectory([{ name, cid: link.cid, size: link.size }]))
     await this.#writer.ready()
-  }
-}
-
-async function * finishTop (name: string, folder: Folder, writer: DagWriter): AsyncGenerator<ImportEvent> {
-  for await (const { path, cid, size } of putFolder(folder, '', writer)) {
-    const fullName = path === '' ? name : name === '' ? path : `${name}/${path}`
-    yield { kind: 'entry', name: fullName, cid: cidFromBytes(cid), bytes: 0, sizeBytes: size, root: path === '' }
   }
 }
 

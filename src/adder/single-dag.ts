@@ -84,9 +84,16 @@ function chooseDestinations (allocated: readonly PeerId[], self: PeerId, options
 }
 
 async function pinAll (roots: readonly Cid[], pin: (root: Cid) => Promise<void>): Promise<void> {
-  let next = 0
+  const left = roots.values()
+  let failed = false
   async function work (): Promise<void> {
-    while (next < roots.length) await pin(roots[next++] as Cid)
+    for (const root of left) {
+      if (failed) return
+      await pin(root).catch((error: unknown) => {
+        failed = true
+        throw error
+      })
+    }
   }
   await Promise.all(Array.from({ length: Math.min(pinConcurrency, roots.length) }, work))
 }

@@ -12,6 +12,9 @@ export interface UploadEntry {
   readonly location?: string
 }
 
+/** Smaller pieces, such as the heads of parts and small files, are sent together. */
+const minChunkBytes = 64 * 1024
+
 const contentTypes = { file: 'application/octet-stream', directory: 'application/x-directory', symlink: 'application/symlink' } as const
 
 /**
@@ -19,7 +22,7 @@ const contentTypes = { file: 'application/octet-stream', directory: 'application
  * chunk is held. `boundary` must be a random text that does not occur in the content.
  */
 export function multipartBody (entries: () => AsyncIterable<UploadEntry>, boundary: string): RequestBody {
-  return { contentType: `multipart/form-data; boundary=${boundary}`, chunks: () => parts(entries(), boundary) }
+  return { contentType: `multipart/form-data; boundary=${boundary}`, chunks: () => together(parts(entries(), boundary)) }
 }
 
 async function * parts (entries: AsyncIterable<UploadEntry>, boundary: string): AsyncGenerator<Uint8Array> {
@@ -32,4 +35,23 @@ async function * parts (entries: AsyncIterable<UploadEntry>, boundary: string): 
     separator = '\r\n'
   }
   yield encoder.encode(`${separator}--${boundary}--\r\n`)
+}
+
+async function * together (pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let pending = new Uint8Array(minChunkBytes)
+  let length = 0
+  for await (const piece of pieces) {
+    if (length + piece.length > minChunkBytes && length > 0) {
+      yield pending.subarray(0, length)
+      pending = new Uint8Array(minChunkBytes)
+      length = 0
+    }
+    if (piece.length >= minChunkBytes) {
+      yield piece
+      continue
+    }
+    pending.set(piece, length)
+    length += piece.length
+  }
+  if (length > 0) yield pending.subarray(0, length)
 }

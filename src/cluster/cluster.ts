@@ -130,10 +130,8 @@ export class Cluster implements ClusterOperations {
   metricNames (): string[] { return this.#parts.monitor.names() }
   metrics (name: string): Metric[] { return this.#parts.monitor.latest(name) }
 
+  /** As its last ping told: also of this peer, so that all peers tell the same. */
   #lastKnown (peer: PeerId): ReturnType<typeof readPing> {
-    if (peer !== this.self) return readPing(this.#parts.monitor.latestFor('ping', peer))
-    const ipfs = this.#parts.ipfsIdentity.last()
-    return { peername: this.#parts.peername, ipfsPeerId: ipfs.id, ipfsPeerAddresses: ipfs.addresses }
+    return readPing(this.#parts.monitor.latestFor('ping', peer))
   }
 }
-

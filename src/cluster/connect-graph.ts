@@ -20,7 +20,7 @@ export interface GraphParts {
 export async function connectGraph (parts: GraphParts, options: CallOptions): Promise<ConnectGraph> {
   const { self, consensus } = parts
   const idToPeername: Record<string, string> = {}
-  const ipfsLinks: Record<string, PeerId[]> = {}
+  const ipfsLinks: Record<string, PeerId[] | null> = {}
   const clusterLinks: Record<string, PeerId[]> = {}
   const clusterTrustLinks: Record<string, boolean> = {}
   const clusterToIpfs: Record<string, PeerId> = {}
@@ -36,6 +36,8 @@ export async function connectGraph (parts: GraphParts, options: CallOptions): Pr
       clusterTrustLinks[peer] = consensus.isTrusted(peer)
       if (id.ipfs.id === undefined || id.ipfs.error !== '') return
       clusterToIpfs[peer] = id.ipfs.id
+      // A node that is there but not online has no links to tell.
+      ipfsLinks[id.ipfs.id] = null
       ipfsLinks[id.ipfs.id] = peer === self ? await parts.ipfs.swarmPeers(options) : await parts.calls.swarmPeers(peer, options)
     } catch {
       // A peer that does not answer is seen by what is missing.

@@ -42,6 +42,18 @@ export class Pinning {
     return this.log(pinWithOptions(cid, options, this.#parts.clock.now()), existing, nobody, callOptions)
   }
 
+  /** Pins a DAG whose blocks are with `allocations` already (everywhere when there are none). */
+  async pinAllocated (cid: Cid, options: PinOptions, allocations: readonly PeerId[], callOptions: CallOptions = {}): Promise<Pin> {
+    return this.submit({ ...pinWithOptions(cid, { ...options, mode: 'recursive', pinUpdate: undefined }, this.#parts.clock.now()), allocations }, callOptions)
+  }
+
+  /** Logs a pin that has its allocations, of any type, as it is but for default factors and time. */
+  async submit (pin: Pin, callOptions: CallOptions = {}): Promise<Pin> {
+    this.refuseInFollowerMode()
+    const existing = await this.#parts.consensus.pinset().get(pin.cid)
+    return this.log({ ...pin, timestamp: this.#parts.clock.now() }, existing, nobody, callOptions)
+  }
+
   /** Completes a pin (factors, allocations), checks it against the existing one and logs it. */
   async log (wanted: Pin, existing: Pin | undefined, excluded: ReadonlySet<PeerId>, callOptions: CallOptions): Promise<Pin> {
     const factors = this.factors(wanted)

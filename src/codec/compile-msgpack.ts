@@ -1,5 +1,6 @@
 import { invalidData, within } from './json.ts'
-import { MsgpackReader, MsgpackWriter } from './msgpack.ts'
+import { MsgpackReader } from './msgpack-reader.ts'
+import { MsgpackWriter } from './msgpack.ts'
 import type { AnyField } from './schema.ts'
 
 export interface MsgpackCodec<T> {
@@ -12,12 +13,13 @@ export interface MsgpackCodec<T> {
 type AnyValue = Record<string, unknown>
 
 const writer = new MsgpackWriter()
+const neverUnset = (): boolean => false
 
 /** Msgpack encoder and decoder of a schema: a map in the order of the fields (spec/wire.md 4). */
 export function compileMsgpack<T> (message: string, fields: readonly AnyField[]): MsgpackCodec<T> {
   const steps = fields.map(({ property, msgpack, kind }) => {
     const name = msgpack.replace('?', '')
-    return { property, kind, name, nameBytes: new TextEncoder().encode(name), mayBeLeftOut: msgpack.endsWith('?') }
+    return { property, kind, name, isUnset: msgpack.endsWith('?') ? kind.isUnset ?? kind.isEmpty : neverUnset, nameBytes: new TextEncoder().encode(name) }
   })
   const byName = new Map(steps.map((step) => [step.name, step]))
   const required = steps.filter(({ kind }) => kind.required === true)
@@ -25,13 +27,13 @@ export function compileMsgpack<T> (message: string, fields: readonly AnyField[])
 
   function write (writer: MsgpackWriter, value: T): void {
     let present = steps.length
-    for (const { property, kind, mayBeLeftOut } of steps) {
-      if (mayBeLeftOut && kind.isEmpty((value as AnyValue)[property])) present--
+    for (const { property, isUnset } of steps) {
+      if (isUnset((value as AnyValue)[property])) present--
     }
     writer.mapHeader(present)
-    for (const { nameBytes, property, kind, mayBeLeftOut } of steps) {
+    for (const { nameBytes, property, kind, isUnset } of steps) {
       const item = (value as AnyValue)[property]
-      if (mayBeLeftOut && kind.isEmpty(item)) continue
+      if (isUnset(item)) continue
       writer.raw(nameBytes)
       kind.writeMsgpack(writer, item)
     }

@@ -12,6 +12,7 @@ export function nullableList<T> (element: Kind<T>): Kind<readonly T[] | null> {
     zero: null,
     jsonSchema: { oneOf: [full.jsonSchema, { type: 'null' }] },
     isEmpty: (value) => value === null || value.length === 0,
+    isUnset: (value) => value === null,
     toJson: (value) => value === null ? 'null' : full.toJson(value),
     fromJson: full.fromJson,
     writeMsgpack (writer, value) {
@@ -29,6 +30,7 @@ export function list<T> (element: Kind<T>): Kind<readonly T[]> {
     zero: noElements as readonly T[],
     jsonSchema: { type: 'array', items: element.jsonSchema },
     isEmpty: (value) => value.length === 0,
+    isUnset: () => false,
     toJson (value) {
       if (value.length === 0) return '[]'
       let json = `[${element.toJson(value[0] as T)}`
@@ -85,6 +87,7 @@ export function record<T> (element: Kind<T>): Kind<Readonly<Record<string, T>>> 
     zero: Object.freeze({}) as Readonly<Record<string, T>>,
     jsonSchema: { type: 'object', additionalProperties: element.jsonSchema },
     isEmpty: (value) => Object.keys(value).length === 0,
+    isUnset: () => false,
     toJson (value) {
       let json = ''
       for (const key of sortedKeys(value)) json += `${json === '' ? '{' : ','}${quoteJson(key)}:${element.toJson(value[key] as T)}`
@@ -126,6 +129,7 @@ export function nullableRecord<T> (element: Kind<T>): Kind<Readonly<Record<strin
     zero: null,
     jsonSchema: { oneOf: [full.jsonSchema, { type: 'null' }] },
     isEmpty: (value) => value === null || full.isEmpty(value),
+    isUnset: (value) => value === null,
     toJson: (value) => value === null ? 'null' : full.toJson(value),
     fromJson: full.fromJson,
     writeMsgpack (writer, value) {

@@ -1,4 +1,5 @@
-import type { MsgpackReader, MsgpackWriter } from './msgpack.ts'
+import type { MsgpackReader } from './msgpack-reader.ts'
+import type { MsgpackWriter } from './msgpack.ts'
 import type { ProtobufReader, ProtobufWriter } from './protobuf.ts'
 
 /** A JSON Schema, as the OpenAPI page shows it. */
@@ -16,6 +17,8 @@ export interface Kind<T> {
   readonly jsonSchema: JsonSchema
   /** True for what `?` behind a wire name leaves out. */
   readonly isEmpty: (value: T) => boolean
+  /** The same for msgpack where it differs: there an empty list or map is not left out, only one that was never given. */
+  readonly isUnset?: (value: T) => boolean
   readonly toJson: (value: T) => string
   /** `json` is neither undefined nor, unless the kind says so, null. */
   readonly fromJson: (json: unknown) => T

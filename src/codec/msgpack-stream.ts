@@ -1,6 +1,6 @@
 import { ClusterError } from '../domain/errors.ts'
 import { invalidData } from './json.ts'
-import { maxMsgpackDepth } from './msgpack.ts'
+import { maxMsgpackDepth } from './msgpack-reader.ts'
 
 /**
  * Cuts a stream of msgpack values that stand back to back, without any length before them, into

@@ -1,5 +1,6 @@
 import { writeBase32 } from '../domain/base32.ts'
 import { writeBase58 } from '../domain/base58.ts'
+import { assert } from '../domain/errors.ts'
 import { pinTypes } from '../domain/pin.ts'
 import { PinMessage } from './messages.ts'
 import { StoredPinScan } from './stored-pin-scan.ts'
@@ -21,9 +22,9 @@ export function pinJsonFromProtobuf (bytes: Uint8Array): string {
 const scratch = Buffer.allocUnsafeSlow(16 * 1024)
 const encoder = new TextEncoder()
 
-/** Most bytes that the JSON of this pin can take. */
+/** Most bytes that the JSON of this pin can take: the worst is an address of `/p2p-webrtc-direct` parts, 18 letters for two bytes. */
 export function roomForPinJson (bytes: Uint8Array): number {
-  return 1024 + bytes.length * 8
+  return 1024 + bytes.length * 10
 }
 
 /**
@@ -33,7 +34,11 @@ export function roomForPinJson (bytes: Uint8Array): number {
  */
 export function writePinJson (bytes: Uint8Array, target: Uint8Array, at: number): number {
   const end = writeUsualPin(bytes, target, at)
-  return end === unusual ? at + encoder.encodeInto(slowly(bytes), target.subarray(at)).written : end
+  if (end !== unusual) return end
+  const json = slowly(bytes)
+  const { read, written } = encoder.encodeInto(json, target.subarray(at))
+  assert(read === json.length, 'there is room for the JSON of a pin')
+  return at + written
 }
 
 function slowly (bytes: Uint8Array): string {

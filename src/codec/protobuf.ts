@@ -41,6 +41,23 @@ export class ProtobufReader {
     throw invalidData('protobuf number has more than 64 bits')
   }
 
+  /** A number in 64 bit two's complement, as writers put negative ones into unsigned fields. */
+  signedVarint (): number {
+    let low = 0
+    let middle = 0
+    let high = 0
+    for (let i = 0; i < 10; i++) {
+      if (this.at >= this.end) throw invalidData('protobuf ends within a number')
+      const byte = this.bytes[this.at++] as number
+      if (i < 4) low |= (byte & 0x7f) << (7 * i)
+      else if (i < 8) middle |= (byte & 0x7f) << (7 * (i - 4))
+      else high |= (byte & 0x7f) << (7 * (i - 8))
+      if (i === 9 && byte > 1) break
+      if (byte < 0x80) return ((high < 128 ? high : high - 256) * 2 ** 28 + middle) * 2 ** 28 + low
+    }
+    throw invalidData('protobuf number has more than 64 bits')
+  }
+
   /** A zigzag encoded signed number (sint32): the low 32 bits count, as in every protobuf library. */
   zigzag (): number {
     const value = this.varint() % 4_294_967_296

@@ -134,16 +134,11 @@ export const time: Kind<Time> = {
       writer.varint(tag)
       writer.varint(seconds)
     },
-    read: (reader) => timeFromSeconds(reader.varint()),
+    read: (reader) => timeFromSeconds(reader.signedVarint()),
   },
 }
 
-/**
- * A moment from unsigned 64 bit seconds; the upper half are those before 1970.
- * @throws ClusterError `INVALID_WIRE_DATA` outside of the years 0 to 9999
- */
-export function timeFromSeconds (unsignedSeconds: number): Time {
-  const seconds = unsignedSeconds < 2 ** 63 ? unsignedSeconds : unsignedSeconds - 2 ** 64
+function timeFromSeconds (seconds: number): Time {
   if (seconds < firstSecond || seconds > lastSecond) throw invalidData('a time outside of the years 0 to 9999')
   return seconds * 1000
 }
@@ -156,13 +151,17 @@ export const nanoseconds: Kind<Time> = {
   toJson: (value) => value === 0 ? '0' : `${BigInt(Math.round(value * 1000)) * 1000n}`,
   fromJson (json) {
     if (typeof json !== 'number' || !Number.isInteger(json)) throw unexpected('a whole number', json)
-    return Math.round(json / 1000) / 1000 + 0
+    return timeFromNanoseconds(json)
   },
   writeMsgpack: (writer, value) => writer.signed(BigInt(Math.round(value * 1000)) * 1000n),
-  readMsgpack (reader) {
-    const value = reader.wholeNumber()
-    return Math.round(Number(value) / 1000) / 1000 + 0
-  },
+  readMsgpack: (reader) => timeFromNanoseconds(reader.wholeNumber()),
+}
+
+/** Rounds in whole numbers: a double has 512 ns between neighbours here, and rounding twice would show. */
+function timeFromNanoseconds (value: number | bigint): Time {
+  if (value < -(2 ** 63) || value > 2 ** 63) throw invalidData(`${value} is out of range`)
+  const whole = BigInt(value)
+  return Number((whole + (whole < 0n ? -500n : 500n)) / 1000n) / 1000 + 0
 }
 
 /** A kind that is raw bytes in the binary forms and text in JSON. */
@@ -217,7 +216,7 @@ export function optional<T extends string> (kind: Kind<T>): Kind<T | undefined> 
     toJson: (value) => value === undefined ? 'null' : kind.toJson(value),
     fromJson: (json) => json === '' ? undefined : kind.fromJson(json),
     writeMsgpack (writer, value) {
-      if (value === undefined) writer.raw(noBytes)
+      if (value === undefined) writer.nil()
       else kind.writeMsgpack(writer, value)
     },
     readMsgpack (reader) {
@@ -243,8 +242,6 @@ export function optional<T extends string> (kind: Kind<T>): Kind<T | undefined> 
     } satisfies Partial<Kind<T | undefined>>),
   }
 }
-
-const noBytes = new Uint8Array()
 
 /** One of a few words, which the binary forms number. */
 export function words<T extends string> (options: {

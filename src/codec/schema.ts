@@ -58,7 +58,7 @@ export function nested<T> (fields: Fields<T>): Kind<T> {
   return {
     zero: Object.fromEntries(ordered.map(({ property, kind }) => [property, kind.zero])) as T,
     jsonSchema: objectSchema(ordered),
-    isEmpty: (value) => ordered.every(({ property, kind }) => kind.isEmpty((value as Record<string, unknown>)[property])),
+    isEmpty: (value) => ordered.every(({ property, kind }) => (kind.isUnset ?? kind.isEmpty)((value as Record<string, unknown>)[property])),
     toJson: json.encodeJson,
     fromJson: json.readJson,
     writeMsgpack: write,

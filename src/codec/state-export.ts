@@ -36,6 +36,7 @@ function readPin (text: string, number: number): Pin {
   }
 }
 
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const quoteByte = 0x22
 const backslash = 0x5c
 const openBrace = 0x7b
@@ -46,8 +47,20 @@ async function * jsonObjects (chunks: AsyncIterable<Uint8Array>): AsyncGenerator
   let depth = 0
   let isInText = false
   let isEscaped = false
-  let begun: Uint8Array[] = []
+  let begun = new Uint8Array(1024)
   let begunBytes = 0
+  // One growing buffer: a sender of single bytes must not cost an array for each.
+  const keep = (part: Uint8Array): void => {
+    const total = begunBytes + part.length
+    if (total > maxPinBytes) throw new ClusterError('INVALID_INPUT', `a pin of more than ${maxPinBytes} bytes`)
+    if (total > begun.length) {
+      const larger = new Uint8Array(Math.max(total, begun.length * 2))
+      larger.set(begun.subarray(0, begunBytes))
+      begun = larger
+    }
+    begun.set(part, begunBytes)
+    begunBytes = total
+  }
   for await (const chunk of chunks) {
     let start = 0
     for (let at = 0; at < chunk.length; at++) {
@@ -66,16 +79,12 @@ async function * jsonObjects (chunks: AsyncIterable<Uint8Array>): AsyncGenerator
       } else if (byte === openBrace) {
         depth++
       } else if (byte === closeBrace && --depth === 0) {
-        begun.push(chunk.subarray(start, at + 1))
-        yield Buffer.concat(begun).toString('utf8')
-        begun = []
+        keep(chunk.subarray(start, at + 1))
+        yield decoder.decode(begun.subarray(0, begunBytes))
         begunBytes = 0
       }
     }
-    if (depth === 0) continue
-    begun.push(chunk.slice(start))
-    begunBytes += chunk.length - start
-    if (begunBytes > maxPinBytes) throw new ClusterError('INVALID_INPUT', `a pin of more than ${maxPinBytes} bytes`)
+    if (depth > 0) keep(chunk.subarray(start))
   }
   if (depth > 0) throw new ClusterError('INVALID_INPUT', 'unexpected EOF')
 }

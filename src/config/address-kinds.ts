@@ -48,8 +48,8 @@ export function optionalAddress (options: AddressFieldOptions & { readonly initi
 
 export interface AddressesOptions extends AddressFieldOptions {
   readonly initial: readonly string[]
-  /** `keeps`: empty or absent changes nothing. Default `counts`. */
-  readonly empty?: 'keeps' | 'counts'
+  /** `keeps`: empty or absent changes nothing; `keeps when absent`: absent only. Default `counts`. */
+  readonly empty?: 'keeps' | 'keeps when absent' | 'counts'
 }
 
 /** Addresses: a list, or a text when there is one. */
@@ -60,6 +60,7 @@ export function addresses (options: AddressesOptions): Field<readonly Multiaddre
     variable: '[]string',
     initial: () => options.initial as readonly Multiaddress[],
     parse (json, fallback, place) {
+      if (json === undefined && options.empty === 'keeps when absent') return fallback
       const given = typeof json === 'string' ? [json].filter(text => text !== '') : readTexts(json, place)
       return given.length === 0 && options.empty === 'keeps' ? fallback : given.map(text => readAddress(text, options.refusal, place))
     },

@@ -41,7 +41,7 @@ export async function createConfiguration (options: CreateOptions): Promise<Conf
     if (isChosen && !unwritten.has(section.name)) loaded.add(section.name)
   }
   const initial = valuesOfSections(section => section.initial(context))
-  const withSecret = { ...initial, cluster: { ...initial.cluster, secret: options.random.bytes(32) } }
+  const withSecret = { ...initial, cluster: { ...initial.cluster, secret: new Uint8Array(options.random.bytes(32)) } }
   const values = overrideValues(await options.prepare?.(withSecret) ?? withSecret, options.environment, context)
   return { ...values, folder: options.folder, source: options.source ?? '', loaded, original: {} }
 }

@@ -34,9 +34,9 @@ function parseBoolean (text: string): boolean {
   return value
 }
 
-/** Digits with the prefix of their base, and single underscores between digits where there is a prefix. */
+/** Digits behind the prefix of their base, with single underscores between digits. */
 const integerForms: ReadonlyArray<readonly [RegExp, string]> = [
-  [/^0[xX](?:_?[0-9a-fA-F])+$/, '0x'], [/^0[bB](?:_?[01])+$/, '0b'], [/^0[oO](?:_?[0-7])+$/, '0o'], [/^0(?:_?[0-7])+$/, '0o'], [/^(?:0|[1-9][0-9]*)$/, ''],
+  [/^0[xX](?:_?[0-9a-fA-F])+$/, '0x'], [/^0[bB](?:_?[01])+$/, '0b'], [/^0[oO](?:_?[0-7])+$/, '0o'], [/^0(?:_?[0-7])+$/, '0o'], [/^(?:0|[1-9](?:_?[0-9])*)$/, ''],
 ]
 
 function parseInteger (parser: string, text: string, min: bigint, max: bigint): number {

@@ -1,4 +1,5 @@
 import type { Static, TObject, TUnsafe } from 'typebox'
+import { errorText } from '../domain/errors.ts'
 import { fieldName, nearestName, snakeCase, variableWord } from './names.ts'
 import { variableToJson, type Environment, type VariableType } from './environment.ts'
 import type { Place, ReadingContext } from './place.ts'
@@ -19,8 +20,12 @@ export interface Field<T = unknown> extends TUnsafe<T> {
   readonly hidden: boolean
   /** What an environment variable's text is turned into; undefined when the field has no variable of its own. */
   readonly variable: VariableType | undefined
+  /** When the key is left out of a written file. */
+  readonly omit: 'never' | 'when empty' | 'when initial'
   /** The fields inside, for a group. */
   readonly fields?: Fields
+  /** A group that the documentation shows as one key. */
+  readonly isOneInDocument?: boolean
   initial (context: ReadingContext): T
   /**
    * Reads the form in the file. `json` is undefined when the key is absent; `fallback` is the value
@@ -28,7 +33,7 @@ export interface Field<T = unknown> extends TUnsafe<T> {
    * @throws ClusterError `INVALID_CONFIGURATION`
    */
   parse (json: unknown, fallback: T, place: Place): T
-  /** The form in the file; undefined when the key is left out. */
+  /** The form in the file; undefined when there is none. */
   toJson (value: T): unknown
 }
 
@@ -77,8 +82,19 @@ function warnOfUnknownKey (name: string, keys: readonly string[], place: Place):
 
 export function fieldsToJson<F extends Fields> (fields: F, values: Values<F>): JsonObject {
   return Object.fromEntries(Object.entries(fields)
-    .map(([property, field]) => [jsonKey(property, field), field.toJson((values as Record<string, unknown>)[property])] as const)
-    .filter(([, json]) => json !== undefined))
+    .map(([property, field]) => [jsonKey(property, field), field.toJson((values as Record<string, unknown>)[property]), field] as const)
+    .filter(([, json, field]) => json !== undefined && !isOmitted(field, json)))
+}
+
+/** No field whose omission depends on its initial value has one that depends on the machine. */
+const anyMachine: ReadingContext = { folder: '', hostname: '', warn: () => {} }
+
+function isOmitted (field: Field, json: unknown): boolean {
+  switch (field.omit) {
+    case 'never': return false
+    case 'when empty': return json === '' || json === 0 || json === false || (Array.isArray(json) && json.length === 0)
+    case 'when initial': return JSON.stringify(json) === JSON.stringify(field.toJson(field.initial(anyMachine)))
+  }
 }
 
 /** `json` with the keys of `original` that no field has, behind the known ones: nothing of the user's is lost on a save. */
@@ -120,8 +136,9 @@ export function overrideFromEnvironment (fields: Fields, json: JsonObject, prefi
     try {
       value = variableToJson(type, text)
     } catch (error) {
-      const inside = place.inside(path.join('.'), field.hidden)
-      throw inside.refuse(text, field.form, `envconfig.Process: assigning ${name} to ${fieldName(path.at(-1) as string)}: converting '${field.hidden ? 'hidden' : text}' to type ${type}. details: ${(error as Error).message}`)
+      const [shown, details] = field.hidden ? ['hidden', 'hidden'] : [text, errorText(error)]
+      throw place.inside(path.join('.'), field.hidden).refuse(text, field.form,
+        `envconfig.Process: assigning ${name} to ${fieldName(path.at(-1) as string)}: converting '${shown}' to type ${type}. details: ${details}`)
     }
     overridden = withValueAt(overridden ?? json, path, value)
   }

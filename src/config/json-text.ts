@@ -10,11 +10,33 @@ export function parseJsonText (text: string, name: string): unknown {
     return JSON.parse(text)
   } catch (error) {
     const reason = errorText(error)
-    if (/end of JSON input|Unterminated string/.test(reason)) throw wrong('unexpected end of JSON input', name, `${name} ends too early: it is empty, or only a part of it was written`)
+    const length = validLength(text)
+    if (length === text.length) throw wrong('unexpected end of JSON input', name, `cut off: ${name} is empty, or only a part of it was written`)
+    const character = String.fromCodePoint(text.codePointAt(length) as number)
+    throw wrong(`${name} is not JSON: invalid character ${JSON.stringify(character)}${placeOf(text, length)}`, name, reason)
+  }
+}
+
+/** The length of the longest beginning of `text` that could go on to be JSON. Only some of the runtime's errors tell. */
+function validLength (text: string): number {
+  let valid = 0
+  let invalid = text.length + 1
+  while (invalid - valid > 1) {
+    const middle = Math.floor((valid + invalid) / 2)
+    if (couldGoOn(text.slice(0, middle))) valid = middle
+    else invalid = middle
+  }
+  return valid
+}
+
+function couldGoOn (beginning: string): boolean {
+  try {
+    JSON.parse(beginning)
+    return true
+  } catch (error) {
+    const reason = errorText(error)
     const position = /at position (\d+)/.exec(reason)?.[1]
-    const place = position === undefined ? '' : placeOf(text, Number(position))
-    const found = position === undefined ? reason : `invalid character ${JSON.stringify(String.fromCodePoint(text.codePointAt(Number(position)) ?? 0))}`
-    throw wrong(`${name} is not JSON: ${found}${place}`, name, reason)
+    return /end of JSON input|Unterminated string/.test(reason) || (position !== undefined && Number(position) >= beginning.length)
   }
 }
 

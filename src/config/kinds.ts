@@ -39,6 +39,18 @@ export function text (options: TextOptions): Field<string> {
   })
 }
 
+/** A key of older files that has its place elsewhere now: accepted, not kept on a save. */
+export function movedText (options: FieldOptions): Field<undefined> {
+  return makeField<undefined>(options, {
+    form: 'text',
+    jsonSchema: { type: 'string' },
+    variable: undefined,
+    initial: () => undefined,
+    parse (json, _fallback, place) { readText(json, place) },
+    toJson: () => undefined,
+  })
+}
+
 export interface NumberOptions extends FieldOptions {
   readonly initial: number
   /** `keeps`: 0 or absent changes nothing. Default `counts`. */
@@ -211,6 +223,7 @@ export interface GroupOptions<F extends Fields> extends FieldOptions {
   readonly fields: F
   /** `keeps`: an absent object changes nothing. Default `empty`: it is read as an empty object. */
   readonly absent?: 'keeps' | 'empty'
+  readonly isOneInDocument?: boolean
 }
 
 /** Keys inside an object of their own. */
@@ -226,6 +239,7 @@ export function group<F extends Fields> (options: GroupOptions<F>): Field<Values
       toJson: value => fieldsToJson(fields, value),
     }),
     fields,
+    isOneInDocument: options.isOneInDocument ?? false,
   }
 }
 
@@ -233,24 +247,7 @@ type Kind<T> = Pick<Field<T>, 'form' | 'jsonSchema' | 'variable' | 'initial' | '
 
 /** The field of one kind with `options`. */
 export function makeField<T> (options: FieldOptions, kind: Kind<T>): Field<T> {
-  // The initial values that decide about `omit` do not depend on the machine.
-  const initialJson = (): string => JSON.stringify(kind.toJson(kind.initial({ folder: '', hostname: '', warn: () => {} })))
-  const isOmitted = (json: unknown): boolean => options.omit === 'when initial' ? JSON.stringify(json) === initialJson() : options.omit === 'when empty' && isEmpty(json)
-  return {
-    ...kind,
-    '~unsafe': undefined as T,
-    describe: options.describe,
-    key: options.key,
-    hidden: options.hidden ?? false,
-    toJson (value) {
-      const json = kind.toJson(value)
-      return isOmitted(json) ? undefined : json
-    },
-  }
-}
-
-function isEmpty (json: unknown): boolean {
-  return json === '' || json === 0 || json === false || (Array.isArray(json) && json.length === 0)
+  return { ...kind, '~unsafe': undefined as T, describe: options.describe, key: options.key, hidden: options.hidden ?? false, omit: options.omit ?? 'never' }
 }
 
 export function readText (json: unknown, place: Place, allowed = 'a text'): string {

@@ -52,6 +52,8 @@ function publicKeyData (type: number, data: Uint8Array): Uint8Array {
     case keyTypes.RSA: return subjectPublicKeyInfo(createPrivateKey({ key: Buffer.from(data), format: 'der', type: 'pkcs1' }))
     case keyTypes.ECDSA: return subjectPublicKeyInfo(createPrivateKey({ key: Buffer.from(data), format: 'der', type: 'sec1' }))
     case keyTypes.Secp256k1: {
+      // OpenSSL would take a longer number all the same.
+      if (data.length !== 32) throw new Error(`a secp256k1 key has 32 bytes, not ${data.length}`)
       const curve = createECDH('secp256k1')
       curve.setPrivateKey(data)
       return curve.getPublicKey(null, 'compressed')

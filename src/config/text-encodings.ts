@@ -39,7 +39,7 @@ function firstWrongByte (bytes: Uint8Array): number | undefined {
       if (inGroup === 2) {
         const second = afterLineEnds(at + 1)
         if (second === bytes.length) return bytes.length
-        if (bytes[second] !== 0x3d) return second
+        if (bytes[second] !== 0x3d) return second - 1
         at = second
       }
       const rest = afterLineEnds(at + 1)

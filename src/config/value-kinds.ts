@@ -74,8 +74,10 @@ export function byteSize (options: FieldOptions & { readonly initial: string }):
   const read = (text: string): number | undefined => {
     const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([a-zA-Z]*)$/.exec(text.trim()) ?? []
     const size = sizeUnits[(unit || 'B').toUpperCase()]
-    const bytes = Math.round(Number(number) * (size ?? Number.NaN))
-    return Number.isSafeInteger(bytes) && bytes > 0 ? bytes : undefined
+    const bytes = Number(number) * (size ?? Number.NaN)
+    // A part of a byte is none; a part of a larger unit is rounded to whole bytes.
+    const whole = size === 1 ? bytes : Math.round(bytes)
+    return Number.isSafeInteger(whole) && whole > 0 ? whole : undefined
   }
   return makeField<number>(options, {
     form: 'bytes: number, or text such as `"10GB"`',

@@ -56,8 +56,11 @@ export function writeBase32 (bytes: Uint8Array, start: number, end: number, alph
   return at
 }
 
-/** The bytes of `text` from `start` on, or undefined when it is not canonical base32. */
-export function decodeBase32 (text: string, start: number, alphabet: Base32Alphabet): Uint8Array | undefined {
+/**
+ * The bytes of `text` from `start` on, or undefined when it is not base32.
+ * @param leftover what to do with bits behind the last whole byte: canonical text has none but zeros
+ */
+export function decodeBase32 (text: string, start: number, alphabet: Base32Alphabet, leftover: 'refuse' | 'drop' = 'refuse'): Uint8Array | undefined {
   const table = values[alphabet]
   const out = new Uint8Array(((text.length - start) * 5) >>> 3)
   let bits = 0
@@ -75,5 +78,5 @@ export function decodeBase32 (text: string, start: number, alphabet: Base32Alpha
       value &= (1 << bits) - 1
     }
   }
-  return bits >= 5 || value !== 0 ? undefined : out
+  return leftover === 'refuse' && (bits >= 5 || value !== 0) ? undefined : out
 }

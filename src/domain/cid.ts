@@ -37,14 +37,13 @@ export function parseCid (text: string): Cid {
   if (text.length > maxCidBytes * 8) throw invalid('cid too long')
   if (text.length === 46 && text.startsWith('Qm')) {
     const bytes = decodeBase58(text)
-    if (bytes === undefined) throw invalid('invalid base58 digit')
+    if (bytes === undefined) throw invalid('input isn\'t valid multihash')
     return cidFromBytes(bytes)
   }
   if (text.charCodeAt(0) === 98 /* b */) {
     const bytes = decodeBase32(text, 1, 'lower')
-    if (bytes === undefined) throw invalid(`illegal base32 data in ${JSON.stringify(text.slice(0, 80))}`)
-    checkVersion1(bytes)
-    return text as Cid
+    if (bytes === undefined) return parseLooseBase32(text)
+    return cidFromBytes(bytes, text)
   }
   const decoder = decoders.get(String.fromCodePoint(text.codePointAt(0) ?? 0))
   if (decoder === undefined) throw invalid('selected encoding not supported')
@@ -54,8 +53,14 @@ export function parseCid (text: string): Cid {
   } catch {
     throw invalid(`illegal ${JSON.stringify(text.slice(0, 1))} multibase data`)
   }
-  checkVersion1(bytes)
   return cidFromBytes(bytes)
+}
+
+/** The reference takes text with bits behind the last byte; what comes out is canonical. */
+function parseLooseBase32 (text: string): Cid {
+  const bytes = decodeBase32(text, 1, 'lower', 'drop')
+  if (bytes !== undefined) return cidFromBytes(bytes)
+  throw invalid(`illegal base32 data at input byte ${text.slice(1).search(/[^a-z2-7]/)}`)
 }
 
 /** The bytes of text in any base, by the base's prefix; undefined when it is not in one. */
@@ -79,12 +84,17 @@ export function isCid (text: string): boolean {
 
 /**
  * The CID with these bytes: a bare sha2-256 multihash is version 0.
+ * @param text its canonical text if it is version 1 and the text is at hand
  * @throws ClusterError `INVALID_CID`
  */
-export function cidFromBytes (bytes: Uint8Array): Cid {
-  if (bytes.length === 34 && bytes[0] === 0x12 && bytes[1] === 0x20) return encodeBase58(bytes) as Cid
+export function cidFromBytes (bytes: Uint8Array, text?: string): Cid {
+  if (bytes.length > 2 && bytes[0] === 0x12 && bytes[1] === 0x20) {
+    if (bytes.length < 34) throw invalidBytes('not enough bytes for cid v0')
+    if (bytes.length > 34) throw invalid('trailing bytes in data buffer passed to cid Cast')
+    return encodeBase58(bytes) as Cid
+  }
   checkVersion1(bytes)
-  return `b${encodeBase32(bytes, 'lower')}` as Cid
+  return (text ?? `b${encodeBase32(bytes, 'lower')}`) as Cid
 }
 
 /** The binary CID: the multihash alone for version 0. */
@@ -132,24 +142,33 @@ export function compareCids (a: Cid, b: Cid): number {
 
 function checkVersion1 (bytes: Uint8Array): void {
   if (bytes.length > maxCidBytes) throw invalid('cid too long')
-  if (bytes.length < 4) throw invalid('cid too short')
   const version = readVarint(bytes, 0)
-  if (version.value !== 1) throw invalid(`expected 1 as the cid version number, got: ${version.value}`)
+  if (version.value !== 1) throw invalidBytes(`expected 1 as the cid version number, got: ${version.value}`)
   const codec = readVarint(bytes, version.next)
+  if (bytes.length - codec.next < 2) throw invalidBytes('multihash too short. must be >= 2 bytes')
   const hash = readVarint(bytes, codec.next)
   const length = readVarint(bytes, hash.next)
-  if (bytes.length - length.next !== length.value) throw invalid('length greater than remaining number of bytes in buffer')
+  const rest = bytes.length - length.next
+  if (rest < length.value) throw invalidBytes('length greater than remaining number of bytes in buffer')
+  if (rest > length.value) throw invalid('trailing bytes in data buffer passed to cid Cast')
 }
 
 function readVarint (bytes: Uint8Array, at: number): { value: number, next: number } {
   let value = 0
   for (let i = 0; i < 8; i++) {
     const byte = bytes[at + i]
-    if (byte === undefined) throw invalid('varints malformed, could not reach the end')
+    if (byte === undefined) throw invalidBytes('varints malformed, could not reach the end')
     value += (byte & 0x7f) * 2 ** (7 * i)
-    if (byte < 0x80) return { value, next: at + i + 1 }
+    if (byte >= 0x80) continue
+    if (byte === 0 && i > 0) throw invalidBytes('varint not minimally encoded')
+    return { value, next: at + i + 1 }
   }
-  throw invalid('varints larger than uint63 not supported')
+  throw invalidBytes('varints larger than uint63 not supported')
+}
+
+/** The reference names the kind of error twice when it lies behind the text. */
+function invalidBytes (reason: string): ClusterError {
+  return invalid(`invalid cid: ${reason}`)
 }
 
 function invalid (reason: string): ClusterError {

@@ -134,7 +134,9 @@ function escapeBytes (bytes: Uint8Array): string {
 const peer: Transcoder = {
   fromText (text) {
     if (text.startsWith('Qm') || text.startsWith('1')) {
-      return decodeBase58(text) ?? `failed to parse p2p addr: ${text} input isn't valid multihash`
+      const bytes = decodeBase58(text)
+      const hash = bytes === undefined ? 'input isn\'t valid multihash' : readMultihash(bytes)
+      return typeof hash === 'string' ? `failed to parse p2p addr: ${text} ${hash}` : bytes as Uint8Array
     }
     try {
       const cid = parseCid(text)
@@ -154,7 +156,11 @@ const peer: Transcoder = {
 }
 
 const certificateHash: Transcoder = {
-  fromText: (text) => decodeMultibase(text) ?? 'selected encoding not supported',
+  fromText (text) {
+    const bytes = decodeMultibase(text)
+    const hash = bytes === undefined ? 'selected encoding not supported' : readMultihash(bytes)
+    return typeof hash === 'string' ? hash : bytes as Uint8Array
+  },
   toText: (bytes) => base64url.encode(bytes),
   validate (bytes) {
     const hash = readMultihash(bytes)
@@ -181,6 +187,7 @@ function readMultihash (bytes: Uint8Array): { readonly code: number, readonly le
   }
   const [code, length] = numbers as [number, number]
   const actual = bytes.length - at
+  if (length > actual) return 'length greater than remaining number of bytes in buffer'
   return length === actual ? { code, length } : `multihash length inconsistent: expected ${length}; got ${actual}`
 }
 
@@ -190,7 +197,7 @@ function onion (hostBytes: number): Transcoder {
       const [host, portText, ...more] = text.split(':')
       if (host === undefined || portText === undefined || more.length > 0) return `failed to parse onion addr: ${text} does not contain a port number`
       if (hostBytes === 35 && host.length !== 56) return `failed to parse onion addr: ${text} not a Tor onionv3 address. len == ${host.length}`
-      const bytes = decodeBase32(host.toLowerCase(), 0, 'lower')
+      const bytes = decodeBase32(host.toLowerCase(), 0, 'lower', 'drop')
       if (bytes === undefined) return `failed to decode base32 onion addr: ${text} illegal base32 data`
       if (bytes.length !== hostBytes) return `failed to parse onion addr: ${text} not a Tor onion address`
       const value = parseUnsigned(portText, 65_535n)

@@ -6,7 +6,7 @@ export interface Clock {
   now (): Time
   /** Milliseconds since some fixed moment; never goes back. */
   monotonic (): number
-  /** Calls `callback` once after `delayMs`, unless the result is called first. Does not keep the process alive. */
+  /** Calls `callback` once after `delayMs`, unless the result is called first. A timer that is not cancelled keeps the process alive. */
   after (delayMs: number, callback: () => void): () => void
   /** Calls `callback` when the present turn of the event loop has done its I/O. */
   soon (callback: () => void): void
@@ -18,7 +18,6 @@ export const systemClock: Clock = {
   after (delayMs, callback) {
     // Timers of Node hold 31 bits: a longer delay would fire at once.
     const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1))
-    timer.unref()
     return () => clearTimeout(timer)
   },
   soon: callback => { setImmediate(callback) },

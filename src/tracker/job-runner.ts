@@ -6,11 +6,11 @@ import type { Platform } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
 import type { StateStore } from '../state/state-store.ts'
-import type { Job } from './job.ts'
+import type { Job, JobEnding } from './job.ts'
 import type { NodeHealth } from './node-health.ts'
-import { lastLevel, type Operation } from './operation.ts'
+import type { Operation } from './operation.ts'
 import { isOrdinary, type OperationTable } from './operations.ts'
-import { retryDelayMs } from './slow-lane.ts'
+import { retryDelayMs, stalledLevel } from './slow-lane.ts'
 
 export interface JobRunnerParts {
   readonly table: OperationTable
@@ -138,7 +138,7 @@ export class JobRunner {
   #failed (job: Job, operation: Operation, error: ClusterError): void {
     const { table, health, platform } = this.#parts
     if (job.ending !== undefined && error.code !== 'IPFS_ANSWER') {
-      this.#giveBack(job, operation)
+      this.#giveBack(job, operation, job.ending)
       return
     }
     const now = platform.clock.monotonic()
@@ -149,11 +149,9 @@ export class JobRunner {
     if (job.isBatch && error.code === 'IPFS_UNREACHABLE') {
       table.giveBack(operation, 'head')
     } else if (job.isBatch && isStalledPin) {
-      operation.level = lastLevel
-      operation.isAlone = true
-      table.giveBack(operation, 'slow')
+      this.#giveBack(job, operation, job.giveUp(now))
     } else if (isStalledPin) {
-      operation.level = Math.max(1, operation.level)
+      operation.level = Math.max(stalledLevel, operation.level)
       operation.isAlone = true
       this.#fail(operation, error, { retryAt: now + retryDelayMs(operation.attempts, platform.random) })
     } else {
@@ -170,17 +168,16 @@ export class JobRunner {
     }
   }
 
-  #giveBack (job: Job, operation: Operation): void {
+  #giveBack (job: Job, operation: Operation, reason: JobEnding): void {
     const { table } = this.#parts
-    if (job.ending === 'no_progress') {
-      operation.level = job.level + 1
-      if (!job.isBatch) operation.isAlone = true
-      table.giveBack(operation, 'slow')
-    } else if (job.ending === 'too_long') {
+    if (reason === 'no_progress') {
+      operation.level = job.isBatch ? job.level + 1 : Math.max(stalledLevel, job.level + 1)
+      table.giveBack(operation, 'tail')
+    } else if (reason === 'too_long') {
       operation.isAlone = true
       table.giveBack(operation, 'tail')
     } else {
-      table.giveBack(operation, job.ending === 'preempted' ? 'slow_head' : 'head')
+      table.giveBack(operation, 'head')
     }
   }
 }

@@ -6,6 +6,9 @@ import type { Operation } from './operation.ts'
  */
 export type JobEnding = 'no_progress' | 'too_long' | 'preempted' | 'superseded' | 'stopping'
 
+/** A node tells its progress every half second. */
+const recentlyMs = 1_500
+
 /** One request to the IPFS node for one or many operations, in one slot. */
 export class Job {
   readonly kind: 'pin' | 'unpin'
@@ -19,6 +22,8 @@ export class Job {
   isSlow: boolean
   /** Operations that are still wanted. */
   wanted: number
+  /** The node gave up on it: because a pin hung, or only because all took too long. */
+  gaveUp: 'no_progress' | 'too_long' | undefined
   readonly #abort = new AbortController()
   #blocks = 0
   #ending: JobEnding | undefined
@@ -42,6 +47,12 @@ export class Job {
     this.#blocks = blocks
     this.lastProgressAt = now
     this.isSlow = false
+  }
+
+  /** The node gave up on the batch. What has made progress lately was only too much for one request. */
+  giveUp (now: number): 'no_progress' | 'too_long' {
+    this.gaveUp ??= this.#blocks > 0 && now - this.lastProgressAt < recentlyMs ? 'too_long' : 'no_progress'
+    return this.gaveUp
   }
 
   end (ending: JobEnding): void {

@@ -5,13 +5,16 @@ import type { Operation } from './operation.ts'
  * links are in the operations, each of which stands in one queue at most.
  */
 export class OperationQueue {
+  /** Not 0; by it an operation knows where it stands. */
+  readonly number: number
   /** A queue that has `capacity` operations is full; what was in before may come back to its head all the same. */
   readonly capacity: number
   #first: Operation | undefined
   #last: Operation | undefined
   #size = 0
 
-  constructor (capacity: number) {
+  constructor (number: number, capacity: number) {
+    this.number = number
     this.capacity = capacity
   }
 
@@ -20,7 +23,7 @@ export class OperationQueue {
   get first (): Operation | undefined { return this.#first }
 
   append (operation: Operation): void {
-    operation.queue = this
+    operation.queue = this.number
     operation.previous = this.#last
     if (this.#last === undefined) this.#first = operation
     else this.#last.next = operation
@@ -29,7 +32,7 @@ export class OperationQueue {
   }
 
   prepend (operation: Operation): void {
-    operation.queue = this
+    operation.queue = this.number
     operation.next = this.#first
     if (this.#first === undefined) this.#last = operation
     else this.#first.previous = operation
@@ -50,7 +53,7 @@ export class OperationQueue {
     else previous.next = next
     if (next === undefined) this.#last = previous
     else next.previous = previous
-    operation.queue = undefined
+    operation.queue = 0
     operation.next = undefined
     operation.previous = undefined
     this.#size--

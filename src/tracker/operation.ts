@@ -1,7 +1,6 @@
 import type { Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { TrackerStatus } from '../domain/status.ts'
-import type { OperationQueue } from './operation-queue.ts'
 import { kindOfState, operationStates, statusOfState, type OperationKind, type PresentState } from './transitions.ts'
 
 /** What only few operations have, so that the many that wait stay small. */
@@ -13,18 +12,24 @@ export interface OperationDetail {
   retryAt: number
 }
 
-/** How many times an operation can have been given back before it is tried alone and to its end. */
-export const lastLevel = 3
+/**
+ * How often an operation was given back because it made no progress (see slow-lane.ts): 0 in the
+ * ordinary queues; at the last level it is tried to its end.
+ */
+export const lastLevel = 5
 const maxAttempts = 0xffff
 
 /*
  * A million operations may wait, so the small facts share one integer:
- * bits 0-3 state, 4 priority, 5 alone, 6-7 level, 8-23 attempts.
+ * bits 0-3 state, 4 priority, 5 alone, 6-8 level, 9-24 attempts, 25-29 queue.
  */
 const priorityBit = 1 << 4
 const aloneBit = 1 << 5
 const levelShift = 6
-const attemptsShift = 8
+const levelMask = 7
+const attemptsShift = 9
+const queueShift = 25
+const queueMask = 31
 
 /** Work on one CID: pin it or unpin it. It is current as long as the table holds it under its CID. */
 export class Operation {
@@ -34,8 +39,7 @@ export class Operation {
   /** When the state changed last: milliseconds since the table was made, a small integer on purpose. */
   changedAt: number
   detail: OperationDetail | undefined = undefined
-  /** The queue it stands in, and its neighbours there. */
-  queue: OperationQueue | undefined = undefined
+  /** Its neighbours in the queue it stands in. */
   next: Operation | undefined = undefined
   previous: Operation | undefined = undefined
   #bits: number
@@ -61,13 +65,17 @@ export class Operation {
   get isAlone (): boolean { return (this.#bits & aloneBit) !== 0 }
   set isAlone (yes: boolean) { this.#bits = yes ? this.#bits | aloneBit : this.#bits & ~aloneBit }
 
-  /** 0 for the ordinary queue, more for the slow lane; up to {@link lastLevel}. */
-  get level (): number { return (this.#bits >> levelShift) & lastLevel }
-  set level (level: number) { this.#bits = (this.#bits & ~(lastLevel << levelShift)) | (Math.min(level, lastLevel) << levelShift) }
+  /** 0 in the ordinary queues, more in the slow lane; up to {@link lastLevel}. */
+  get level (): number { return (this.#bits >> levelShift) & levelMask }
+  set level (level: number) { this.#bits = (this.#bits & ~(levelMask << levelShift)) | (Math.min(level, lastLevel) << levelShift) }
 
   /** How often it was tried, the present try included. */
   get attempts (): number { return (this.#bits >> attemptsShift) & maxAttempts }
   set attempts (attempts: number) {
     this.#bits = (this.#bits & ~(maxAttempts << attemptsShift)) | (Math.max(0, Math.min(attempts, maxAttempts)) << attemptsShift)
   }
+
+  /** The number of the queue it stands in; 0 for none. */
+  get queue (): number { return (this.#bits >> queueShift) & queueMask }
+  set queue (queue: number) { this.#bits = (this.#bits & ~(queueMask << queueShift)) | (queue << queueShift) }
 }

@@ -7,6 +7,7 @@ import { Operation } from './operation.ts'
 import { OperationQueue } from './operation-queue.ts'
 import { RetryTimes } from './retry-times.ts'
 import { SequenceWindow } from './sequence-window.ts'
+import { stalledLevel } from './slow-lane.ts'
 import { operationStates, transitions, type OperationEvent, type OperationState, type PresentState } from './transitions.ts'
 
 export interface OperationTableOptions {
@@ -26,20 +27,23 @@ export const queueFullText = 'pin/unpin operation queue is full. Try increasing 
  * Pins kept in memory with the operations that wait for them. The rest is read from the pinset
  * again when its turn comes: some 300 bytes a pin are saved, and a short queue reads nothing.
  */
-const maxHeldPins = 8_192
+const maxHeldPins = 4_096
 /** Characters of an error text: it comes from the IPFS node. */
 const maxErrorLength = 1_024
 
 /** Where a failed operation waits: for nothing but a recover, for its next try, or for the IPFS node. */
 export type AfterFailure = 'failed' | 'parked' | { readonly retryAt: number }
-/** Where an operation that is given back waits. */
-export type GivenBack = 'head' | 'tail' | 'slow' | 'slow_head'
+/** Where in its queue an operation that is given back waits. */
+export type GivenBack = 'head' | 'tail'
 
 /** All operations, by CID and in their queues. Decides by {@link transitions}; does no I/O and waits for nothing. */
 export class OperationTable {
   readonly priority: OperationQueue
   readonly ordinary: OperationQueue
-  readonly slow: OperationQueue
+  /** Given back once: behind the ordinary ones. */
+  readonly suspects: OperationQueue
+  /** Known to hang, also alone: behind all others. */
+  readonly stalled: OperationQueue
   readonly unpins: OperationQueue
   readonly remotes: OperationQueue
   /** Failed because the IPFS node did not answer: queued again as soon as it does. */
@@ -52,6 +56,8 @@ export class OperationTable {
   /** When {@link Operation.changedAt} was 0. */
   readonly epoch: Time
   readonly #options: OperationTableOptions
+  /** By their numbers; none has number 0. */
+  readonly #queues: Array<OperationQueue | undefined> = [undefined]
   readonly #operations = new Map<Cid, Operation>()
   /** CIDs at work, also when the operation has been superseded: the next one has to wait. */
   readonly #working = new Set<Cid>()
@@ -61,16 +67,21 @@ export class OperationTable {
   constructor (options: OperationTableOptions) {
     this.#options = options
     this.epoch = options.clock.now()
-    const queue = (): OperationQueue => new OperationQueue(options.maxQueueSize)
+    const queue = (): OperationQueue => {
+      const made = new OperationQueue(this.#queues.length, options.maxQueueSize)
+      this.#queues.push(made)
+      return made
+    }
     this.priority = queue()
     this.ordinary = queue()
-    this.slow = queue()
+    this.suspects = queue()
+    this.stalled = queue()
     this.unpins = queue()
     this.remotes = queue()
     this.parked = queue()
     this.failed = queue()
     this.failedUnpins = queue()
-    this.retries = new RetryTimes(options.maxQueueSize)
+    this.retries = new RetryTimes(queue())
   }
 
   get size (): number { return this.#operations.size }
@@ -113,6 +124,14 @@ export class OperationTable {
     return this.#operations.get(cid)
   }
 
+  /** Tries again to take off what other peers hold now. Nobody is told of these: their status is `remote` all the while. */
+  recoverRemotes (): void {
+    for (let operation = this.failedUnpins.first, next = operation?.next; operation !== undefined; operation = next, next = operation?.next) {
+      if (operation.kind === 'remote') this.recover(operation.cid, undefined)
+      if (this.remotes.isFull) return
+    }
+  }
+
   /** A worker has taken it out of its queue. */
   start (operation: Operation): void {
     this.#advance(operation, 'start')
@@ -148,10 +167,9 @@ export class OperationTable {
     this.#advance(operation, 'give_back')
     operation.attempts--
     if (this.#held > maxHeldPins) this.#dropPin(operation)
-    if (to === 'slow') this.#place(operation, this.slow)
-    else if (to === 'slow_head') this.slow.prepend(operation)
-    else if (to === 'head') this.#queueOf(operation).prepend(operation)
-    else this.#place(operation, this.#queueOf(operation))
+    const queue = this.#queueOf(operation)
+    if (to === 'head') queue.prepend(operation)
+    else this.#place(operation, queue)
   }
 
   /** The worker is done with the CID, before the verdict on the operation: what came for the CID meanwhile may start. */
@@ -159,7 +177,7 @@ export class OperationTable {
     this.#working.delete(operation.cid)
     if (this.isCurrent(operation)) return
     const next = this.#operations.get(operation.cid)
-    if (next !== undefined && next.queue === undefined) this.#place(next, this.#queueOf(next))
+    if (next !== undefined && next.queue === 0) this.#place(next, this.#queueOf(next))
   }
 
   /** The IPFS node answers again: what waited for it is queued. */
@@ -175,8 +193,9 @@ export class OperationTable {
   queueDueRetries (): void {
     const now = this.#options.clock.monotonic()
     for (let operation = this.retries.takeDue(now); operation !== undefined; operation = this.retries.takeDue(now)) {
-      if (this.slow.isFull) this.#keepFailed(operation)
-      else this.slow.append(operation)
+      const queue = this.#queueOf(operation)
+      if (queue.isFull) this.#keepFailed(operation)
+      else queue.append(operation)
     }
   }
 
@@ -185,7 +204,7 @@ export class OperationTable {
     const transition = transitions[current?.state ?? 'absent'][event]
     if (transition.effect === 'ignore') return
     if (transition.effect === 'replace') {
-      this.#replace(current, transition.to, new Operation(cid, transition.to, sequence, this.#elapsed()), pin, event === 'recover')
+      this.#replace(current, transition.to, new Operation(current?.cid ?? ownCopy(cid), transition.to, sequence, this.#elapsed()), pin, event === 'recover')
       return
     }
     if (current === undefined || transition.effect !== 'refresh') throw new AssertionError(`${event} cannot happen to ${current?.state ?? 'absent'}`)
@@ -201,7 +220,7 @@ export class OperationTable {
       }
       if (next.sequence === 0) next.sequence = current.sequence
       else if (next.sequence !== current.sequence) this.window.close(current.sequence)
-      const atWork = current.queue === undefined && this.#working.has(current.cid)
+      const atWork = current.queue === 0 && this.#working.has(current.cid)
       this.#remove(current)
       if (atWork) this.#options.superseded(current)
     }
@@ -225,7 +244,7 @@ export class OperationTable {
   #queueOf (operation: Operation): OperationQueue {
     if (operation.kind === 'unpin') return this.unpins
     if (operation.kind === 'remote') return this.remotes
-    if (operation.level > 0) return this.slow
+    if (operation.level > 0) return operation.level < stalledLevel ? this.suspects : this.stalled
     return operation.isPriority ? this.priority : this.ordinary
   }
 
@@ -234,7 +253,7 @@ export class OperationTable {
     if (this.#working.has(operation.cid)) return
     if (!queue.isFull) {
       queue.append(operation)
-      if (queue === this.slow) this.#close(operation)
+      if (isSlow(operation)) this.#close(operation)
       return
     }
     this.#advance(operation, 'refuse')
@@ -276,7 +295,7 @@ export class OperationTable {
   }
 
   #remove (operation: Operation): void {
-    operation.queue?.remove(operation)
+    this.#queues[operation.queue]?.remove(operation)
     this.#dropPin(operation)
     this.#operations.delete(operation.cid)
     this.#count(operation.state, -1)
@@ -293,7 +312,7 @@ export class OperationTable {
     if (sequence === operation.sequence) return
     this.window.close(operation.sequence)
     operation.sequence = sequence
-    if (operation.queue === this.slow) this.#close(operation)
+    if (isSlow(operation)) this.#close(operation)
   }
 
   #close (operation: Operation): void {
@@ -306,6 +325,19 @@ export class OperationTable {
   }
 
   #elapsed (): number { return Math.round(this.#options.clock.now() - this.epoch) }
+}
+
+/**
+ * The text on its own. A CID that was cut out of a request or put together from parts keeps all of
+ * these in memory, several times its own size.
+ */
+function ownCopy (cid: Cid): Cid {
+  return Buffer.from(cid, 'latin1').toString('latin1') as Cid
+}
+
+/** In the slow lane an operation may take for ever: the log of changes does not wait for it. */
+function isSlow (operation: Operation): boolean {
+  return operation.kind === 'pin' && operation.level > 0
 }
 
 /** True for a pin that can be made in one request with others. */

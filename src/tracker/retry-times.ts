@@ -1,6 +1,6 @@
 import { MinHeap } from '../platform/min-heap.ts'
 import type { Operation } from './operation.ts'
-import { OperationQueue } from './operation-queue.ts'
+import type { OperationQueue } from './operation-queue.ts'
 
 /** Dead entries that the heap may hold beside as many living ones before it is swept. */
 const sweepFrom = 256
@@ -11,8 +11,8 @@ export class RetryTimes {
   readonly #waiting: OperationQueue
   readonly #byTime = new MinHeap<{ readonly at: number, readonly operation: Operation }>((a, b) => a.at < b.at)
 
-  constructor (capacity: number) {
-    this.#waiting = new OperationQueue(capacity)
+  constructor (waiting: OperationQueue) {
+    this.#waiting = waiting
   }
 
   get size (): number { return this.#waiting.size }
@@ -50,6 +50,6 @@ export class RetryTimes {
   }
 
   #stands ({ at, operation }: { readonly at: number, readonly operation: Operation }): boolean {
-    return operation.queue === this.#waiting && operation.detail?.retryAt === at
+    return operation.queue === this.#waiting.number && operation.detail?.retryAt === at
   }
 }

@@ -7,7 +7,7 @@ import type { NodeHealth } from './node-health.ts'
 import type { Operation } from './operation.ts'
 import type { OperationQueue } from './operation-queue.ts'
 import type { OperationTable } from './operations.ts'
-import { BatchSize, batchTimeLimitMs, maxBatch, maxBatchOf, patienceMs, slowShare } from './slow-lane.ts'
+import { BatchSize, batchTimeLimitMs, maxBatch, maxBatchOf, patienceMs, slowShare, stalledLevel } from './slow-lane.ts'
 
 export interface SchedulerParts {
   readonly table: OperationTable
@@ -40,6 +40,7 @@ export class Scheduler {
   readonly #running = new Set<Promise<void>>()
   #cancelTimer: (() => void) | undefined
   #probe: AbortController | undefined
+  #isStalledTurn = false
   #state: 'new' | 'running' | 'stopped' = 'new'
 
   constructor (parts: SchedulerParts) {
@@ -106,11 +107,16 @@ export class Scheduler {
   }
 
   get #ordinaryWaiting (): number { return this.#parts.table.priority.size + this.#parts.table.ordinary.size }
+  get #slowWaiting (): number { return this.#parts.table.suspects.size + this.#parts.table.stalled.size }
   get #slowJobs (): number { return [...this.#pinJobs].filter(job => job.isSlow).length }
 
   get #somethingNeedsNode (): boolean {
-    const { slow, unpins, remotes, parked } = this.#parts.table
-    return this.#ordinaryWaiting + slow.size + unpins.size + remotes.size + parked.size > 0
+    const { unpins, remotes, parked } = this.#parts.table
+    return this.#ordinaryWaiting + this.#slowWaiting + unpins.size + remotes.size + parked.size > 0
+  }
+
+  #patienceMs (job: Job): number {
+    return patienceMs(job.level, job.operations.length, (this.#ordinaryWaiting + this.#slowWaiting) / this.#parts.slots)
   }
 
   #startUnpins (now: number): void {
@@ -125,10 +131,10 @@ export class Scheduler {
   }
 
   #startPins (now: number): void {
-    const { slots, table } = this.#parts
+    const { slots } = this.#parts
     while (this.#pinJobs.size < slots) {
       const waiting = this.#ordinaryWaiting
-      const isSlowTurn = table.slow.size > 0 && (waiting === 0 || this.#slowJobs < this.#share)
+      const isSlowTurn = this.#slowWaiting > 0 && (waiting === 0 || this.#slowJobs < this.#share)
       if (!isSlowTurn && waiting === 0) return
       this.#begin(new Job('pin', isSlowTurn ? this.#takeSlow() : this.#takeOrdinary(waiting), isSlowTurn, now))
     }
@@ -140,9 +146,12 @@ export class Scheduler {
     return takeTogether(next, this.#batchSize.next(waiting, this.#parts.slots))
   }
 
+  /** By turns from those that may only have been in bad company and from those that hang for sure. */
   #takeSlow (): Operation[] {
-    const { slow } = this.#parts.table
-    return takeTogether(() => slow, Math.min(maxBatchOf(slow.first?.level ?? 0), Math.ceil(slow.size / this.#parts.slots)))
+    const { suspects, stalled } = this.#parts.table
+    this.#isStalledTurn = !this.#isStalledTurn
+    const queue = stalled.size > 0 && (this.#isStalledTurn || suspects.size === 0) ? stalled : suspects
+    return takeTogether(() => queue, Math.min(maxBatchOf(queue.first?.level ?? 0), Math.ceil(queue.size / this.#parts.slots)))
   }
 
   #begin (job: Job): void {
@@ -163,8 +172,9 @@ export class Scheduler {
   }
 
   #learn (job: Job): void {
-    if (job.ending === 'too_long') this.#batchSize.tookTooLong(job.operations.length)
-    else if (job.ending === undefined) this.#batchSize.finished(job.operations.length, this.#parts.platform.clock.monotonic() - job.startedAt)
+    const ending = job.ending ?? job.gaveUp
+    if (ending === 'too_long') this.#batchSize.tookTooLong(job.operations.length)
+    else if (ending === undefined) this.#batchSize.finished(job.operations.length, this.#parts.platform.clock.monotonic() - job.startedAt)
   }
 
   #run (work: Promise<void>): void {
@@ -196,9 +206,9 @@ export class Scheduler {
   #tryOne (): void {
     const { platform, slots, table } = this.#parts
     const now = platform.clock.monotonic()
-    for (const queue of [table.priority, table.ordinary, table.slow]) {
+    for (const queue of [table.priority, table.ordinary, table.suspects, table.stalled]) {
       if (queue.size === 0 || this.#pinJobs.size >= slots) continue
-      this.#begin(new Job('pin', [queue.take() as Operation], queue === table.slow, now))
+      this.#begin(new Job('pin', [queue.take() as Operation], queue === table.suspects || queue === table.stalled, now))
       return
     }
     for (const queue of [table.unpins, table.remotes]) {
@@ -214,24 +224,27 @@ export class Scheduler {
     let ending = 0
     for (const job of this.#pinJobs) {
       if (job.isBatch && now - job.startedAt >= batchTimeLimitMs) job.end('too_long')
-      else if (job.isBatch && now - job.lastProgressAt >= patienceMs(job.level)) job.end('no_progress')
+      else if (job.isBatch && now - job.lastProgressAt >= this.#patienceMs(job)) job.end('no_progress')
       if (job.ending !== undefined) ending++
     }
     if (this.#pinJobs.size < slots) return
     const waiting = this.#ordinaryWaiting
     for (const job of this.#pinJobs) {
-      if (ending >= waiting + table.slow.size) return
-      if (job.ending !== undefined || now - job.lastProgressAt < patienceMs(job.level)) continue
+      if (ending >= waiting + this.#slowWaiting) break
+      if (job.ending !== undefined || now - job.lastProgressAt < this.#patienceMs(job)) continue
       job.end('no_progress')
       ending++
     }
-    let slowJobs = [...this.#pinJobs].filter(job => job.isSlow && job.ending === undefined)
-    while (ending < waiting && slowJobs.length > this.#share) {
-      const longest = slowJobs.reduce((a, b) => b.lastProgressAt < a.lastProgressAt ? b : a)
-      longest.end('preempted')
-      ending++
-      slowJobs = slowJobs.filter(job => job !== longest)
-    }
+    ending = this.#preempt(job => job.isSlow, waiting, ending)
+    this.#preempt(job => job.isSlow && job.level >= stalledLevel, waiting + table.suspects.size, ending)
+  }
+
+  /** Ends those that go first, the longest without progress first, until only the slow lane's share is left or all that wait get a slot. */
+  #preempt (goesFirst: (job: Job) => boolean, waiting: number, ending: number): number {
+    const jobs = [...this.#pinJobs].filter(job => job.ending === undefined && goesFirst(job)).toSorted((a, b) => a.lastProgressAt - b.lastProgressAt)
+    const endings = Math.max(0, Math.min(jobs.length - this.#share, waiting - ending))
+    for (const job of jobs.slice(0, endings)) job.end('preempted')
+    return ending + endings
   }
 
   #setTimer (now: number): void {
@@ -239,11 +252,11 @@ export class Scheduler {
     const { health, slots, table } = this.#parts
     const moments = [table.retries.nextAt() ?? Infinity]
     if (health.isDown && this.#probe === undefined && this.#somethingNeedsNode) moments.push(health.nextAt)
-    const othersWait = this.#pinJobs.size >= slots && this.#ordinaryWaiting + table.slow.size > 0
+    const othersWait = this.#pinJobs.size >= slots && this.#ordinaryWaiting + this.#slowWaiting > 0
     for (const job of this.#pinJobs) {
       if (job.ending !== undefined) continue
       if (job.isBatch) moments.push(job.startedAt + batchTimeLimitMs)
-      if (job.isBatch || othersWait) moments.push(job.lastProgressAt + patienceMs(job.level))
+      if (job.isBatch || othersWait) moments.push(job.lastProgressAt + this.#patienceMs(job))
     }
     // What is due already waits for the end of a job, which wakes the scheduler anyway.
     const at = Math.min(...moments.filter(moment => moment > now))

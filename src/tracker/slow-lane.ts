@@ -4,27 +4,39 @@ import { lastLevel } from './operation.ts'
 /*
  * How unreachable content is kept from taking all slots. The idea is the multi-level feedback
  * queue of operating systems: a pin that shows no progress while others wait gives its slot
- * back and comes again later with more patience, fewer companions and a smaller share of the
- * slots; one that makes progress is as good as any other.
+ * back and comes again later with fewer companions, then with more patience, and with a smaller
+ * share of the slots. One that makes progress is as good as any other.
+ *
+ * Level 0: new, up to 128 in a request. 1: up to 8, which finds the good ones of a batch that
+ * hung. 2: alone. 3, 4: alone, with more patience each. 5: alone and to the end.
  */
 
 /** The first block of reachable content rarely takes longer than this to arrive. */
 const firstPatienceMs = 4_000
+/** With a long queue patience is shorter, so that all that wait get a first try within {@link roundMs} or so. */
+const leastPatienceMs = 1_000
+const roundMs = 60_000
+
+/** From this level on an operation has hung alone: it is stalled, not only suspected of it. */
+export const stalledLevel = 3
 
 /**
- * For how long an attempt at this level may go without progress when others wait. At the last
- * level only the connector's own limit (pin_timeout) ends it.
+ * For how long a request with `size` pins of this level may go without progress when others
+ * wait: `waiting` for each slot. At the last level only the connector's own limit (pin_timeout)
+ * ends it.
  */
-export function patienceMs (level: number): number {
-  return level >= lastLevel ? Infinity : firstPatienceMs * 4 ** level
+export function patienceMs (level: number, size: number, waiting: number): number {
+  if (level >= lastLevel) return Infinity
+  if (level >= stalledLevel) return firstPatienceMs * 4 ** (level - stalledLevel + 1)
+  return Math.max(leastPatienceMs, Math.min(firstPatienceMs, roundMs * size / Math.max(1, waiting)))
 }
 
 /** Pins in one request at most: enough to pay for the request, few enough to be done in a moment. */
 export const maxBatch = 128
 
-/** The good pins of a batch that hangs are found by trying ever smaller ones: 128, 32, 8, 1. */
 export function maxBatchOf (level: number): number {
-  return level >= lastLevel ? 1 : maxBatch >> (2 * level)
+  if (level === 0) return maxBatch
+  return level === 1 ? 8 : 1
 }
 
 /** A batch is for quick pins. One that takes longer, even with progress, is taken apart. */

@@ -82,7 +82,7 @@ export const transitions: Record<OperationState, Record<OperationEvent, Transiti
     succeed: remove, fail: advance('remote_error'), give_back: advance('remote_queued'),
   },
   remote_error: {
-    track: pin, track_otherwise: pin, track_remote: remote, untrack: unpin, recover: ignore, requeue: advance('remote_queued'),
+    track: pin, track_otherwise: pin, track_remote: remote, untrack: unpin, recover: remote, requeue: advance('remote_queued'),
     start: impossible, refuse: ignore, ...notStarted,
   },
 }

@@ -23,7 +23,7 @@ export interface IpfsNodeUnderTest {
   close (): Promise<void>
 }
 
-const settings: IpfsNodeSettings = { pinTimeoutMs: 900, ipfsRequestTimeoutMs: 20_000 }
+const settings: IpfsNodeSettings = { pinTimeoutMs: 2_500, ipfsRequestTimeoutMs: 20_000 }
 
 /** What every {@link IpfsConnector} promises. `setup` answers a started connector; `skip` says why it cannot run here. */
 export function ipfsConnectorConformance (name: string, setup: (settings: IpfsNodeSettings) => Promise<IpfsNodeUnderTest>, skip: string | false = false): void {
@@ -200,7 +200,7 @@ export function ipfsConnectorConformance (name: string, setup: (settings: IpfsNo
       await ipfs().putBlocks(streamOf(stored))
       const folders = await Promise.all(['listed folder', 'listed directly'].map(text => storedFolder(ipfs(), text)))
       const roots = folders.map(folder => folder.root)
-      assert.deepEqual((await ipfs().pinMany(stored.map(block => pinOf(textOf(block.cid))))).filter(error => error !== undefined), [])
+      await pinAll(ipfs(), stored.map(block => textOf(block.cid)))
       await ipfs().pin(pinOf(roots[0] as Cid))
       await ipfs().pin(pinOf(roots[1] as Cid, { mode: 'direct' }))
       const expected = new Map<Cid, string>([...stored.map((block): [Cid, string] => [textOf(block.cid), 'recursive']), [roots[0] as Cid, 'recursive'], [roots[1] as Cid, 'direct']])
@@ -270,6 +270,16 @@ function pinOf (cid: Cid, options: Partial<PinOptions> = {}): Pin {
   return pinWithOptions(cid, { ...defaultPinOptions, ...options }, 0)
 }
 
+/** As a tracker does it: many at once, and one by one what stalled. */
+async function pinAll (ipfs: IpfsConnector, cids: readonly Cid[]): Promise<void> {
+  const answers = await ipfs.pinMany(cids.map(cid => pinOf(cid)))
+  for (const [i, answer] of answers.entries()) {
+    if (answer === undefined) continue
+    assert.equal(answer.code, 'IPFS_STALLED', answer.message)
+    await ipfs.pin(pinOf(cids[i] as Cid))
+  }
+}
+
 async function listed (ipfs: IpfsConnector, options: { signal?: AbortSignal } = {}): Promise<Map<Cid, IpfsPin['type']>> {
   const pins = new Map<Cid, IpfsPin['type']>()
   for await (const batch of ipfs.listPins(options)) {
@@ -315,6 +325,7 @@ function variedBlocks (text: string): Block[] {
     { cid: cidOf(0x70, 'blake2b-256', pb), bytes: pb },
     raw('blake2b-256', `${text} 4`),
     { cid: cidOf(0x70, 'sha2-256', pb), bytes: pb },
+    { cid: CID.createV1(0x55, createDigest(0, Buffer.from(text))), bytes: Buffer.from(text) },
   ]
 }
 

@@ -30,7 +30,8 @@ function output (stream: NodeJS.WriteStream): Output {
   })
   return {
     isTerminal: stream.isTTY === true,
-    columns: stream.isTTY === true ? stream.columns : undefined,
+    // Asked each time because windows change; some terminals say 0.
+    get columns () { return stream.isTTY === true ? stream.columns || undefined : undefined },
     write: text => stream.write(text)
       ? Promise.resolve()
       : new Promise(resolve => { stream.once('drain', resolve) }),

@@ -20,13 +20,14 @@ export async function add (call: Call<Connection>): Promise<number> {
   const paths = call.arguments
   if (paths.length === 0) throw new CommandError('', 'need at least one path')
   const options = addOptions(call)
+  const expireAt = expiryArgument(call.flags.text('expire-in'))
   if (options.wrapWithDirectory && options.format === 'car') {
     throw new CommandError('', 'only a single CAR file can be added and wrap-with-directory is not supported')
   }
   return await reportingApiErrors(call, async () => {
     const sources: UploadSource[] = []
     for (const path of paths) sources.push(await uploadSource(path, options))
-    const last = await upload(call, sources, options)
+    const last = await upload(call, sources, () => ({ ...options, expireAt: expireAt() }))
     if (last?.cid === undefined || !call.flags.boolean('wait') || options.noPin) return
     const client = await call.context.client()
     const factor = await client.allocation(last.cid).then(pin => pin.replicationFactorMin, () => options.replicationFactorMin)
@@ -42,7 +43,6 @@ function addOptions ({ flags, arguments: paths }: Call<Connection>): AddOptions 
     ...defaultAddOptions,
     replicationFactorMin: flags.integer('replication-min'),
     replicationFactorMax: flags.integer('replication-max'),
-    expireAt: expiryArgument(flags.text('expire-in')),
     metadata: metadataArgument(flags.texts('metadata')),
     name: flags.text('name'),
     userAllocations: peerIds(flags.text('allocations').split(',')),
@@ -62,7 +62,7 @@ function addOptions ({ flags, arguments: paths }: Call<Connection>): AddOptions 
 }
 
 /** Sends the sources and prints what was added. Gives the last thing that was, which is the root. */
-async function upload (call: Call<Connection>, sources: readonly UploadSource[], options: AddOptions): Promise<AddedOutput | undefined> {
+async function upload (call: Call<Connection>, sources: readonly UploadSource[], options: () => AddOptions): Promise<AddedOutput | undefined> {
   const client = await call.context.client()
   const progress = new UploadProgress(call.terminal.stderr)
   if (progress.isShown) void announceTotal(progress, sources)
@@ -73,7 +73,7 @@ async function upload (call: Call<Connection>, sources: readonly UploadSource[],
   const buffered: Array<Received<AddedOutput>> = []
   let last: Received<AddedOutput> | undefined
   try {
-    for await (const batch of client.stream(requests.add(body, options)).batches()) {
+    for await (const batch of client.stream(requests.add(body, options())).batches()) {
       last = batch.at(-1) ?? last
       if (quieter) continue
       if (buffers) {

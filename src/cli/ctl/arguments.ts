@@ -15,11 +15,15 @@ export function cidArgument (text: string, doing = 'parsing cid'): Cid {
   }
 }
 
-/** The moment that lies the given duration ahead, unset for an empty text. */
-export function expiryArgument (text: string): Time {
-  if (text === '') return unsetTime
+/**
+ * Tells the moment that lies the given duration ahead when it is called, unset for an empty text.
+ * To be called when the request is sent: a short time shall not be over before.
+ */
+export function expiryArgument (text: string): () => Time {
+  if (text === '') return () => unsetTime
   try {
-    return Date.now() + parseDuration(text)
+    const ms = parseDuration(text)
+    return () => Date.now() + ms
   } catch (error) {
     throw new CommandError('parsing expire-in', error)
   }

@@ -1,7 +1,11 @@
-import http, { type ClientRequest, type IncomingMessage } from 'node:http'
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import process from 'node:process'
 import { TransportError, UploadError, type HttpAnswer, type HttpRequest, type HttpTransport } from '../../client/http-transport.ts'
 import { errorText } from '../../domain/errors.ts'
-import { systemReason } from './system-error.ts'
+import { connectionReason, systemReason } from './system-error.ts'
+
+// A plain import reads every export of the module, among them getters that load all of undici: 45 ms.
+const http = process.getBuiltinModule('node:http')
 
 /** As long as the reference waits for a connection. */
 const connectTimeoutMs = 30_000
@@ -15,7 +19,7 @@ export interface TransportOptions {
 /** HTTP and HTTPS over `node:http`, because of trailers and unix sockets, which `fetch` does not have. */
 export class NodeHttpTransport implements HttpTransport {
   readonly #options: TransportOptions
-  readonly #agents = new Map<string, http.Agent>()
+  readonly #agents = new Map<string, Agent>()
 
   constructor (options: TransportOptions) {
     this.#options = options
@@ -37,7 +41,7 @@ export class NodeHttpTransport implements HttpTransport {
     try {
       return answerOf(await headOf(outgoing), upload)
     } catch (error) {
-      throw upload.failure ?? new TransportError(reasonOf(error, request, isConnected), { cause: error })
+      throw upload.failure ?? new TransportError(connectionReason(error, request.url, { socketPath: request.socketPath, isConnected }), { cause: error })
     } finally {
       clearTimeout(dialTimer)
     }
@@ -50,7 +54,7 @@ export class NodeHttpTransport implements HttpTransport {
     const key = `${url.protocol}${isLocal}`
     let agent = this.#agents.get(key)
     if (agent === undefined) {
-      agent = new Agent({ keepAlive: true, ...isLocal ? {} : { proxyEnv: this.#options.environment } })
+      agent = new Agent({ keepAlive: true, ...isLocal ? {} : { proxyEnv: this.#options.environment }, ...isHttps && this.#options.verifyCertificates ? { ca: await trustedCertificates() } : {} })
       this.#agents.set(key, agent)
     }
     return request(url, {
@@ -62,6 +66,13 @@ export class NodeHttpTransport implements HttpTransport {
       ...isHttps ? { rejectUnauthorized: this.#options.verifyCertificates, minVersion: 'TLSv1.2' as const } : {},
     })
   }
+}
+
+/** Those of the machine, as the reference trusts (SSL_CERT_FILE names others), and those of Node where the machine has none. */
+async function trustedCertificates (): Promise<string[]> {
+  const { getCACertificates } = await import('node:tls')
+  const system = getCACertificates('system')
+  return system.length > 0 ? [...system, ...getCACertificates('extra')] : getCACertificates('default')
 }
 
 /** Sends a body no faster than the socket takes it. */
@@ -132,19 +143,6 @@ async function * chunksOf (incoming: IncomingMessage, upload: Upload): AsyncGene
     const isCut = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
     throw new TransportError(isCut ? 'unexpected EOF' : systemReason(error), { cause: error })
   }
-}
-
-/** In the words of the reference: `dial tcp 127.0.0.1:9094: connect: connection refused`. */
-function reasonOf (error: unknown, { url, socketPath }: HttpRequest, isConnected: boolean): string {
-  const last = error instanceof AggregateError ? error.errors.at(-1) as unknown : error
-  const { code, syscall, address, port } = last as NodeJS.ErrnoException & { address?: string, port?: number }
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `dial tcp: lookup ${url.hostname}: no such host`
-  if (isConnected) return code === 'ECONNRESET' ? 'EOF' : systemReason(last)
-  if (code?.startsWith('ERR_') === true || code?.startsWith('HPE_') === true) return errorText(last)
-  if (socketPath !== undefined) return `dial unix ${socketPath}: connect: ${systemReason(last)}`
-  const host = address === undefined ? url.hostname : address.includes(':') ? `[${address}]` : address
-  const target = `${host}:${port ?? (url.port || (url.protocol === 'https:' ? 443 : 80))}`
-  return syscall === 'connect' ? `dial tcp ${target}: connect: ${systemReason(last)}` : `dial tcp ${target}: ${systemReason(last)}`
 }
 
 function isLoopback (host: string): boolean {

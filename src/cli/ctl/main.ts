@@ -1,5 +1,7 @@
-import { enableCompileCache } from 'node:module'
+/** Runs `ipfs-cluster-ctl` with the arguments of this process and ends the process. */
+export async function main (): Promise<never> {
+  const [{ runProcess }, { program }] = await Promise.all([import('../command-line/process-terminal.ts'), import('./program.ts')])
+  return await runProcess(program)
+}
 
-enableCompileCache()
-const [{ runProcess }, { program }] = await Promise.all([import('../command-line/process-terminal.ts'), import('./program.ts')])
-await runProcess(program)
+if (import.meta.main) await main()

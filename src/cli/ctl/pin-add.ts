@@ -8,7 +8,8 @@ import { showPinResult } from './pin-result.ts'
 
 export async function addPin (call: Call<Connection>): Promise<number> {
   const options = pinOptions(call)
-  return await showPinResult(call, path => requests.pin(path, options), call.arguments[0] ?? '', TrackerStatus.pinned)
+  const expireAt = expiryArgument(call.flags.text('expire-in'))
+  return await showPinResult(call, path => requests.pin(path, { ...options, expireAt: expireAt() }), call.arguments[0] ?? '', TrackerStatus.pinned)
 }
 
 function pinOptions ({ flags }: Call<Connection>): PinOptions {
@@ -23,7 +24,6 @@ function pinOptions ({ flags }: Call<Connection>): PinOptions {
     userAllocations,
     name: flags.text('name'),
     mode: flags.text('mode') === 'direct' ? 'direct' : 'recursive',
-    expireAt: expiryArgument(flags.text('expire-in')),
     metadata: metadataArgument(flags.texts('metadata')),
   }
 }

@@ -8,11 +8,7 @@ import { showPinResult } from './pin-result.ts'
 
 export async function updatePin (call: Call<Connection>): Promise<number> {
   const [from = '', to = ''] = call.arguments
-  const options = {
-    ...defaultPinOptions,
-    pinUpdate: cidArgument(from, 'parsing from Cid'),
-    expireAt: expiryArgument(call.flags.text('expire-in')),
-    name: call.flags.text('name'),
-  }
-  return await showPinResult(call, path => requests.pin(path, options), to, TrackerStatus.pinned)
+  const options = { ...defaultPinOptions, pinUpdate: cidArgument(from, 'parsing from Cid'), name: call.flags.text('name') }
+  const expireAt = expiryArgument(call.flags.text('expire-in'))
+  return await showPinResult(call, path => requests.pin(path, { ...options, expireAt: expireAt() }), to, TrackerStatus.pinned)
 }

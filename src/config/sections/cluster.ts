@@ -1,5 +1,5 @@
 import { addresses, addressList } from '../address-kinds.ts'
-import { boolean, count, duration, group, integer, text } from '../kinds.ts'
+import { boolean, count, duration, group, integer, movedText, text } from '../kinds.ts'
 import { defineSection } from '../section.ts'
 import { clusterSecret } from '../value-kinds.ts'
 
@@ -60,6 +60,8 @@ export const cluster = defineSection('cluster', {
     followerMode: boolean({ initial: false, omit: 'when empty', describe: 'Follow the pinset, refuse to change it.' }),
     peerstoreFile: text({ initial: '', empty: 'keeps', omit: 'when empty', describe: 'File of known peers\' addresses, relative to the folder; empty: `peerstore`.' }),
     peerAddresses: addressList({ initial: [], refusal: 'error parsing peer_addresses', describe: 'Peers to connect to first.' }),
+    movedId: movedText({ key: 'id', describe: 'Of files before 0.11: taken over into `identity.json` when that is missing.' }),
+    movedPrivateKey: movedText({ key: 'private_key', hidden: true, describe: 'As `id`.' }),
   },
   rules: ({ positive }) => [
     { key: 'listen_multiaddress', allowed: 'at least one multiaddress', holds: v => v.listenMultiaddress.length > 0, message: 'cluster.listen_multiaddress is undefined' },

@@ -1,11 +1,12 @@
 import type { Field, Fields } from '../field.ts'
-import { boolean, decimal, duration, group, makeField, text, type FieldOptions } from '../kinds.ts'
+import { boolean, decimal, duration, group, integer, makeField, text, type FieldOptions } from '../kinds.ts'
 import { defineSection, type Rule } from '../section.ts'
 
 /*
  * The stores of the Go program, so that its files are accepted and written as they are. Whichever
- * is chosen, the pinset lives in LevelDB in the section's folder. Options that tune the Go program's
- * store are checked for their type, kept, and have no effect.
+ * is chosen, the pinset lives in LevelDB, in a folder `leveldb` unless the section `leveldb` names
+ * another. Options that tune the Go program's store are checked for their type, kept, and have no
+ * effect.
  */
 
 type OptionValue = boolean | number | string | null | readonly object[]
@@ -15,13 +16,16 @@ const noEffect = 'Tunes the Go program\'s store; kept, without effect here.'
 /** Options by their JSON keys, typed by their initial values. `null` and lists stand for lists. */
 function storeOptions (initial: Readonly<Record<string, OptionValue>>): Field<Readonly<Record<string, unknown>>> {
   const fields: Fields = Object.fromEntries(Object.entries(initial).map(([key, value]) => [key, storeOption(value, { key, describe: noEffect })]))
-  return group({ describe: noEffect, absent: 'keeps', fields }) as Field<Readonly<Record<string, unknown>>>
+  return group({ describe: noEffect, absent: 'keeps', isOneInDocument: true, fields }) as Field<Readonly<Record<string, unknown>>>
 }
 
-function storeOption (initial: OptionValue, options: FieldOptions): Field {
+/** Options that may have a fraction. */
+const decimalOptions = new Set(['bloom_false_positive', 'compaction_table_size_multiplier', 'compaction_total_size_multiplier', 'v_log_percentile'])
+
+function storeOption (initial: OptionValue, options: FieldOptions & { readonly key: string }): Field {
   switch (typeof initial) {
     case 'boolean': return boolean({ ...options, initial })
-    case 'number': return decimal({ ...options, initial })
+    case 'number': return decimalOptions.has(options.key) ? decimal({ ...options, initial }) : integer({ ...options, initial })
     case 'string': return text({ ...options, initial })
     default: return optionList({ ...options, initial })
   }
@@ -43,14 +47,16 @@ function optionList (options: FieldOptions & { readonly initial: readonly object
 }
 
 function folderField (name: string): Field<string> {
-  return text({ initial: name, empty: 'keeps', omit: 'when initial', describe: `Folder of the store, relative to the configuration folder; absent: \`${name}\`.` })
+  const place = `relative to the configuration folder; absent: \`${name}\`.`
+  const describe = name === 'leveldb' ? `Folder of the store, ${place}` : `Folder of the Go program's store, ${place} With pins in it and none of ours, the peer does not start.`
+  return text({ initial: name, empty: 'keeps', omit: 'when initial', describe })
 }
 
 function collectionFields () {
   return {
     gcDiscardRatio: decimal({ initial: 0.2, zero: 'keeps', describe: noEffect }),
-    gcIntervalMs: duration({ initial: '15m', describe: noEffect }),
-    gcSleepMs: duration({ initial: '10s', describe: noEffect }),
+    gcIntervalMs: duration({ initial: '15m', refusedAs: 'badger.gc_interval', describe: noEffect }),
+    gcSleepMs: duration({ initial: '10s', refusedAs: 'badger.gc_sleep', describe: noEffect }),
   } as const
 }
 
@@ -69,7 +75,7 @@ const pebbleLevels = Array.from({ length: 7 }, (_, level) => ({
 }))
 
 export const pebble = defineSection('datastore.pebble', {
-  describe: 'The pinset of a CRDT peer; what `init` writes by default. Exactly one datastore is there.',
+  describe: 'The pinset of a CRDT peer; what `init` writes by default. Exactly one datastore section is there. The pinset lies in LevelDB in the folder `leveldb`, whichever section is chosen.',
   environment: 'CLUSTER_PEBBLE',
   fields: {
     folder: folderField('pebble'),
@@ -96,7 +102,7 @@ export const pebble = defineSection('datastore.pebble', {
 })
 
 export const badger = defineSection('datastore.badger', {
-  describe: 'As `datastore.pebble`, in a folder `badger`.',
+  describe: 'As `datastore.pebble`.',
   environment: 'CLUSTER_BADGER',
   fields: {
     folder: folderField('badger'),
@@ -128,7 +134,7 @@ export const badger = defineSection('datastore.badger', {
 })
 
 export const badger3 = defineSection('datastore.badger3', {
-  describe: 'As `datastore.pebble`, in a folder `badger3`.',
+  describe: 'As `datastore.pebble`.',
   environment: 'CLUSTER_BADGER3',
   fields: {
     folder: folderField('badger3'),
@@ -174,7 +180,7 @@ export const badger3 = defineSection('datastore.badger3', {
 })
 
 export const leveldb = defineSection('datastore.leveldb', {
-  describe: 'As `datastore.pebble`, in a folder `leveldb`; a folder that the Go program wrote is read as it is.',
+  describe: 'As `datastore.pebble`; a folder that the Go program wrote is read as it is.',
   environment: 'CLUSTER_LEVELDB',
   fields: {
     folder: folderField('leveldb'),

@@ -88,6 +88,11 @@ export class Journal {
     return [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
   }
 
+  /** The pin as it reads from the store: readers must not see another one for the time until its delta. */
+  #asStored ({ cid, pin, bytes }: Omit<Intent, 'entry'>, entry: number): Intent {
+    return { cid, pin: pin === undefined ? undefined : this.#codec.decodeProtobuf(bytes), bytes, entry }
+  }
+
   #write (): void {
     const group = this.#group
     if (group === undefined || this.#isWriting) return
@@ -97,7 +102,7 @@ export class Journal {
     const records = group.intents.map(intent => intent.pin === undefined ? { tag: unpinTag, payload: cidToBytes(intent.cid) } : { tag: pinTag, payload: intent.bytes })
     this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true }).then(
       () => {
-        this.#onDurable(group.intents.map(intent => ({ ...intent, entry })))
+        this.#onDurable(group.intents.map(intent => this.#asStored(intent, entry)))
         group.resolve()
       },
       (error: unknown) => { group.reject(error) },

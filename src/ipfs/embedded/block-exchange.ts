@@ -17,6 +17,8 @@ export interface BlockExchangeOptions {
   readonly logger: Logger
   /** Asks other nodes until one gives the block or the signal ends it. */
   readonly retrieve: (cid: CID, signal: AbortSignal) => Promise<Uint8Array>
+  /** Told of each block that came and is on disk. */
+  readonly onStored: (cid: CID) => void
 }
 
 /** Blocks that other nodes are asked for at a time: a node keeps 1024 wishes of another, and each answer is compared with all of them. */
@@ -74,11 +76,12 @@ export class BlockExchange {
   }
 
   async #bring (cid: Uint8Array, parts: CidParts, key: string, signal: AbortSignal, arrived: Promise<void>): Promise<FetchedBlock> {
-    const { store, clock } = this.#options
+    const { store, clock, onStored } = this.#options
     for (;;) {
       const bytes = await this.#slots.run(signal, () => this.#ask(cid, parts, signal, arrived))
       if (bytes !== undefined) {
         const location = await store.put({ key, multihash: parts.multihash.slice(), bytes })
+        onStored(CID.decode(cid))
         return { location, bytes }
       }
       // It came another way, or between the look-up and the question.

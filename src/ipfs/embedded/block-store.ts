@@ -1,15 +1,18 @@
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError, errorText } from '../../domain/errors.ts'
+import type { Clock } from '../../platform/clock.ts'
 import { openLevelDbStore } from '../../platform/leveldb-store.ts'
 import type { Logger } from '../../platform/logger.ts'
+import { BlockLeases, type Lease } from './block-leases.ts'
 import { BlockIndex, type IndexChange, type IndexEntry } from './block-index.ts'
-import { BlockSet, type BlockLocation } from './block-set.ts'
+import type { BlockSet, BlockLocation } from './block-set.ts'
 import { BlockWriter, type NewBlock } from './block-writer.ts'
 import { blockKey, multihashOfKey } from './cid-parts.ts'
 import { blockOfRecord, recordBytes, scanRecords } from './segment-record.ts'
 import { restoreSegments } from './restore-segments.ts'
 import { Segments, type Segment } from './segments.ts'
+import { Slots } from './slots.ts'
 
 export type { NewBlock } from './block-writer.ts'
 
@@ -17,13 +20,10 @@ export interface BlockStoreOptions {
   readonly folder: string
   /** Largest size of all segment files together. */
   readonly storageMaxBytes: number
+  /** How long blocks that were put are left alone by garbage collection, so that they can be pinned. */
+  readonly putLeaseMs: number
+  readonly clock: Clock
   readonly logger: Logger
-}
-
-/** Blocks that garbage collection leaves alone until the lease is released. */
-export interface Lease {
-  readonly blocks: BlockSet
-  release (): void
 }
 
 /**
@@ -35,7 +35,8 @@ export class BlockStore {
   readonly #segments: Segments
   readonly #index: BlockIndex
   readonly #writer: BlockWriter
-  readonly #leases = new Set<BlockSet>()
+  readonly #leases: BlockLeases
+  readonly #reads = new Slots(readsAtOnce)
   /** What the garbage collection under way will keep. */
   #marks: BlockSet | undefined
 
@@ -58,15 +59,14 @@ export class BlockStore {
     this.#options = options
     this.#segments = segments
     this.#index = index
+    this.#leases = new BlockLeases(options.clock, options.putLeaseMs)
     this.#writer = new BlockWriter({
       folder: options.folder,
       segments,
       index,
       storageMaxBytes: options.storageMaxBytes,
       onKnown: location => { this.#marks?.add(location) },
-      onMoved: (from, to) => {
-        for (const lease of this.#leases) if (lease.has(from)) lease.add(to)
-      },
+      onMoved: (from, to) => { this.#leases.moved(from, to) },
     }, segments.last())
   }
 
@@ -102,11 +102,14 @@ export class BlockStore {
   async readAt (key: string, location: BlockLocation): Promise<Uint8Array | undefined> {
     const multihash = multihashOfKey(key)
     let record: Buffer
+    const giveBack = await this.#reads.take()
     try {
       record = await this.#segments.reader(location.segment)(location.offset, recordBytes(multihash.length, location.sizeBytes))
     } catch (error) {
       if (this.#segments.get(location.segment) === undefined) return this.#readMoved(key, location)
       throw new ClusterError('STORE_FAILED', `a block in ${this.#options.folder} cannot be read: ${errorText(error)}`, { cause: error })
+    } finally {
+      giveBack()
     }
     const bytes = blockOfRecord(record, multihash)
     if (bytes !== undefined) return bytes
@@ -117,11 +120,7 @@ export class BlockStore {
   /** As {@link BlockWriter.append}. */
   put (block: NewBlock, lease?: Lease): Promise<BlockLocation> { return this.#writer.append(block, lease?.blocks) }
 
-  lease (): Lease {
-    const blocks = new BlockSet()
-    this.#leases.add(blocks)
-    return { blocks, release: () => { this.#leases.delete(blocks) } }
-  }
+  lease (): Lease { return this.#leases.begin() }
 
   /** Size of the segment files, and the number of blocks in them. */
   stat (): { sizeBytes: number, blocks: number } {
@@ -176,11 +175,7 @@ export class BlockStore {
     await this.#index.close()
   }
 
-  #isKept (location: BlockLocation): boolean {
-    if (this.#marks?.has(location) === true) return true
-    for (const lease of this.#leases) if (lease.has(location)) return true
-    return false
-  }
+  #isKept (location: BlockLocation): boolean { return this.#marks?.has(location) === true || this.#leases.has(location) }
 
   /** Marks the blocks as gone at once, then in the index: nobody can ask for them in between. */
   async #remove (entries: readonly IndexEntry[]): Promise<void> {
@@ -228,6 +223,9 @@ export class BlockStore {
     await Promise.all(moves)
   }
 }
+
+/** Blocks read at a time: more are not quicker, and each takes memory. */
+const readsAtOnce = 64
 
 /** Bytes and blocks under way while a segment is rewritten. */
 const moveBytes = 8 * 1024 * 1024

@@ -32,7 +32,7 @@ export class Operations {
     const cancelTimer = timeoutMs === undefined
       ? undefined
       : this.#clock.after(timeoutMs, () => { controller.abort(new ClusterError('TIMED_OUT', `${what} took longer than ${timeoutMs / 1000} s`)) })
-    const done = work(controller.signal)
+    const done = (async () => work(controller.signal))()
     const entry = { controller, done }
     this.#underWay.add(entry)
     try {

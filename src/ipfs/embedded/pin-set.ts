@@ -55,11 +55,13 @@ export class PinSet {
   #change (operation: StoreOperation): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiting.push({ operation, resolve, reject })
-    this.#writing ??= this.#write().finally(() => { this.#writing = undefined })
+    this.#writing ??= this.#write()
     return promise
   }
 
   async #write (): Promise<void> {
+    // One turn later, so that the pins of one tick are one group.
+    await Promise.resolve()
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, changesPerBatch)
       try {
@@ -69,6 +71,7 @@ export class PinSet {
         for (const { reject } of group) reject(error)
       }
     }
+    this.#writing = undefined
   }
 }
 

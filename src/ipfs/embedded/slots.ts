@@ -22,7 +22,7 @@ export class Slots {
   }
 
   /** Takes a slot; the result gives it back, once. */
-  async take (signal: AbortSignal): Promise<() => void> {
+  async take (signal?: AbortSignal): Promise<() => void> {
     await this.#wait(signal)
     return () => {
       const [next] = this.#waiting
@@ -31,8 +31,8 @@ export class Slots {
     }
   }
 
-  #wait (signal: AbortSignal): Promise<void> | undefined {
-    signal.throwIfAborted()
+  #wait (signal?: AbortSignal): Promise<void> | undefined {
+    signal?.throwIfAborted()
     if (this.#free > 0) {
       this.#free--
       return undefined
@@ -40,12 +40,12 @@ export class Slots {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiting.delete(proceed)
-        signal.removeEventListener('abort', abort)
+        signal?.removeEventListener('abort', abort)
       }
       const proceed = (): void => { leave(); resolve() }
-      const abort = (): void => { leave(); reject(signal.reason) }
+      const abort = (): void => { leave(); reject(signal?.reason) }
       this.#waiting.add(proceed)
-      signal.addEventListener('abort', abort)
+      signal?.addEventListener('abort', abort)
     })
   }
 }

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { Chunk } from './byte-queue.ts'
+import { parseChunker } from './chunker.ts'
+import { generatedContent } from './uploads.fixture.ts'
+
+/** The chunks of `content` when it comes in pieces of these lengths, over and over. */
+function chunksOf (name: string, content: Uint8Array, lengths: readonly number[]): Buffer[] {
+  const chunker = parseChunker(name)()
+  const contentOf = ({ buffer, start, end }: Chunk): Buffer => Buffer.from(buffer.subarray(start, end))
+  const chunks: Buffer[] = []
+  for (let at = 0, turn = 0; at < content.length; turn++) {
+    const length = lengths[turn % lengths.length] as number
+    for (const chunk of chunker.push(content.subarray(at, at + length))) chunks.push(contentOf(chunk))
+    at += length
+  }
+  for (const chunk of chunker.finish()) chunks.push(contentOf(chunk))
+  return chunks
+}
+
+for (const name of ['size-1', 'size-4096', 'rabin-100', 'rabin-16-64-512', 'rabin-1024-4096-16384', 'rabin-10', 'buzhash']) {
+  test(`${name}: the chunks are the content and do not depend on how it arrives`, () => {
+    const largest = name === 'buzhash' ? 1_500_000 : 40_000
+    fc.assert(fc.property(fc.nat(largest), fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 5 }), (length, lengths) => {
+      const content = generatedContent(length, length)
+      const atOnce = chunksOf(name, content, [Math.max(1, length)])
+      assert.ok(chunksOf(name, content, lengths).every((chunk, i) => chunk.equals(atOnce[i] as Buffer)))
+      assert.ok(Buffer.concat(atOnce).equals(content))
+      assert.ok(atOnce.every(chunk => chunk.length > 0))
+    }), { numRuns: name === 'buzhash' ? 10 : 40 })
+  })
+}
+
+test('lengths are within the bounds, but for the last', () => {
+  const content = generatedContent(9, 300_000)
+  for (const [name, min, max] of [['rabin-16-64-512', 16, 512], ['rabin-1024-4096-16384', 1024, 16384], ['size-1000', 1000, 1000]] as const) {
+    const lengths = chunksOf(name, content, [65536]).map(chunk => chunk.length)
+    assert.ok(lengths.slice(0, -1).every(length => length >= min && length <= max), name)
+    assert.ok(lengths.length > 10, name)
+  }
+})

@@ -1,0 +1,224 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { decodeQuery } from '../codec/query.ts'
+import { AssertionError, ClusterError, errorText } from '../domain/errors.ts'
+import type { Time } from '../domain/time.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { HeaderLines } from './cors.ts'
+import { commonLogLine, type RequestLog } from './request-log.ts'
+
+/** How an API tells errors. */
+export interface ErrorStyle {
+  statusOf (error: unknown): number
+  /** The body, a JSON text without newline. */
+  body (status: number, message: string): string
+}
+
+/** What the exchanges of a server share. */
+export interface ExchangeContext {
+  readonly errors: ErrorStyle
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly requestLog: RequestLog
+  /** Configured for the answers of handlers. */
+  readonly configuredHeaders: HeaderLines
+  corsHeaders (request: IncomingMessage): HeaderLines
+  /** True when the server takes no more requests. */
+  isStopping (): boolean
+  ended (exchange: Exchange): void
+}
+
+const noQuery: ReadonlyMap<string, string> = new Map()
+const noParameters: Readonly<Record<string, string>> = {}
+/**
+ * How long the rest of an upload that nobody wants is thrown away behind its answer: a connection
+ * closed with bytes unread is reset, and the sender may never see the answer.
+ */
+const lingerMs = 500
+
+/** One request and its answer. Every method that answers may be called once; what comes after the client has gone is dropped. */
+export class Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly startedAt: Time
+  /** The URL as it came. */
+  readonly url: string
+  readonly context: ExchangeContext
+  /** Who asks; empty without authentication. */
+  user = ''
+  parameters: Readonly<Record<string, string>> = noParameters
+  /** False for what is answered before CORS headers have their turn. */
+  hasPassedCors = true
+  #query: ReadonlyMap<string, string> | undefined
+  #cancelled: AbortController | undefined
+  #status = 0
+  #sentBytes = 0
+  #ended = false
+
+  constructor (request: IncomingMessage, response: ServerResponse, context: ExchangeContext) {
+    this.request = request
+    this.response = response
+    this.context = context
+    this.url = request.url ?? ''
+    this.startedAt = context.clock.now()
+  }
+
+  /** The decoded query; of a repeated key the first value. */
+  get query (): ReadonlyMap<string, string> {
+    if (this.#query !== undefined) return this.#query
+    const at = this.url.indexOf('?')
+    return this.#query = at < 0 ? noQuery : decodeQuery(this.url.slice(at + 1))
+  }
+
+  /** Aborted when the client goes away before the answer ends, or the server stops. */
+  get signal (): AbortSignal {
+    if (this.#cancelled === undefined) {
+      this.#cancelled = new AbortController()
+      if (this.response.destroyed) this.cancel('the client went away')
+      else this.response.once('close', () => { if (!this.response.writableFinished) this.cancel('the client went away') })
+    }
+    return this.#cancelled.signal
+  }
+
+  /** True when nobody waits for the answer any more. */
+  get isAbandoned (): boolean { return this.response.destroyed }
+
+  cancel (reason: string): void {
+    this.#cancelled?.abort(new ClusterError('CANCELLED', reason))
+  }
+
+  /** Answers one JSON value. */
+  json (text: string, status = 200, extra: HeaderLines = []): void {
+    const body = `${text}\n`
+    this.#answer(status, ['Content-Length', String(Buffer.byteLength(body)), ...extra], body)
+  }
+
+  /** Answers success without a value. */
+  empty (): void { this.#answer(204, [], '') }
+
+  /** Answers an error by its code. */
+  fail (error: unknown): void {
+    this.examine(error)
+    if (this.isAbandoned || this.response.headersSent) this.drop()
+    else this.refuse(this.context.errors.statusOf(error), errorText(error))
+  }
+
+  /** Ends the process on a broken promise of our own code; tells of what nobody foresaw. */
+  examine (error: unknown): void {
+    const { clock, logger } = this.context
+    if (error instanceof AssertionError) clock.soon(() => { throw error })
+    else if (!(error instanceof ClusterError)) logger.error({ stack: error instanceof Error ? error.stack : undefined }, 'a request failed in an unforeseen way')
+  }
+
+  /** Answers an error. */
+  refuse (status: number, message: string, extra: HeaderLines = []): void {
+    this.logError(status, message)
+    this.json(this.context.errors.body(status, message), status, extra)
+  }
+
+  logError (status: number, message: string): void {
+    const text = `sending error response: ${status}: ${message}`
+    if (status >= 500) this.context.logger.error(text)
+    else this.context.logger.warn(text)
+  }
+
+  /** Answers with these headers alone: what comes from the server and not from a handler. */
+  bare (status: number, headers: HeaderLines, body = ''): void {
+    this.#status = status
+    this.#end(headers, body)
+  }
+
+  /** Sends the head of an answer that comes in pieces. */
+  begin (status: number, extra: HeaderLines): void {
+    this.#status = status
+    this.response.writeHead(status, this.#head(extra))
+  }
+
+  /** False when the client is slow: wait for {@link drained}. */
+  write (piece: Uint8Array): boolean {
+    this.#sentBytes += piece.byteLength
+    return this.response.write(piece)
+  }
+
+  /** Resolves when the client has taken what was written, or has gone. */
+  drained (): Promise<void> {
+    const { response } = this
+    return new Promise(resolve => {
+      if (response.destroyed || !response.writableNeedDrain) { resolve(); return }
+      const done = (): void => {
+        response.off('drain', done)
+        response.off('close', done)
+        resolve()
+      }
+      response.on('drain', done)
+      response.on('close', done)
+    })
+  }
+
+  /** Ends an answer that came in pieces. */
+  finish (): void {
+    this.response.end()
+    this.#close()
+  }
+
+  /** Gives up on an answer: the client is gone, or must notice that something is missing. */
+  drop (): void {
+    this.response.destroy()
+    this.#close()
+  }
+
+  #head (extra: HeaderLines): string[] {
+    const { configuredHeaders, isStopping } = this.context
+    const cors = this.hasPassedCors ? this.context.corsHeaders(this.request) : []
+    const head = [...cors, ...configuredHeaders, 'Content-Type', 'application/json', ...extra]
+    if (isStopping()) head.push('Connection', 'close')
+    return head
+  }
+
+  #answer (status: number, extra: HeaderLines, body: string): void {
+    this.#status = status
+    this.#end(this.#head(extra), body)
+  }
+
+  #end (headers: HeaderLines, body: string): void {
+    const { response } = this
+    this.#sentBytes = body.length
+    if (response.destroyed) this.#close()
+    else if (this.#isUploading()) this.#endBeforeUpload(headers, body)
+    else {
+      response.writeHead(this.#status, headers as string[])
+      response.end(body)
+      this.#close()
+    }
+  }
+
+  #isUploading (): boolean {
+    const { complete, headers } = this.request
+    return !complete && (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
+  }
+
+  #endBeforeUpload (headers: HeaderLines, body: string): void {
+    const { request, response, context: { clock } } = this
+    response.writeHead(this.#status, [...headers, 'Connection', 'close'])
+    if (body === '') response.flushHeaders()
+    else response.write(body)
+    const end = (): void => {
+      stopWaiting()
+      request.off('end', end)
+      request.off('close', end)
+      this.finish()
+    }
+    const stopWaiting = clock.after(lingerMs, end)
+    request.on('end', end)
+    request.on('close', end)
+    request.resume()
+  }
+
+  #close (): void {
+    if (this.#ended) return
+    this.#ended = true
+    const { requestLog } = this.context
+    requestLog.line(commonLogLine(this.request, this.url, this.startedAt, this.#status, this.#sentBytes))
+    this.context.ended(this)
+  }
+}

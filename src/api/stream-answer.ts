@@ -1,0 +1,104 @@
+import type { ServerResponse } from 'node:http'
+import { errorText } from '../domain/errors.ts'
+import type { HeaderLines } from './cors.ts'
+import type { Exchange } from './exchange.ts'
+
+const trailerName = 'X-Stream-Error'
+
+/**
+ * Answers one JSON value a line, as they come, at the pace at which the client reads
+ * (spec/rest-api.md 1.3). `batches` yields whole lines. An error before the first of them is
+ * an ordinary error answer, a later one is told in the trailer; the errors of an AggregateError
+ * one by one. The iteration ends when the client goes away.
+ */
+export async function answerStream (exchange: Exchange, batches: AsyncIterable<Uint8Array>): Promise<void> {
+  let hasBegun = false
+  let errors: readonly string[] = []
+  try {
+    for await (const batch of batches) {
+      if (exchange.isAbandoned) break
+      if (batch.byteLength === 0) continue
+      if (!hasBegun) exchange.begin(200, trailerHeader(exchange))
+      hasBegun = true
+      if (!exchange.write(batch)) await exchange.drained()
+    }
+  } catch (error) {
+    const all: readonly unknown[] = error instanceof AggregateError ? error.errors : [error]
+    for (const each of all) exchange.examine(each)
+    errors = all.map(errorText)
+  }
+  if (exchange.isAbandoned) exchange.drop()
+  else if (hasBegun) endStream(exchange, ['', ...errors])
+  else if (errors[0] !== undefined) answerError(exchange, errors[0])
+  else answerNothing(exchange)
+}
+
+/** Ends a stream that has begun, with a trailer for each of these texts; the empty one says that all went well. */
+export function endStream (exchange: Exchange, texts: readonly string[]): void {
+  for (const text of texts) if (text !== '') exchange.logError(500, text)
+  if (texts.length > 0 && canHaveTrailers(exchange)) exchange.response.addTrailers(texts.map((text): [string, string] => [trailerName, trailerValue(text)]))
+  exchange.finish()
+}
+
+/** Announces the trailer to a client that can read one. */
+export function trailerHeader (exchange: Exchange): HeaderLines {
+  return canHaveTrailers(exchange) ? ['Trailer', trailerName] : []
+}
+
+function answerError (exchange: Exchange, message: string): void {
+  exchange.logError(500, message)
+  exchange.begin(500, trailerHeader(exchange))
+  exchange.write(Buffer.from(`${exchange.context.errors.body(500, message)}\n`))
+  exchange.finish()
+}
+
+function answerNothing (exchange: Exchange): void {
+  exchange.begin(204, [])
+  if (canHaveTrailers(exchange)) announceTrailer(exchange.response)
+  exchange.finish()
+}
+
+/**
+ * The contract announces a trailer on an empty stream too. The runtime refuses that where no body
+ * follows, so the line is put into the head that it has made and not sent yet.
+ */
+function announceTrailer (response: ServerResponse): void {
+  const made = response as unknown as { _header?: unknown }
+  if (typeof made._header === 'string') made._header = made._header.replace(/\r\n$/, `Trailer: ${trailerName}\r\n\r\n`)
+}
+
+/** HTTP/1.0 has no chunks and so no trailers. */
+function canHaveTrailers ({ request }: Exchange): boolean {
+  return request.httpVersionMajor > 1 || request.httpVersionMinor >= 1
+}
+
+/** One line of the bytes of UTF-8, as header fields carry them. */
+function trailerValue (text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return Buffer.from(text).toString('latin1').replace(/[\r\n]/g, ' ').replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '').trim()
+}
+
+/** Values joined before they become bytes: long texts made of many parts are slow to write, many short ones too. */
+const valuesAtOnce = 16
+
+/** The lines of some values. */
+export function encodeLines<T> (values: readonly T[], encode: (value: T) => string): Buffer {
+  const pieces: Buffer[] = []
+  for (let at = 0; at < values.length;) {
+    const end = Math.min(at + valuesAtOnce, values.length)
+    let text = ''
+    for (; at < end; at++) text += `${encode(values[at] as T)}\n`
+    pieces.push(Buffer.from(text))
+  }
+  return pieces.length === 1 ? pieces[0] as Buffer : Buffer.concat(pieces)
+}
+
+/** The lines of batches of values. */
+export async function * linesOfBatches<T> (batches: AsyncIterable<readonly T[]>, encode: (value: T) => string): AsyncGenerator<Buffer> {
+  for await (const batch of batches) yield encodeLines(batch, encode)
+}
+
+/** A line for each value. */
+export async function * linesOf<T> (values: AsyncIterable<T>, encode: (value: T) => string): AsyncGenerator<Buffer> {
+  for await (const value of values) yield Buffer.from(`${encode(value)}\n`)
+}

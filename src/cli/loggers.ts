@@ -1,0 +1,81 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import process from 'node:process'
+import type { Loggers } from '../platform/logger.ts'
+import type { LogFormat, LogLevels } from '../platform/pino-loggers.ts'
+
+/** What `--loglevel` says, or what is wrong with it. */
+export interface ParsedLogLevels {
+  readonly levels: LogLevels
+  /** Components that were named more than once; the last counts. */
+  readonly repeated: readonly string[]
+}
+
+/**
+ * Reads `--loglevel`: `level` or `component:level`, comma separated (spec/cli.md 1.1). `isDebug` is
+ * `--debug`, which counts for everything.
+ * @returns undefined when an item has more than two parts
+ */
+export function parseLogLevels (text: string, isDebug: boolean): ParsedLogLevels | undefined {
+  if (isDebug) return { levels: { all: 'debug', components: new Map() }, repeated: [] }
+  const levels = new Map<string, string>()
+  const repeated: string[] = []
+  for (const item of text.split(',')) {
+    if (item === '') continue
+    const parts = item.split(':')
+    if (parts.length > 2) return undefined
+    const [component, level] = parts.length === 1 ? ['all', item] : parts as [string, string]
+    if (levels.has(component)) repeated.push(component)
+    levels.set(component, level)
+  }
+  const all = levels.get('all') ?? 'info'
+  levels.delete('all')
+  return { levels: { all, components: levels }, repeated }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Loggers that write to stderr. In a terminal: coloured lines for people. Otherwise `usual`: JSON
+ * for a daemon whose log is collected, plain lines for a command whose output is read at once.
+ * The reference's variables GOLOG_LOG_FMT (json, nocolor, color), GOLOG_FILE and GOLOG_OUTPUT
+ * (stderr, stdout, file, joined by +) count.
+ */
+export async function openLoggers (levels: LogLevels, environment: Environment, usual: 'json' | 'plain'): Promise<Loggers> {
+  const { pinoLoggers } = await import('../platform/pino-loggers.ts')
+  return pinoLoggers(levels, logFormat(environment, usual), { write: destination(environment) })
+}
+
+export function logFormat (environment: Environment, usual: 'json' | 'plain', isTerminal = process.stderr.isTTY === true): LogFormat {
+  switch (environment.GOLOG_LOG_FMT) {
+    case 'json': return 'json'
+    case 'nocolor': return 'plain'
+    case 'color': return 'terminal'
+    default: return isTerminal ? 'terminal' : usual
+  }
+}
+
+function destination (environment: Environment): (line: string) => void {
+  const file = environment.GOLOG_FILE || undefined
+  const outputs = new Set((environment.GOLOG_OUTPUT || (file === undefined ? 'stderr' : 'file')).split('+'))
+  const writers: Array<(line: string) => void> = []
+  if (outputs.has('stderr')) writers.push(line => { process.stderr.write(line) })
+  if (outputs.has('stdout')) writers.push(line => { process.stdout.write(line) })
+  if (outputs.has('file') && file !== undefined) writers.push(fileWriter(file))
+  return line => { for (const write of writers) write(line) }
+}
+
+/** Opens the file for every line: it may be moved away by whoever rotates logs. */
+function fileWriter (path: string): (line: string) => void {
+  return line => {
+    try {
+      const file = openSync(path, 'a', 0o644)
+      try {
+        writeSync(file, line)
+      } finally {
+        closeSync(file)
+      }
+    } catch {
+      process.stderr.write(line)
+    }
+  }
+}

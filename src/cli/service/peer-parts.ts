@@ -1,0 +1,20 @@
+import type { RunDaemon } from '../../cluster/daemon.ts'
+import type { OpenState } from './state.ts'
+
+/** The heavy parts of a peer. */
+export interface PeerParts {
+  readonly runDaemon: RunDaemon
+  readonly openState: OpenState
+}
+
+/** Loaded by the commands that need them. */
+export const peerParts: PeerParts = {
+  async runDaemon (options) {
+    const { runPeer } = await import('../../peer.ts')
+    return await runPeer(options)
+  },
+  async openState (peer, log) {
+    const { openStateAccess } = await import('../../cluster/state-access.ts')
+    return await openStateAccess(peer.configuration, { identity: peer.identity, loggers: await log.loggers() })
+  },
+}

@@ -1,0 +1,42 @@
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { datastoreOf, type Configuration, type DatastoreName } from '../config/configuration.ts'
+import { ClusterError } from '../domain/errors.ts'
+import { openLevelDbStore } from '../platform/leveldb-store.ts'
+import type { Store } from '../platform/store.ts'
+
+/** Files that tell a store of the Go program which is not LevelDB. */
+const foreignFiles = [/^marker\./, /\.vlog$/, /^KEYREGISTRY$/]
+
+/**
+ * Opens the store of a CRDT peer. It is LevelDB whichever datastore section the file has, so that
+ * the files of the Go program work as they are; the section `leveldb` names its folder, the
+ * others share the default.
+ * @throws ClusterError `INVALID_CONFIGURATION` when the folder of the section holds a store of the
+ * Go program that cannot be read here, and those of {@link openLevelDbStore}
+ */
+export async function openDatastore (configuration: Configuration): Promise<Store> {
+  const name = datastoreOf(configuration)
+  if (name === undefined) throw new ClusterError('INVALID_CONFIGURATION', 'unknown datastore')
+  const folder = datastoreFolder(configuration)
+  if (name !== 'leveldb' && await isEmpty(folder)) await refuseForeignStore(configuration, name)
+  return openLevelDbStore(folder)
+}
+
+/** Where the store of the peer lies. */
+export function datastoreFolder (configuration: Configuration): string {
+  const folder = datastoreOf(configuration) === 'leveldb' ? configuration.datastore.leveldb.folder : 'leveldb'
+  return resolve(configuration.folder, folder)
+}
+
+/** Starting empty beside a full store would look like the loss of all pins. */
+async function refuseForeignStore (configuration: Configuration, name: DatastoreName): Promise<void> {
+  const folder = resolve(configuration.folder, configuration.datastore[name].folder)
+  const files = await readdir(folder).catch(() => [])
+  if (!files.some(file => foreignFiles.some(pattern => pattern.test(file)))) return
+  throw new ClusterError('INVALID_CONFIGURATION', `${folder} holds a ${name} datastore of the Go program, which cannot be read here: write its pins to a file with that program ("ipfs-cluster-service state export -f pins.json"), move the folder away, then run "ipfs-cluster-service state import pins.json"; or only move it away when other peers of the cluster have the pins`)
+}
+
+async function isEmpty (folder: string): Promise<boolean> {
+  return (await readdir(join(folder)).catch(() => [])).length === 0
+}

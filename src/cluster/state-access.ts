@@ -1,0 +1,84 @@
+import { rename, rm } from 'node:fs/promises'
+import { PinMessage } from '../codec/messages.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { Identity } from '../config/identity.ts'
+import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
+import { systemClock } from '../platform/clock.ts'
+import { openLevelDbStore } from '../platform/leveldb-store.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import type { Loggers } from '../platform/logger.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import { systemRandom } from '../platform/random.ts'
+import type { Store } from '../platform/store.ts'
+import type { StateAccess } from '../state/state-access.ts'
+import { datastoreFolder, openDatastore } from './datastore.ts'
+
+/** Pins that may wait to be durable while an import reads on. */
+const pinsInFlight = 2_000
+
+/**
+ * The pinset of a stopped CRDT peer; the caller holds the folder's lock.
+ * @throws ClusterError as `openDatastore`
+ */
+export async function openStateAccess (configuration: Configuration, options: { readonly identity: Identity, readonly loggers: Loggers }): Promise<StateAccess> {
+  const platform: Platform = { clock: systemClock, random: systemRandom, loggers: options.loggers, metrics: noMetrics }
+  const open = async (store: Store): Promise<CrdtConsensus> => {
+    const consensus = new CrdtConsensus({
+      self: options.identity.id,
+      store,
+      codec: PinMessage,
+      datastoreNamespace: configuration.consensus.crdt.datastoreNamespace,
+      trustedPeers: [],
+      batching: { maxSize: 0, maxAgeMs: 0 },
+      members: () => [],
+      platform,
+    })
+    await consensus.start()
+    return consensus
+  }
+  const folder = datastoreFolder(configuration)
+  let consensus = await open(await openDatastore(configuration))
+
+  return {
+    pins: () => consensus.pinset().list({}),
+    // Into a new folder that takes the old one's place when all is there: a bad line changes nothing.
+    async replace (pins) {
+      const fresh = `${folder}.import`
+      await rm(fresh, { recursive: true, force: true })
+      const target = await open(await openLevelDbStore(fresh))
+      let count = 0
+      try {
+        for await (const batch of pins) {
+          for (let at = 0; at < batch.length; at += pinsInFlight) {
+            await Promise.all(batch.slice(at, at + pinsInFlight).map(pin => target.logPin(pin)))
+          }
+          count += batch.length
+        }
+      } catch (error) {
+        await target.stop()
+        await rm(fresh, { recursive: true, force: true })
+        throw error
+      }
+      await target.stop()
+      await consensus.stop()
+      await replaceFolder(folder, fresh)
+      consensus = await open(await openLevelDbStore(folder))
+      return count
+    },
+    async clear () {
+      await consensus.stop()
+      await rm(folder, { recursive: true, force: true })
+      consensus = await open(await openLevelDbStore(folder))
+    },
+    close: () => consensus.stop(),
+  }
+}
+
+/** At every moment one of both folders stands under one of the names. */
+async function replaceFolder (folder: string, fresh: string): Promise<void> {
+  const old = `${folder}.replaced`
+  await rm(old, { recursive: true, force: true })
+  await rename(folder, old)
+  await rename(fresh, folder)
+  await rm(old, { recursive: true, force: true })
+}

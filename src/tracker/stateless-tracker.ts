@@ -1,0 +1,82 @@
+import type { Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { PinInfo, TrackerStatus } from '../domain/status.ts'
+import type { IpfsConnector } from '../ipfs/connector.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { ChangeLog } from '../state/changes.ts'
+import type { StateStore } from '../state/state-store.ts'
+import { ChangeReader } from './change-reader.ts'
+import { IpfsPins } from './ipfs-pins.ts'
+import { JobRunner } from './job-runner.ts'
+import { NodeHealth } from './node-health.ts'
+import { OperationTable } from './operations.ts'
+import type { IpfsIdentity, Teller } from './pin-info.ts'
+import { Recovery } from './recovery.ts'
+import { Scheduler } from './scheduler.ts'
+import { StatusListing } from './status-listing.ts'
+import type { PinTracker } from './tracker.ts'
+
+/** The section `pin_tracker.stateless` of the configuration. */
+export interface StatelessTrackerOptions {
+  readonly maxPinQueueSize: number
+  readonly concurrentPins: number
+  readonly priorityPinMaxAgeMs: number
+  readonly priorityPinMaxRetries: number
+}
+
+export interface StatelessTrackerParts {
+  readonly pinset: StateStore
+  readonly changes: ChangeLog
+  readonly ipfs: IpfsConnector
+  readonly self: PeerId
+  readonly peername: string
+  /** The IPFS node as last seen: asked for every list of statuses, so it must not wait for anything. */
+  readonly identity: () => IpfsIdentity
+  readonly options: StatelessTrackerOptions
+  readonly platform: Platform
+}
+
+/**
+ * A {@link PinTracker} that keeps only what is going on or has failed in memory: all else is
+ * what the pinset and the IPFS node say (spec/components.md 5).
+ */
+export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
+  const { pinset, changes, ipfs, self, platform, options } = parts
+  const { clock } = platform
+  const stopping = new AbortController()
+  const teller: Teller = parts
+  const health = new NodeHealth(platform.random)
+  const ipfsPins = new IpfsPins(ipfs, platform)
+  const table = new OperationTable({ ...options, maxQueueSize: options.maxPinQueueSize, clock, superseded: operation => { scheduler.superseded(operation) } })
+  const runner = new JobRunner({ table, health, pinset, ipfs, self, platform, pinned: pin => { ipfsPins.pinned(pin) } })
+  const scheduler: Scheduler = new Scheduler({ table, health, runner, ipfs, platform, slots: options.concurrentPins, changed: () => { reader.acknowledge() } })
+  const reader = new ChangeReader({ changes, table, self, platform, queued: () => { scheduler.wake() } })
+  const listing = new StatusListing({ table, pinset, ipfsPins, teller, clock })
+  const recovery = new Recovery({ table, pinset, ipfs, listing, scheduler, teller, clock, stopping: stopping.signal })
+  addGauges(platform, table)
+
+  return {
+    async start (signal) {
+      if (signal.aborted) throw new ClusterError('CANCELLED', 'the peer stops before the pin tracker has started')
+      scheduler.start()
+      reader.start()
+    },
+    async stop () {
+      stopping.abort()
+      await scheduler.stop()
+      await reader.stop()
+    },
+    status: (cid: Cid, callOptions: CallOptions = {}): Promise<PinInfo> => recovery.status(cid, callOptions),
+    statusAll: (filter: TrackerStatus, callOptions: CallOptions = {}): AsyncIterable<PinInfo[]> => listing.all(filter, callOptions),
+    recover: (cid: Cid, callOptions: CallOptions = {}): Promise<PinInfo> => recovery.recover(cid, callOptions),
+    recoverAll: (callOptions: CallOptions = {}): AsyncIterable<PinInfo> => recovery.recoverAll(callOptions),
+    queueSize: () => table.count('pin_queued'),
+  }
+}
+
+function addGauges ({ metrics }: Platform, table: OperationTable): void {
+  metrics.gauge('ipfscluster_pins_pin_queued', 'Current number of pins queued for pinning', () => table.count('pin_queued'))
+  metrics.gauge('ipfscluster_pins_pinning', 'Current number of pins currently pinning', () => table.count('pinning'))
+  metrics.gauge('ipfscluster_pins_pin_error', 'Current number of pins in pin_error state', () => table.count('pin_error'))
+}
