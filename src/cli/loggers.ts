@@ -58,10 +58,36 @@ function destination (environment: Environment): (line: string) => void {
   const file = environment.GOLOG_FILE || undefined
   const outputs = new Set((environment.GOLOG_OUTPUT || (file === undefined ? 'stderr' : 'file')).split('+'))
   const writers: Array<(line: string) => void> = []
-  if (outputs.has('stderr')) writers.push(line => { process.stderr.write(line) })
-  if (outputs.has('stdout')) writers.push(line => { process.stdout.write(line) })
+  if (outputs.has('stderr')) writers.push(lineWriter(2))
+  if (outputs.has('stdout')) writers.push(lineWriter(1))
   if (outputs.has('file') && file !== undefined) writers.push(fileWriter(file))
   return line => { for (const write of writers) write(line) }
+}
+
+/** Lines of one turn of the event loop are written at once: a busy API logs thousands a second. */
+function lineWriter (descriptor: 1 | 2): (line: string) => void {
+  let waiting = ''
+  const flush = (): void => {
+    const text = waiting
+    waiting = ''
+    if (text !== '') writeFully(descriptor, text)
+  }
+  process.on('exit', flush)
+  return line => {
+    if (waiting === '') setImmediate(flush)
+    waiting += line
+  }
+}
+
+/** A pipe whose reader is slow takes what it can: the rest is left to the stream, which waits for it. */
+function writeFully (descriptor: 1 | 2, text: string): void {
+  const bytes = Buffer.from(text)
+  let written = 0
+  try {
+    while (written < bytes.length) written += writeSync(descriptor, bytes, written)
+  } catch {
+    (descriptor === 2 ? process.stderr : process.stdout).write(bytes.subarray(written))
+  }
 }
 
 /** Opens the file for every line: it may be moved away by whoever rotates logs. */

@@ -58,6 +58,13 @@ export async function openLevelDbStore (folder: string): Promise<Store> {
 
   return {
     get: key => run(() => database.get(key)),
+    getSync (key) {
+      try {
+        return database.getSync(key)
+      } catch (error) {
+        throw storeError(error, folder)
+      }
+    },
     getMany: keys => run(() => database.getMany(keys as string[])),
     batch: (operations, options) => run(() => database.batch(operations as StoreOperation[], options)),
     iterate: range => mapSteps(steps(range, options => database.iterator(options))),

@@ -26,6 +26,7 @@ export function memoryStore (initial: Iterable<StoreEntry> = []): Store {
 
   return {
     get: async key => values.get(key),
+    getSync: key => values.get(key),
     getMany: async keys => keys.map(key => values.get(key)),
     batch: async operations => { for (const operation of operations) apply(operation) },
     iterate: range => inSteps(inRange(range).map(key => ({ key, value: values.get(key) as Uint8Array }))),

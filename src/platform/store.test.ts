@@ -24,6 +24,8 @@ async function conformance (store: Store): Promise<void> {
   assert.equal(await store.get('/none'), undefined)
   await store.batch([{ type: 'put', key: '/a/2', value: bytes('two') }, { type: 'put', key: '/a/1', value: bytes('one') }, { type: 'put', key: '/b/1', value: bytes('') }], { sync: true })
   assert.equal(text(await store.get('/a/1')), 'one')
+  assert.equal(text(store.getSync('/a/2')), 'two')
+  assert.equal(store.getSync('/none'), undefined)
   assert.deepEqual((await store.getMany(['/a/2', '/x', '/b/1'])).map(text), ['two', undefined, ''])
 
   const listed = async (range: Parameters<Store['iterate']>[0]): Promise<string[]> => (await Array.fromAsync(store.iterate(range))).flat().map(entry => `${entry.key}=${text(entry.value)}`)

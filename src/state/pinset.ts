@@ -2,7 +2,6 @@ import { cidFromKey, cidKey, type Cid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { ProtobufMessage } from '../codec/message.ts'
-import type { Clock } from '../platform/clock.ts'
 import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import type { PinsetQuery, StateStore } from './state-store.ts'
@@ -23,7 +22,6 @@ export type StoredPin = { readonly pin: Pin } | { readonly value: Uint8Array }
 
 export interface PinsetOptions {
   readonly store: Store
-  readonly clock: Clock
   readonly codec: ProtobufMessage<Pin>
   /** Values stand at `<valuePrefix><CID key>/v` (spec/wire.md 7). */
   readonly valuePrefix: string
@@ -32,16 +30,13 @@ export interface PinsetOptions {
 /** {@link StateStore} over the values of the replica, with an index by allocation and a kept count. */
 export class Pinset implements StateStore {
   readonly #store: Store
-  readonly #clock: Clock
   readonly #codec: ProtobufMessage<Pin>
   readonly #valuePrefix: string
   readonly #pending = new Map<Cid, PendingChange>()
   #count = 0
-  #waiting: Array<{ key: string, done: (value: Uint8Array | undefined) => void, failed: (error: unknown) => void }> = []
 
   constructor (options: PinsetOptions) {
     this.#store = options.store
-    this.#clock = options.clock
     this.#codec = options.codec
     this.#valuePrefix = options.valuePrefix
   }
@@ -71,10 +66,11 @@ export class Pinset implements StateStore {
     await this.#store.batch([...operations, countOperation(counted), { type: 'put', key: formatKey, value: new TextEncoder().encode(format) }], { sync: true })
   }
 
-  get (cid: Cid): Promise<Pin | undefined> {
+  async get (cid: Cid): Promise<Pin | undefined> {
     const pending = this.#pending.get(cid)
-    if (pending !== undefined) return Promise.resolve(pending.pin)
-    return this.#read(this.valueKey(cid)).then(value => value === undefined ? undefined : this.#codec.decodeProtobuf(value))
+    if (pending !== undefined) return pending.pin
+    const value = this.#store.getSync(this.valueKey(cid))
+    return value === undefined ? undefined : this.#codec.decodeProtobuf(value)
   }
 
   async getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>> {
@@ -90,7 +86,7 @@ export class Pinset implements StateStore {
   async has (cid: Cid): Promise<boolean> {
     const pending = this.#pending.get(cid)
     if (pending !== undefined) return pending.pin !== undefined
-    return await this.#read(this.valueKey(cid)) !== undefined
+    return this.#store.getSync(this.valueKey(cid)) !== undefined
   }
 
   count (): number { return this.#count }
@@ -147,22 +143,6 @@ export class Pinset implements StateStore {
   }
 
   applied (countChange: number): void { this.#count += countChange }
-
-  /** Reads that come in one turn of the event loop share one trip to the store. */
-  #read (key: string): Promise<Uint8Array | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ key, done: resolve, failed: reject })
-      if (this.#waiting.length === 1) this.#clock.soon(() => { this.#readWaiting() })
-    })
-  }
-
-  #readWaiting (): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    this.#store.getMany(waiting.map(read => read.key)).then(
-      values => { for (let i = 0; i < waiting.length; i++) waiting[i]?.done(values[i]) },
-      error => { for (const read of waiting) read.failed(error) })
-  }
 
   #pendingAfter (after: Cid | undefined): PendingChange[] {
     const from = after === undefined ? '' : cidKey(after)
