@@ -13,6 +13,7 @@ import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
+import { encodedPins } from './encoded-pins.ts'
 import { connectGraph } from './connect-graph.ts'
 import { collectEverywhere, collectLocally } from './garbage-collect.ts'
 import type { IpfsIdentity } from './ipfs-identity.ts'
@@ -81,6 +82,10 @@ export class Cluster implements ClusterOperations {
 
   pins (types: ReadonlySet<PinType> | undefined, options: CallOptions = {}): AsyncIterable<Pin[]> {
     return this.#parts.consensus.pinset().list({ ...(types && { types }), ...(options.signal && { signal: options.signal }) })
+  }
+
+  pinsEncoded (types: ReadonlySet<PinType> | undefined, options: CallOptions = {}): AsyncIterable<Uint8Array> {
+    return encodedPins(this.#parts.consensus.pinset(), { ...(types && { types }), ...(options.signal && { signal: options.signal }) })
   }
 
   async pinGet (cid: Cid): Promise<Pin> {

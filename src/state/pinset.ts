@@ -4,7 +4,7 @@ import type { Pin } from '../domain/pin.ts'
 import type { ProtobufMessage } from '../codec/message.ts'
 import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
 import { mergeOrdered } from './merge-ordered.ts'
-import type { PinsetQuery, StateStore } from './state-store.ts'
+import type { PinsetQuery, StateStore, StoredPin } from './state-store.ts'
 
 const formatKey = '/flotilla/format'
 const countKey = '/flotilla/count'
@@ -16,9 +16,6 @@ const indexStep = 5_000
 
 /** A change that is durable but not yet in the store's own keys; reads see it first. */
 export interface PendingChange { readonly cid: Cid, readonly pin: Pin | undefined }
-
-/** A pin as an object, or as its protobuf bytes. */
-export type StoredPin = { readonly pin: Pin } | { readonly value: Uint8Array }
 
 export interface PinsetOptions {
   readonly store: Store
@@ -95,7 +92,6 @@ export class Pinset implements StateStore {
     return mapBatches(this.listStored(query), entry => 'pin' in entry ? entry.pin : this.#codec.decodeProtobuf(entry.value), query)
   }
 
-  /** As {@link list}, with pins as they are stored where they are: for readers that need no objects. */
   listStored (query: PinsetQuery): AsyncIterable<StoredPin[]> {
     const pending = this.#pendingAfter(query.after).map(change => ({ key: cidKey(change.cid), item: change.pin === undefined ? undefined : { pin: change.pin } }))
     const stored = this.#values(query.after === undefined ? {} : { after: query.after })

@@ -12,6 +12,9 @@ export interface PinsetQuery {
   readonly signal?: AbortSignal
 }
 
+/** A pin as an object, or as its protobuf bytes. */
+export type StoredPin = { readonly pin: Pin } | { readonly value: Uint8Array }
+
 /** Reading the pinset. Reads see every change that was acknowledged before. */
 export interface StateStore {
   get (cid: Cid): Promise<Pin | undefined>
@@ -19,6 +22,8 @@ export interface StateStore {
   has (cid: Cid): Promise<boolean>
   /** The pinset as of the call, some hundred pins at a time, at constant memory. */
   list (query: PinsetQuery): AsyncIterable<Pin[]>
+  /** As {@link list}, with pins as they are stored where that is cheaper: for readers that need no objects. */
+  listStored? (query: PinsetQuery): AsyncIterable<StoredPin[]>
   /** Number of pins; kept, not counted. */
   count (): number
   /** Pins that name `peer` in their allocations (not those pinned everywhere), from an index. */

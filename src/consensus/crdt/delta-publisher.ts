@@ -148,7 +148,9 @@ export class DeltaPublisher {
     }))
     const { operations, countChange } = pinset.operations(pinChanges)
     const { operations: logOperations, numbered } = changes.append(pinChanges.map(change => ({ cid: change.cid, pin: known.get(change.cid)?.pin ?? change.pin })))
-    await store.batch([...prepared.operations, ...operations, ...logOperations, ...extra], { sync: true })
+    // No fsync: the intents stay in the journal until this is on disk, and the next journal entry
+    // takes it there.
+    await store.batch([...prepared.operations, ...operations, ...logOperations, ...extra], { sync: false })
     prepared.applied()
     pinset.applied(countChange)
     changes.committed(numbered)
