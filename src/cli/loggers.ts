@@ -42,7 +42,7 @@ type Environment = Readonly<Record<string, string | undefined>>
  */
 export async function openLoggers (levels: LogLevels, environment: Environment, usual: 'json' | 'plain'): Promise<Loggers> {
   const { pinoLoggers } = await import('../platform/pino-loggers.ts')
-  return pinoLoggers(levels, logFormat(environment, usual), { write: destination(environment) })
+  return pinoLoggers(levels, logFormat(environment, usual), { write: destination(environment, usual === 'json') })
 }
 
 export function logFormat (environment: Environment, usual: 'json' | 'plain', isTerminal = process.stderr.isTTY === true): LogFormat {
@@ -54,18 +54,18 @@ export function logFormat (environment: Environment, usual: 'json' | 'plain', is
   }
 }
 
-function destination (environment: Environment): (line: string) => void {
+function destination (environment: Environment, isBusy: boolean): (line: string) => void {
   const file = environment.GOLOG_FILE || undefined
   const outputs = new Set((environment.GOLOG_OUTPUT || (file === undefined ? 'stderr' : 'file')).split('+'))
   const writers: Array<(line: string) => void> = []
-  if (outputs.has('stderr')) writers.push(lineWriter(2))
-  if (outputs.has('stdout')) writers.push(lineWriter(1))
+  if (outputs.has('stderr')) writers.push(isBusy ? turnWriter(2) : line => { writeFully(2, line) })
+  if (outputs.has('stdout')) writers.push(isBusy ? turnWriter(1) : line => { writeFully(1, line) })
   if (outputs.has('file') && file !== undefined) writers.push(fileWriter(file))
   return line => { for (const write of writers) write(line) }
 }
 
 /** Lines of one turn of the event loop are written at once: a busy API logs thousands a second. */
-function lineWriter (descriptor: 1 | 2): (line: string) => void {
+function turnWriter (descriptor: 1 | 2): (line: string) => void {
   let waiting = ''
   const flush = (): void => {
     const text = waiting
