@@ -6,6 +6,9 @@ const projectRoot = fileURLToPath(new URL('../..', import.meta.url))
 /** Recordings of the reference, kept outside of the project. */
 const root = resolve(projectRoot, process.env.FLOTILLA_GOLDEN ?? '../shared/golden')
 
+/** Where a recording or a tool lies. */
+export function goldenPath (name: string): string { return join(root, name) }
+
 /** Why tests of a folder of recordings are skipped, or false when it is there. */
 export function missingGolden (folder: string): string | false {
   return existsSync(join(root, folder)) ? false : `no recordings in ${join(root, folder)} (FLOTILLA_GOLDEN)`

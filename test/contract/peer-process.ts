@@ -71,28 +71,35 @@ async function chooseEmbeddedNode (file: string, swarm: string): Promise<void> {
   await writeFile(file, JSON.stringify(json))
 }
 
-async function startKubo (kubo: string, folder: string, addresses: { api: string, swarm: string, gateway: string, port: number }): Promise<ChildProcess> {
+interface KuboAddresses { readonly api: string, readonly swarm: string, readonly gateway: string, readonly port: number }
+
+/** A Kubo that dials nobody. @param settings further configuration: keys and JSON texts */
+export async function startKubo (kubo: string, folder: string, addresses: KuboAddresses, settings: ReadonlyArray<readonly [key: string, json: string]> = []): Promise<ChildProcess> {
   const environment = { PATH: process.env.PATH, HOME: folder, IPFS_PATH: folder }
   run(kubo, ['init', '--profile=test'], environment)
   run(kubo, ['config', 'Routing.Type', 'none'], environment)
   run(kubo, ['config', 'Addresses.API', addresses.api], environment)
   run(kubo, ['config', 'Addresses.Gateway', addresses.gateway], environment)
   run(kubo, ['config', '--json', 'Addresses.Swarm', JSON.stringify([addresses.swarm])], environment)
+  for (const [key, json] of settings) run(kubo, ['config', '--json', key, json], environment)
   const daemon = spawn(kubo, ['daemon', '--offline'], { env: environment, stdio: 'ignore' })
   await answering(`http://127.0.0.1:${addresses.port}/api/v0/id`, 'POST', daemon)
   return daemon
 }
 
-function run (program: string, args: readonly string[], env: NodeJS.ProcessEnv): void {
+/** Runs a program to its end. */
+export function run (program: string, args: readonly string[], env: NodeJS.ProcessEnv): void {
   const { status, stderr, error } = spawnSync(program, args, { env, encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] })
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${error?.message ?? stderr}`)
 }
 
-function answering (url: string, method: string, daemon: ChildProcess): Promise<void> {
+/** Waits until a daemon answers with success. */
+export function answering (url: string, method: string, daemon: ChildProcess): Promise<void> {
   return until(async () => (await fetch(url, { method })).ok, daemon)
 }
 
-async function until (condition: () => Promise<boolean>, daemon: ChildProcess): Promise<void> {
+/** Waits for what a daemon will do; it must not end meanwhile. */
+export async function until (condition: () => Promise<boolean>, daemon: ChildProcess): Promise<void> {
   const end = Date.now() + startMs
   for (;;) {
     if (await condition().catch(() => false)) return
@@ -102,7 +109,8 @@ async function until (condition: () => Promise<boolean>, daemon: ChildProcess): 
   }
 }
 
-async function stopAll (processes: readonly ChildProcess[]): Promise<void> {
+/** Ends programs in the reverse order of their start. */
+export async function stopAll (processes: readonly ChildProcess[]): Promise<void> {
   for (const child of processes.toReversed()) {
     if (child.exitCode !== null || child.signalCode !== null) continue
     const ended = once(child, 'exit')
