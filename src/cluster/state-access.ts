@@ -13,9 +13,6 @@ import type { Store } from '../platform/store.ts'
 import type { StateAccess } from '../state/state-access.ts'
 import { datastoreFolder, openDatastore } from './datastore.ts'
 
-/** Pins that may wait to be durable while an import reads on. */
-const pinsInFlight = 2_000
-
 /**
  * The pinset of a stopped CRDT peer; the caller holds the folder's lock.
  * @throws ClusterError as `openDatastore`
@@ -48,12 +45,7 @@ export async function openStateAccess (configuration: Configuration, options: { 
       const target = await open(await openLevelDbStore(fresh))
       let count = 0
       try {
-        for await (const batch of pins) {
-          for (let at = 0; at < batch.length; at += pinsInFlight) {
-            await Promise.all(batch.slice(at, at + pinsInFlight).map(pin => target.logPin(pin)))
-          }
-          count += batch.length
-        }
+        count = await target.importPins(pins)
       } catch (error) {
         await target.stop()
         await rm(fresh, { recursive: true, force: true })

@@ -15,6 +15,9 @@ import { Replica } from './replica.ts'
 /** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
 const paceMs = 50
 
+/** Well under the size at which a delta is closed, whatever names and metadata the pins have. */
+const pinsPerImportedNode = 500
+
 export interface CrdtOptions {
   readonly self: PeerId
   /** Given away: the consensus closes it. */
@@ -100,6 +103,23 @@ export class CrdtConsensus implements Consensus {
   logUnpin (pin: Pin): Promise<void> {
     if (this.#isStopped) return Promise.reject(stopped())
     return this.#journal.append(pin.cid, undefined)
+  }
+
+  /**
+   * Adds pins in nodes of a fixed size, so that the same pins give the same nodes on every peer
+   * that imports them. For a peer that does not run. Resolves with their number when they are on disk.
+   */
+  async importPins (pins: AsyncIterable<readonly Pin[]>): Promise<number> {
+    let count = 0
+    let waiting: Pin[] = []
+    for await (const batch of pins) {
+      waiting.push(...batch)
+      count += batch.length
+      for (; waiting.length >= pinsPerImportedNode; waiting = waiting.slice(pinsPerImportedNode)) await this.#publisher.commitPins(waiting.slice(0, pinsPerImportedNode))
+    }
+    if (waiting.length > 0) await this.#publisher.commitPins(waiting)
+    await this.#options.store.batch([], { sync: true })
+    return count
   }
 
   pinset (): Pinset { return this.#pinset }

@@ -137,6 +137,16 @@ export class DeltaPublisher {
     this.#options.onDelta(prepared.node)
   }
 
+  /**
+   * One node for these pins, without journal and pace: for a peer that does not run. Equal pins
+   * on equal heads give an equal node.
+   */
+  async commitPins (pins: readonly Pin[]): Promise<void> {
+    const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, this.#options.codec.encodeProtobuf(pin)]))
+    const prepared = await this.#options.replica.prepareLocal(additions, [])
+    if (prepared !== undefined) await this.commitNode(prepared, [], new Map())
+  }
+
   /** Writes a node with its index entries, count and changes, in one batch. */
   async commitNode (prepared: PreparedNode, extra: readonly Parameters<Store['batch']>[0][number][], known: ReadonlyMap<string, Intent>): Promise<void> {
     const { pinset, changes, store, codec } = this.#options

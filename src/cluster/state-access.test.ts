@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { createConfiguration } from '../config/create.ts'
+import { createIdentity } from '../config/identity.ts'
+import { cidFromBytes } from '../domain/cid.ts'
+import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
+import { openLevelDbStore } from '../platform/leveldb-store.ts'
+import { silentLoggers } from '../platform/logger.ts'
+import { systemRandom } from '../platform/random.ts'
+import type { StateAccess } from '../state/state-access.ts'
+import { openStateAccess } from './state-access.ts'
+
+const identity = createIdentity(systemRandom)
+
+const pin = (n: number): Pin => {
+  const digest = Buffer.alloc(32)
+  digest.writeUInt32BE(n * 2654435761 >>> 0)
+  digest.writeUInt32BE(n, 28)
+  return { ...pinWithOptions(cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), digest])), { ...defaultPinOptions, name: `pin ${n}`, replicationFactorMin: -1, replicationFactorMax: -1 }, 1_700_000_000_000), allocations: [] }
+}
+
+async function * batches (count: number, size: number, fails = false): AsyncGenerator<Pin[]> {
+  for (let at = 0; at < count; at += size) yield Array.from({ length: Math.min(size, count - at) }, (_, i) => pin(at + i))
+  if (fails) throw new Error('a bad line')
+}
+
+async function withState (work: (state: StateAccess, folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'state-'))
+  const configuration = await createConfiguration({ folder, random: systemRandom, environment: {}, warn: () => {} })
+  const state = await openStateAccess(configuration, { identity, loggers: silentLoggers })
+  try {
+    await work(state, folder)
+  } finally {
+    await state.close().catch(() => {})
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const names = async (state: StateAccess): Promise<string[]> => (await Array.fromAsync(state.pins())).flat().map(found => found.name).toSorted()
+
+test('an import takes the place of what was there', () => withState(async state => {
+  assert.equal(await state.replace(batches(3, 2)), 3)
+  assert.deepEqual(await names(state), ['pin 0', 'pin 1', 'pin 2'])
+  assert.equal(await state.replace(batches(1, 1)), 1)
+  assert.deepEqual(await names(state), ['pin 0'])
+}))
+
+test('an import that fails changes nothing and leaves nothing', () => withState(async (state, folder) => {
+  await state.replace(batches(2, 2))
+  await assert.rejects(state.replace(batches(700, 100, true)), /a bad line/)
+  assert.deepEqual(await names(state), ['pin 0', 'pin 1'])
+  assert.deepEqual(await readdir(folder), ['leveldb'])
+}))
+
+test('the same pins give the same nodes, however they are read', async () => {
+  const heads: string[][] = []
+  for (const size of [1, 7, 1300]) {
+    await withState(async (state, folder) => {
+      await state.replace(batches(1300, size))
+      await state.close()
+      const store = await openLevelDbStore(join(folder, 'leveldb'))
+      heads.push((await Array.fromAsync(store.keys({ gte: '/c/h/', lt: '/c/h0' }))).flat())
+      await store.close()
+    })
+  }
+  assert.equal(heads[0]?.length, 1)
+  assert.deepEqual(heads[1], heads[0])
+  assert.deepEqual(heads[2], heads[0])
+})
+
+test('clear leaves an empty pinset', () => withState(async state => {
+  await state.replace(batches(5, 5))
+  await state.clear()
+  assert.deepEqual(await names(state), [])
+}))
