@@ -67,14 +67,20 @@ export class JobRunner {
     const pins = await this.#pinsOf(job)
     if (job.signal.aborted) return pins.map(pin => pin === undefined ? moot : cancelled)
     const outcomes: Outcome[] = pins.map(pin => pin === undefined ? moot : { result: 'alone' })
-    const chosen = pins.filter((pin): pin is Pin => pin !== undefined && (!job.isBatch || isOrdinary(pin)))
+    const chosen: Pin[] = []
+    const places: number[] = []
+    for (const [place, pin] of pins.entries()) {
+      if (pin === undefined || (job.isBatch && !isOrdinary(pin))) continue
+      chosen.push(pin)
+      places.push(place)
+    }
     const [first] = chosen
     if (first === undefined) return outcomes
     this.#pinsAdded.add(chosen.length)
     const options = { signal: job.signal, onProgress: (blocks: number) => { this.#progressed(job, blocks) } }
     const errors = await (chosen.length === 1 ? ipfs.pin(first, options).then(() => [undefined]) : ipfs.pinMany(chosen, options))
       .catch((error: unknown) => chosen.map(() => asClusterError(error)))
-    for (const [at, pin] of chosen.entries()) outcomes[pins.indexOf(pin)] = outcomeOf(errors[at], pin)
+    for (const [at, pin] of chosen.entries()) outcomes[places[at] as number] = outcomeOf(errors[at], pin)
     return outcomes
   }
 

@@ -41,6 +41,8 @@ export class Job {
   get signal (): AbortSignal { return this.#abort.signal }
   get ending (): JobEnding | undefined { return this.#ending }
   get isBatch (): boolean { return this.operations.length > 1 }
+  /** It is for an operation that others may not join. */
+  get isAlone (): boolean { return this.operations[0]?.isAlone === true }
 
   progressed (blocks: number, now: number): void {
     if (blocks <= this.#blocks) return

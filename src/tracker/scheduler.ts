@@ -1,13 +1,14 @@
 import { ClusterError } from '../domain/errors.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { Platform } from '../platform/lifecycle.ts'
+import { BatchSize, quickBatchMs, quickRequests } from './batch-size.ts'
 import { Job } from './job.ts'
 import type { JobRunner } from './job-runner.ts'
 import type { NodeHealth } from './node-health.ts'
 import type { Operation } from './operation.ts'
 import type { OperationQueue } from './operation-queue.ts'
 import type { OperationTable } from './operations.ts'
-import { BatchSize, batchTimeLimitMs, maxBatch, maxBatchOf, patienceMs, slowShare, stalledLevel } from './slow-lane.ts'
+import { batchTimeLimitMs, batchTimeLimitWithFreeSlotsMs, maxBatch, maxBatchOf, patienceMs, slowShare, stalledLevel } from './slow-lane.ts'
 
 export interface SchedulerParts {
   readonly table: OperationTable
@@ -119,6 +120,10 @@ export class Scheduler {
     return patienceMs(job.level, job.operations.length, (this.#ordinaryWaiting + this.#slowWaiting) / this.#parts.slots)
   }
 
+  #timeLimitMs (job: Job): number {
+    return job.level === 0 && this.#pinJobs.size < this.#parts.slots ? batchTimeLimitWithFreeSlotsMs : batchTimeLimitMs
+  }
+
   #startUnpins (now: number): void {
     const { unpins, remotes } = this.#parts.table
     while (this.#unpinJobs.size < unpinSlots) {
@@ -135,15 +140,34 @@ export class Scheduler {
     while (this.#pinJobs.size < slots) {
       const waiting = this.#ordinaryWaiting
       const isSlowTurn = this.#slowWaiting > 0 && (waiting === 0 || this.#slowJobs < this.#share)
-      if (!isSlowTurn && waiting === 0) return
+      if (!isSlowTurn && (waiting === 0 || this.#quickBatchUntil(now) !== undefined)) return
       this.#begin(new Job('pin', isSlowTurn ? this.#takeSlow() : this.#takeOrdinary(waiting), isSlowTurn, now))
     }
   }
 
-  #takeOrdinary (waiting: number): Operation[] {
+  /** The queue that the next new pin comes from. */
+  #nextOrdinary (): OperationQueue {
     const { priority, ordinary } = this.#parts.table
-    const next = (): OperationQueue => priority.size > 0 ? priority : ordinary
-    return takeTogether(next, this.#batchSize.next(waiting, this.#parts.slots))
+    return priority.size > 0 ? priority : ordinary
+  }
+
+  #takeOrdinary (waiting: number): Operation[] {
+    return takeTogether(() => this.#nextOrdinary(), this.#batchSize.next(waiting, this.#parts.slots))
+  }
+
+  /** Until when new pins gather for one of the quick batches under way to end; undefined when they need not wait. */
+  #quickBatchUntil (now: number): number | undefined {
+    const { slots } = this.#parts
+    if (this.#nextOrdinary().first?.isAlone !== false || !this.#batchSize.isEnough(this.#ordinaryWaiting, slots)) return undefined
+    let quick = 0
+    let until = Infinity
+    for (const job of this.#pinJobs) {
+      const quickUntil = job.startedAt + quickBatchMs(job.operations.length)
+      if (job.level > 0 || job.isAlone || quickUntil <= now) continue
+      quick++
+      until = Math.min(until, quickUntil)
+    }
+    return quick < quickRequests ? undefined : until
   }
 
   /** By turns from those that may only have been in bad company and from those that hang for sure. */
@@ -174,6 +198,7 @@ export class Scheduler {
   #learn (job: Job): void {
     const ending = job.ending ?? job.gaveUp
     if (ending === 'too_long') this.#batchSize.tookTooLong(job.operations.length)
+    else if (ending === 'no_progress') this.#batchSize.hung()
     else if (ending === undefined) this.#batchSize.finished(job.operations.length, this.#parts.platform.clock.monotonic() - job.startedAt)
   }
 
@@ -223,7 +248,7 @@ export class Scheduler {
     const { slots, table } = this.#parts
     let ending = 0
     for (const job of this.#pinJobs) {
-      if (job.isBatch && now - job.startedAt >= batchTimeLimitMs) job.end('too_long')
+      if (job.isBatch && now - job.startedAt >= this.#timeLimitMs(job)) job.end('too_long')
       else if (job.isBatch && now - job.lastProgressAt >= this.#patienceMs(job)) job.end('no_progress')
       if (job.ending !== undefined) ending++
     }
@@ -255,9 +280,10 @@ export class Scheduler {
     const othersWait = this.#pinJobs.size >= slots && this.#ordinaryWaiting + this.#slowWaiting > 0
     for (const job of this.#pinJobs) {
       if (job.ending !== undefined) continue
-      if (job.isBatch) moments.push(job.startedAt + batchTimeLimitMs)
+      if (job.isBatch) moments.push(job.startedAt + this.#timeLimitMs(job))
       if (job.isBatch || othersWait) moments.push(job.lastProgressAt + this.#patienceMs(job))
     }
+    if (this.#pinJobs.size < slots && this.#ordinaryWaiting > 0) moments.push(this.#quickBatchUntil(now) ?? Infinity)
     // What is due already waits for the end of a job, which wakes the scheduler anyway.
     const at = Math.min(...moments.filter(moment => moment > now))
     this.#cancelTimer?.()

@@ -41,6 +41,8 @@ export function maxBatchOf (level: number): number {
 
 /** A batch is for quick pins. One that takes longer, even with progress, is taken apart. */
 export const batchTimeLimitMs = 10_000
+/** The same while slots are free: its pins would be done sooner side by side. */
+export const batchTimeLimitWithFreeSlotsMs = 2_000
 
 /**
  * Slots that the slow lane has for sure out of `slots`. When no others wait it may use them all.
@@ -57,27 +59,4 @@ const longestRetryMs = 3_600_000
 export function retryDelayMs (attempts: number, random: Random): number {
   const delay = Math.min(longestRetryMs, firstRetryMs * 2 ** Math.min(16, Math.max(0, attempts - 1)))
   return delay * (0.75 + random.fraction() / 2)
-}
-
-/** A batch as quick as this may be larger next time; one as slow as that has to be smaller. */
-const quickBatchMs = 250
-const slowBatchMs = 1_000
-
-/** How many new pins go into one request: grows while batches are quick, shrinks when they are not. */
-export class BatchSize {
-  #limit = 32
-
-  /** `waiting` pins for `slots` slots: all slots get some before any gets many. */
-  next (waiting: number, slots: number): number {
-    return Math.max(1, Math.min(this.#limit, Math.ceil(waiting / slots)))
-  }
-
-  finished (size: number, durationMs: number): void {
-    if (durationMs > slowBatchMs) this.#limit = Math.max(1, Math.floor(size / 2))
-    else if (durationMs < quickBatchMs && size * 2 > this.#limit) this.#limit = Math.min(maxBatch, this.#limit * 2)
-  }
-
-  tookTooLong (size: number): void {
-    this.#limit = Math.max(1, Math.floor(size / 4))
-  }
 }

@@ -217,6 +217,45 @@ test('many ordinary pins go in batches, others alone', async () => {
   await world.stop()
 })
 
+test('changes that come in hundreds leave in few large requests when the node is quick', async () => {
+  const world = new World()
+  await world.start()
+  world.ipfs.pinMs = 0
+  const comeIn = async (deltas: number, name: string): Promise<void> => {
+    for (let delta = 0; delta < deltas; delta++) {
+      for (let i = 0; i < 200; i++) world.pin(`${name} ${delta}/${i}`)
+      await world.clock.advance(50)
+    }
+  }
+  await comeIn(3, 'to get to know the node')
+  world.ipfs.requests.length = 0
+  world.ipfs.mostAtOnce = 0
+  await comeIn(20, 'then')
+  assert.equal(world.ipfs.pins.size, 23 * 200, 'nothing is kept waiting for company')
+  assert.ok(world.ipfs.requests.length <= 50, `${world.ipfs.requests.length} requests`)
+  assert.equal(world.ipfs.mostAtOnce, 2)
+  await world.stop()
+})
+
+test('what the node has to fetch is spread over all slots, also right after content that it had', async () => {
+  const world = new World()
+  await world.start()
+  world.ipfs.pinMs = 0
+  for (let i = 0; i < 2_000; i++) world.pin(`here ${i}`)
+  await world.idle()
+  world.ipfs.pinMs = 400
+  for (let i = 0; i < 60; i++) world.pin(`elsewhere ${i}`)
+  const start = world.clock.now()
+  await world.idle()
+  assert.ok(world.clock.now() - start < 2_000 + 60 * 400 / 10 + 1_000, `${world.clock.now() - start} ms; one after the other it would be 24,000`)
+  world.ipfs.mostAtOnce = 0
+  for (let i = 0; i < 60; i++) world.pin(`far away ${i}`)
+  await world.clock.settle()
+  assert.equal(world.ipfs.mostAtOnce, 10)
+  await world.idle()
+  await world.stop()
+})
+
 for (const [batchTimeMs, who] of [[Infinity, 'the tracker'], [9_000, 'the connector']] as const) test(`a batch in which all is big is taken apart by ${who}, so that an unpin does not wait for it`, async () => {
   const world = new World()
   world.ipfs.batchTimeMs = batchTimeMs
