@@ -64,6 +64,10 @@ function destination (environment: Environment, isBusy: boolean): (line: string)
   return line => { for (const write of writers) write(line) }
 }
 
+/** Where a line has told its level, in all formats. */
+const levelEnd = 60
+const urgent = /"level":[456]0|(WARN|ERROR|FATAL)/
+
 /** Lines of one turn of the event loop are written at once: a busy API logs thousands a second. */
 function turnWriter (descriptor: 1 | 2): (line: string) => void {
   let waiting = ''
@@ -76,6 +80,8 @@ function turnWriter (descriptor: 1 | 2): (line: string) => void {
   return line => {
     if (waiting === '') setImmediate(flush)
     waiting += line
+    // Warnings and errors come before whatever else the process writes then.
+    if (urgent.test(line.slice(0, levelEnd))) flush()
   }
 }
 
