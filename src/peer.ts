@@ -53,7 +53,7 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
     await peer.consensus.stop().catch(() => {})
     throw error
   }
-  announce(logger, configuration, peer)
+  announce(logger, configuration)
   const loops = new AbortController()
   const running = runLoops(configuration, peer, platform, loops.signal)
   for (const address of options.bootstrap) logger.error(`bootstrap to ${address} failed: this version runs alone`)
@@ -89,10 +89,10 @@ async function apiParts (configuration: Configuration, peer: Peer, platform: Pla
   return [{ doing: 'creating REST API component', component: api }]
 }
 
-function announce (logger: Logger, configuration: Configuration, peer: Peer): void {
+function announce (logger: Logger, configuration: Configuration): void {
   logger.info(`IPFS Cluster v${contractVersion} listening on:`)
-  for (const address of configuration.api.restapi.httpListenMultiaddress) logger.info(`RESTAPI (HTTP): ${address}`)
-  if (peer.consensus.isTrusted('*' as never)) logger.info('\'trust all\' mode enabled. Any peer in the cluster can modify the pinset.')
+  logger.info('    - (this peer runs alone: it does not listen for others)')
+  if (configuration.consensus.crdt.trustedPeers === 'all') logger.info('\'trust all\' mode enabled. Any peer in the cluster can modify the pinset.')
   logger.info('Cluster Peers (without including ourselves):')
   logger.info('    - No other peers')
 }
