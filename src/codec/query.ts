@@ -25,10 +25,23 @@ const { read: readPinOptions, write: writePinOptions } = compileQuery(pinOptionF
 /** Reader and writer for the fields of a schema that have a query form, in their order. */
 function compileQuery<T> (fields: Fields<T>): { read: (query: Query, now: Time) => T, write: (value: T) => Array<readonly [string, string]> } {
   const steps = orderedFields(fields).filter(({ query }) => query !== undefined).map(({ property, query }) => ({ property, form: query as QueryForm<unknown> }))
+  // Most requests give one option or none, so the others are not read each time.
+  const absent: Record<string, unknown> = Object.fromEntries(steps.map(({ property, form }) => [property, form.read(new Map(), 0)]))
   return {
-    read: (query, now) => Object.fromEntries(steps.map(({ property, form }) => [property, form.read(query, now)])) as T,
+    read (query, now) {
+      const value = { ...absent }
+      for (const { property, form } of steps) if (form.keys.some(key => isGiven(key, query))) value[property] = form.read(query, now)
+      return value as T
+    },
     write: (value) => steps.flatMap(({ property, form }) => form.write((value as Record<string, unknown>)[property])),
   }
+}
+
+/** `meta-*` stands for all keys that begin so. */
+function isGiven (key: string, query: Query): boolean {
+  if (!key.endsWith('*')) return query.has(key)
+  for (const given of query.keys()) if (given.startsWith(key.slice(0, -1))) return true
+  return false
 }
 
 /** `key=value&…` in the order of the keys, escaped as the reference's client does: blanks become `+`. */

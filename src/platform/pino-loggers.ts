@@ -20,7 +20,7 @@ export type LogFormat = 'terminal' | 'plain' | 'json'
 /** Loggers on pino: one child a component. Unknown levels count as info. */
 export function pinoLoggers (levels: LogLevels, format: LogFormat, destination: DestinationStream): Loggers {
   const stream = format === 'json' ? destination : new LineStream(destination, format === 'terminal')
-  const root = pino({ level: 'trace', base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream)
+  const root = pino({ level: 'trace', base: null, timestamp: timeField }, stream)
   const byName = new Map<string, Logger>()
   return {
     component (name) {
@@ -44,6 +44,20 @@ function child (root: PinoLogger, name: string, level: LevelWithSilent): Logger 
 function levelOf (name: string, levels: LogLevels): LevelWithSilent {
   const word = levels.components.get(name) ?? ownLevels.get(name) ?? levels.all
   return levelByWord.get(word.toLowerCase()) ?? 'info'
+}
+
+let lastSecond = NaN
+let secondText = ''
+
+/** The present time in RFC 3339 with milliseconds; all but these is made once a second: a busy API logs thousands of lines in one. */
+function timeField (): string {
+  const now = Date.now()
+  const second = Math.floor(now / 1000)
+  if (second !== lastSecond) {
+    lastSecond = second
+    secondText = new Date(second * 1000).toISOString().slice(0, -'000Z'.length)
+  }
+  return `,"time":"${secondText}${String(now - second * 1000).padStart(3, '0')}Z"`
 }
 
 const words = new Map([[20, 'DEBUG'], [30, 'INFO'], [40, 'WARN'], [50, 'ERROR'], [60, 'FATAL']])
