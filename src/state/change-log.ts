@@ -34,10 +34,14 @@ export class StoredChangeLog implements ChangeLog {
     this.#getMany = getMany
   }
 
+  /** Reads where the log stands; also later, when what is on disk may differ from what was thought. */
   async load (): Promise<void> {
     const [cursor, last] = await this.#store.getMany([cursorKey, lastKey])
-    this.#cursor = this.#storedCursor = readNumber(cursor)
+    this.#tail = []
     this.#last = readNumber(last)
+    this.#storedCursor = readNumber(cursor)
+    this.#cursor = Math.max(this.#storedCursor, Math.min(this.#cursor, this.#last))
+    this.#wake?.()
   }
 
   /** Numbers the changes and says what the store has to write; {@link committed} follows when that is done. */
@@ -67,6 +71,7 @@ export class StoredChangeLog implements ChangeLog {
   async * read ({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<PinsetChange[]> {
     let next = this.#cursor + 1
     while (!signal.aborted) {
+      next = Math.min(next, this.#last + 1)
       const first = this.#tail[0]?.sequence ?? Infinity
       if (next > this.#last) {
         await this.#change(signal)
@@ -75,13 +80,14 @@ export class StoredChangeLog implements ChangeLog {
         next += batch.length
         yield batch
       } else {
-        for await (const batch of this.#stored(next, Math.min(first - 1, this.#last))) {
+        const last = Math.min(first - 1, this.#last)
+        for await (const batch of this.#stored(next, last)) {
           yield batch
           if (signal.aborted) return
           next = (batch.at(-1) as PinsetChange).sequence + 1
         }
         // A hole is possible only where entries were acknowledged: go on behind it.
-        next = Math.max(next, Math.min(first, this.#last + 1))
+        next = Math.max(next, last + 1)
       }
     }
   }
@@ -113,7 +119,7 @@ export class StoredChangeLog implements ChangeLog {
         previous = key
       }
     }
-    if (previous !== undefined && cursor >= this.#last) operations.push({ type: 'del', key: previous })
+    if (previous !== undefined && Number(previous.slice(prefix.length)) <= cursor && cursor >= this.#last) operations.push({ type: 'del', key: previous })
     await this.#store.batch(operations, { sync: false })
     this.#storedCursor = cursor
   }

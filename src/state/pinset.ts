@@ -66,7 +66,7 @@ export class Pinset implements StateStore {
   async get (cid: Cid): Promise<Pin | undefined> {
     const pending = this.#pending.get(cid)
     if (pending !== undefined) return pending.pin
-    const value = this.#store.getSync(this.valueKey(cid))
+    const value = await this.#value(cid)
     return value === undefined ? undefined : this.#codec.decodeProtobuf(value)
   }
 
@@ -83,7 +83,7 @@ export class Pinset implements StateStore {
   async has (cid: Cid): Promise<boolean> {
     const pending = this.#pending.get(cid)
     if (pending !== undefined) return pending.pin !== undefined
-    return this.#store.getSync(this.valueKey(cid)) !== undefined
+    return await this.#value(cid) !== undefined
   }
 
   count (): number { return this.#count }
@@ -139,6 +139,15 @@ export class Pinset implements StateStore {
   }
 
   applied (countChange: number): void { this.#count += countChange }
+
+  #value (cid: Cid): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    try {
+      return this.#store.getSync(this.valueKey(cid))
+    } catch {
+      // The store is being opened anew, or is in trouble: the other way waits, or tells.
+      return this.#store.get(this.valueKey(cid))
+    }
+  }
 
   #pendingAfter (after: Cid | undefined): PendingChange[] {
     const from = after === undefined ? '' : cidKey(after)

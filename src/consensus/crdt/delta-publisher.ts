@@ -1,12 +1,12 @@
 import type { ProtobufMessage } from '../../codec/message.ts'
-import { cidKey } from '../../domain/cid.ts'
+import { cidKey, type Cid } from '../../domain/cid.ts'
 import { errorText } from '../../domain/errors.ts'
 import type { Pin } from '../../domain/pin.ts'
 import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Store } from '../../platform/store.ts'
 import type { StoredChangeLog } from '../../state/change-log.ts'
-import type { Pinset } from '../../state/pinset.ts'
+import type { PendingChange, Pinset } from '../../state/pinset.ts'
 import type { DeltaNode } from './delta.ts'
 import type { Intent, Journal } from './journal.ts'
 import type { PreparedNode, Replica } from './replica.ts'
@@ -42,40 +42,48 @@ export class DeltaPublisher {
   #idle: Array<() => void> = []
   #busy = false
   #failing: string | undefined
+  /** The last journal entry that was handed over. */
+  #lastEntry = 0
+  /** The opening of the store from which heads, count, change log and queue are. */
+  #opening: number | undefined
 
-  constructor (options: PublisherOptions) { this.#options = options }
+  constructor (options: PublisherOptions) {
+    this.#options = options
+    this.#opening = options.store.openings?.()
+    options.store.onOpenedAnew?.(() => { this.#wake?.() })
+  }
 
   /** Takes durable intents; readers see them from now on. */
   enqueue (intents: readonly Intent[]): void {
     for (const intent of intents) this.#options.pinset.showPending(intent)
     this.#queue.push(...intents)
+    this.#lastEntry = intents.at(-1)?.entry ?? this.#lastEntry
     this.#wake?.()
   }
 
   /** The error of the last write, while it is being retried. */
   get failing (): string | undefined { return this.#failing }
 
-  /** Resolves when all that was enqueued is in deltas; does not wait for age or pace. */
+  /** Resolves when all that was enqueued is in deltas, or cannot be written now ({@link failing}); does not wait for age or pace. */
   async flush (): Promise<void> {
     this.#isFlushing = true
     this.#wake?.()
-    if (this.#queue.length > 0 || this.#busy) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+    if ((this.#queue.length > 0 || this.#busy || this.#isStale()) && this.#failing === undefined) await new Promise<void>(resolve => { this.#idle.push(resolve) })
     this.#isFlushing = false
   }
 
   /** The loop; ends with the signal. */
   async run (signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      if (this.#queue.length === 0) {
+      if (this.#queue.length === 0 && !this.#isStale()) {
         this.#busy = false
-        for (const resolve of this.#idle.splice(0)) resolve()
+        this.#tellIdle()
         await this.#change(signal)
         continue
       }
       await this.#waitForBatch(signal)
       this.#busy = true
-      const batch = this.#nextBatch()
-      await this.#commitWithRetry(batch, signal)
+      await this.#commitWithRetry(signal)
       if (!this.#isFlushing) await this.#pause(this.#options.paceMs, signal)
     }
   }
@@ -84,7 +92,7 @@ export class DeltaPublisher {
     const { batching, clock } = this.#options
     if (batching === undefined) return
     const oldest = clock.monotonic()
-    while (!signal.aborted && !this.#isFlushing && this.#queue.length < batching.maxSize) {
+    while (!signal.aborted && !this.#isFlushing && !this.#isStale() && this.#queue.length < batching.maxSize) {
       const left = batching.maxAgeMs - (clock.monotonic() - oldest)
       if (left <= 0) return
       await this.#change(signal, left)
@@ -96,27 +104,54 @@ export class DeltaPublisher {
     let length = 0
     const most = Math.min(this.#queue.length, this.#options.batching?.maxSize ?? maxIntentsPerDelta, maxIntentsPerDelta)
     while (length < most && (length === 0 || bytes < maxDeltaBytes)) bytes += (this.#queue[length++] as Intent).bytes.length + elementOverheadBytes
-    return this.#queue.splice(0, length)
+    return this.#queue.slice(0, length)
   }
 
-  async #commitWithRetry (batch: readonly Intent[], signal: AbortSignal): Promise<void> {
+  async #commitWithRetry (signal: AbortSignal): Promise<void> {
     for (let delay = firstRetryMs; !signal.aborted; delay = Math.min(delay * 2, lastRetryMs)) {
       try {
+        await this.#reloadIfStale()
+        const batch = this.#nextBatch()
         await this.#commit(batch)
+        this.#queue.splice(0, batch.length)
         this.#failing = undefined
         return
       } catch (error) {
         this.#failing = errorText(error)
-        this.#options.logger.error({ changes: batch.length, retryMs: delay }, `a delta could not be written and is tried again; the changes are safe in the journal: ${errorText(error)}`)
+        this.#tellIdle()
+        this.#options.logger.error({ changes: this.#queue.length, retryMs: delay }, `a delta could not be written and is tried again; the changes are safe in the journal: ${errorText(error)}`)
         await this.#pause(delay, signal)
       }
     }
   }
 
+  /**
+   * What was written last before a failure may be on disk or not: after it, heads, count, change
+   * log and what is left of the journal are those of the store.
+   */
+  async #reloadIfStale (): Promise<void> {
+    const { store, replica, pinset, changes, journal } = this.#options
+    // The empty batch makes a store that has failed open anew.
+    if (this.#failing !== undefined) await store.batch([], { sync: false })
+    if (!this.#isStale()) return
+    const opening = store.openings?.()
+    await replica.load()
+    await pinset.load()
+    await changes.load()
+    const last = this.#lastEntry
+    const left = await journal.stored(last)
+    for (const intent of this.#queue) pinset.dropPending(intent)
+    this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
+    for (const intent of this.#queue) pinset.showPending(intent)
+    this.#opening = opening
+  }
+
+  #isStale (): boolean { return this.#options.store.openings?.() !== this.#opening }
+
   /** Later intents for a CID take the place of earlier ones; what they add up to becomes one node. */
   async #commit (batch: readonly Intent[]): Promise<void> {
-    const { replica, store, journal } = this.#options
-    const latest = new Map<string, Intent>()
+    const { replica, journal } = this.#options
+    const latest = new Map<Cid, Intent>()
     for (const intent of batch) latest.set(intent.cid, intent)
     const additions = new Map<string, Uint8Array>()
     const removals: string[] = []
@@ -127,14 +162,9 @@ export class DeltaPublisher {
     }
     const done = journal.removal(this.#finishedEntries(batch))
     const prepared = await replica.prepareLocal(additions, removals)
-    if (prepared === undefined) {
-      await store.batch(done, { sync: false })
-      for (const intent of batch) this.#options.pinset.dropPending(intent)
-      return
-    }
     await this.commitNode(prepared, done, latest)
     for (const intent of batch) this.#options.pinset.dropPending(intent)
-    this.#options.onDelta(prepared.node)
+    if (prepared !== undefined) this.#options.onDelta(prepared.node)
   }
 
   /**
@@ -147,21 +177,26 @@ export class DeltaPublisher {
     if (prepared !== undefined) await this.commitNode(prepared, [], new Map())
   }
 
-  /** Writes a node with its index entries, count and changes, in one batch. */
-  async commitNode (prepared: PreparedNode, extra: readonly Parameters<Store['batch']>[0][number][], known: ReadonlyMap<string, Intent>): Promise<void> {
+  /**
+   * Writes a node with its index entries, count and changes, in one batch. An intent of `known`
+   * that changes nothing is told to readers of the changes all the same: they may have seen the
+   * opposite in a delta that a crash took back.
+   */
+  async commitNode (prepared: PreparedNode | undefined, extra: readonly Parameters<Store['batch']>[0][number][], known: ReadonlyMap<Cid, Intent>): Promise<void> {
     const { pinset, changes, store, codec } = this.#options
     const decode = (bytes: Uint8Array | undefined): Pin | undefined => bytes === undefined ? undefined : codec.decodeProtobuf(bytes)
-    const pinChanges = prepared.changes.map(change => ({
+    const pinChanges = (prepared?.changes ?? []).map(change => ({
       cid: change.cid,
       pin: decode(change.value),
       previous: decode(change.previous),
     }))
     const { operations, countChange } = pinset.operations(pinChanges)
-    const { operations: logOperations, numbered } = changes.append(pinChanges.map(change => ({ cid: change.cid, pin: known.get(change.cid)?.pin ?? change.pin })))
+    const told = new Map<Cid, PendingChange>([...pinChanges.map(change => [change.cid, change] as const), ...known])
+    const { operations: logOperations, numbered } = changes.append([...told.values()].map(({ cid, pin }) => ({ cid, pin })))
     // No fsync: the intents stay in the journal until this is on disk, and the next journal entry
     // takes it there.
-    await store.batch([...prepared.operations, ...operations, ...logOperations, ...extra], { sync: false })
-    prepared.applied()
+    await store.batch([...prepared?.operations ?? [], ...operations, ...logOperations, ...extra], { sync: false, opening: this.#opening })
+    prepared?.applied()
     pinset.applied(countChange)
     changes.committed(numbered)
   }
@@ -169,9 +204,13 @@ export class DeltaPublisher {
   /** Journal entries of which no intent waits any more: entries come in order, so only the last can be cut in two. */
   #finishedEntries (batch: readonly Intent[]): Set<number> {
     const entries = new Set(batch.map(intent => intent.entry))
-    const next = this.#queue[0]
+    const next = this.#queue[batch.length]
     if (next !== undefined) entries.delete(next.entry)
     return entries
+  }
+
+  #tellIdle (): void {
+    for (const resolve of this.#idle.splice(0)) resolve()
   }
 
   async #pause (delayMs: number, signal: AbortSignal): Promise<void> {

@@ -47,11 +47,18 @@ export class Journal {
 
   /** Intents of an earlier run that are in no delta yet, in their order. */
   async load (): Promise<Intent[]> {
+    const intents = await this.stored(Infinity)
+    this.#next = (intents.at(-1)?.entry ?? 0) + 1
+    return intents
+  }
+
+  /** What the store has of the entries up to `last`, in their order. */
+  async stored (last: number): Promise<Intent[]> {
     const intents: Intent[] = []
     for await (const entries of this.#store.iterate({ gte: prefix, lt: prefixEnd })) {
       for (const { key, value } of entries) {
         const entry = Number(key.slice(prefix.length))
-        this.#next = Math.max(this.#next, entry + 1)
+        if (entry > last) return intents
         for (const { tag, payload } of unpackRecords(value)) {
           if (tag === pinTag) {
             const pin = this.#codec.decodeProtobuf(payload)
@@ -98,10 +105,12 @@ export class Journal {
     if (group === undefined || this.#isWriting) return
     this.#group = undefined
     this.#isWriting = true
-    const entry = this.#next++
+    const entry = this.#next
     const records = group.intents.map(intent => intent.pin === undefined ? { tag: unpinTag, payload: cidToBytes(intent.cid) } : { tag: pinTag, payload: intent.bytes })
     this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true }).then(
       () => {
+        // Only now: the entry of a failed write may be on disk all the same, the next one takes its place.
+        this.#next++
         this.#onDurable(group.intents.map(intent => this.#asStored(intent, entry)))
         group.resolve()
       },

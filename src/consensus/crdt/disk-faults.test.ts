@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { PinMessage } from '../../codec/messages.ts'
+import { cidFromBytes, type Cid } from '../../domain/cid.ts'
+import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { defaultPinOptions, pinWithOptions, type Pin } from '../../domain/pin.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import { silentLoggers } from '../../platform/logger.ts'
+import { memoryStore } from '../../platform/memory-store.ts'
+import { noMetrics } from '../../platform/metrics.ts'
+import { systemRandom } from '../../platform/random.ts'
+import type { BatchOptions, Store, StoreOperation } from '../../platform/store.ts'
+import { virtualClock, type VirtualClock } from '../../platform/virtual-clock.ts'
+import { CrdtConsensus } from './crdt-consensus.ts'
+
+const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
+const cids = Array.from({ length: 4 }, (_, n) => cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), Buffer.alloc(32, n)])))
+
+/** What a failed batch left on disk, as the next opening finds it. */
+type Fate = 'nothing' | 'all' | 'nothing since the last sync'
+
+/** A store whose batches fail when told, and which is opened anew before the next one. */
+class FaultyStore implements Store {
+  #onDisk: Store = memoryStore()
+  #written: Array<readonly StoreOperation[]> = []
+  #synced = 0
+  #failed: { readonly operations: readonly StoreOperation[], readonly fate: Fate } | undefined
+  #openings = 1
+  #listeners: Array<() => void> = []
+  #last: Promise<unknown> = Promise.resolve()
+  /** The fates of batches to come; undefined: it succeeds. */
+  faults: Array<Fate | undefined> = []
+  /** Nothing can be written. */
+  isFull = false
+
+  batch (operations: readonly StoreOperation[], options: BatchOptions): Promise<void> {
+    const done = this.#last.then(() => this.#batch(operations, options))
+    this.#last = done.catch(() => {})
+    return done
+  }
+
+  async #batch (operations: readonly StoreOperation[], { sync, opening }: BatchOptions): Promise<void> {
+    if (this.isFull) throw full
+    if (this.#failed !== undefined) await this.#reopen(this.#failed)
+    if (opening !== undefined && opening !== this.#openings) throw new Error('opened anew')
+    const fate = operations.length === 0 ? undefined : this.faults.shift()
+    if (fate !== undefined) {
+      this.#failed = { operations, fate }
+      throw full
+    }
+    await this.#onDisk.batch(operations, { sync })
+    this.#written.push(operations)
+    if (sync) this.#synced = this.#written.length
+  }
+
+  async #reopen ({ operations, fate }: { readonly operations: readonly StoreOperation[], readonly fate: Fate }): Promise<void> {
+    this.#failed = undefined
+    this.#openings++
+    if (fate === 'all') this.#written.push(operations)
+    if (fate === 'nothing since the last sync') this.#written.length = this.#synced
+    this.#synced = this.#written.length
+    const found = memoryStore()
+    for (const written of this.#written) await found.batch(written, { sync: true })
+    this.#onDisk = found
+    for (const listener of this.#listeners) listener()
+  }
+
+  openings (): number { return this.#openings }
+  onOpenedAnew (listener: () => void): void { this.#listeners.push(listener) }
+  get (key: string): Promise<Uint8Array | undefined> { return this.#onDisk.get(key) }
+  getSync (key: string): Uint8Array | undefined { return this.#onDisk.getSync(key) }
+  getMany (keys: readonly string[]): Promise<Array<Uint8Array | undefined>> { return this.#onDisk.getMany(keys) }
+  iterate (range: Parameters<Store['iterate']>[0]): ReturnType<Store['iterate']> { return this.#onDisk.iterate(range) }
+  keys (range: Parameters<Store['keys']>[0]): ReturnType<Store['keys']> { return this.#onDisk.keys(range) }
+  keysUnder (prefixes: readonly string[], limitEach: number): Promise<string[][]> { return this.#onDisk.keysUnder(prefixes, limitEach) }
+  clear (range: Parameters<Store['clear']>[0]): Promise<void> { return this.#onDisk.clear(range) }
+  async close (): Promise<void> {}
+}
+
+const full = new ClusterError('STORE_FULL', 'the disk is full')
+
+async function started (store: Store, clock: VirtualClock): Promise<CrdtConsensus> {
+  const platform: Platform = { clock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
+  const consensus = new CrdtConsensus({ self, store, codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
+  await consensus.start()
+  return consensus
+}
+
+function pinOf (n: number, name: string, isAllocated: boolean): Pin {
+  const factor = isAllocated ? 1 : -1
+  return { ...pinWithOptions(cids[n] as Cid, { ...defaultPinOptions, name, replicationFactorMin: factor, replicationFactorMax: factor }, 1_700_000_000_000), allocations: isAllocated ? [self] : [] }
+}
+
+/** Names by CID: what is in the pinset, and what a reader of the changes believes. */
+type Names = Map<Cid, string>
+
+async function listed (consensus: CrdtConsensus): Promise<Names> {
+  return new Map((await Array.fromAsync(consensus.pinset().list({}))).flat().map(pin => [pin.cid, pin.name]))
+}
+
+async function follow (consensus: CrdtConsensus, names: Names, signal: AbortSignal): Promise<void> {
+  for await (const changes of consensus.changes().read({ signal })) {
+    for (const { cid, pin } of changes) {
+      if (pin === undefined) names.delete(cid)
+      else names.set(cid, pin.name)
+    }
+    consensus.changes().acknowledge(changes.at(-1)?.sequence ?? 0)
+  }
+}
+
+const sorted = (names: Names): Array<[Cid, string]> => [...names].toSorted()
+
+const step = fc.record({
+  cid: fc.nat(cids.length - 1),
+  action: fc.constantFrom<'pin' | 'pin here' | 'unpin'>('pin', 'pin here', 'unpin'),
+  faults: fc.array(fc.option(fc.constantFrom<Fate>('nothing', 'all', 'nothing since the last sync'), { freq: 2, nil: undefined }), { maxLength: 3 }),
+  isFull: fc.boolean(),
+  thenMs: fc.constantFrom(0, 0, 60, 400),
+})
+
+test('whatever a failing disk keeps of the last batch, nothing acknowledged is lost or comes back', () => fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async steps => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const consensus = await started(store, clock)
+  const followed: Names = new Map()
+  const stop = new AbortController()
+  const following = follow(consensus, followed, stop.signal)
+  const known = new Map(cids.map(cid => [cid, [undefined] as Array<string | undefined>]))
+  for (const [i, { cid: n, action, faults, isFull, thenMs }] of steps.entries()) {
+    const cid = cids[n] as Cid
+    const name = action === 'unpin' ? undefined : `pin ${i}`
+    store.faults = [...faults]
+    store.isFull = isFull
+    const pin = pinOf(n, name ?? '', action === 'pin here')
+    const answer = (name === undefined ? consensus.logUnpin(pin) : consensus.logPin(pin)).then(() => true, () => false)
+    await clock.settle()
+    if (await answer) known.set(cid, [name])
+    else known.get(cid)?.push(name)
+    await clock.advance(thenMs)
+  }
+  store.faults = []
+  store.isFull = false
+  await clock.advance(60_000)
+
+  const check = async (when: string, consensus: CrdtConsensus): Promise<void> => {
+    const names = await listed(consensus)
+    for (const [cid, possible] of known) assert.ok(possible.includes(names.get(cid)), `${when}: ${cid} is ${names.get(cid)}, not ${possible.join(' or ')}`)
+    assert.equal(consensus.pinset().count(), names.size, `${when}: the count`)
+    const pins = (await Array.fromAsync(consensus.pinset().list({}))).flat()
+    assert.deepEqual((await Array.fromAsync(consensus.pinset().allocatedTo(self, {}))).flat(), pins.filter(pin => pin.allocations?.includes(self)).map(pin => pin.cid), `${when}: the index`)
+  }
+  assert.equal(consensus.pinset().pendingCount(), 0)
+  await check('when the disk has recovered', consensus)
+  assert.deepEqual(sorted(followed), sorted(await listed(consensus)), 'who follows the changes knows what is pinned')
+
+  const again = await started(store, clock)
+  await clock.advance(60_000)
+  await check('after a restart', again)
+  stop.abort()
+  await following
+}), { numRuns: 300 }))
+
+test('a stop does not wait for a disk that has become full', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const consensus = await started(store, clock)
+  const logged = consensus.logPin(pinOf(0, 'kept', false))
+  store.faults = [undefined, 'nothing']
+  await clock.settle()
+  await logged
+  store.isFull = true
+  const stopped = consensus.stop()
+  await clock.advance(0)
+  await stopped
+  store.isFull = false
+  const again = await started(store, clock)
+  assert.deepEqual([...(await listed(again)).values()], ['kept'])
+})

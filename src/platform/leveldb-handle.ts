@@ -1,0 +1,198 @@
+import type { ClassicLevel } from 'classic-level'
+import { mkdir, open, readdir, stat, statfs, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import { checkLevelDb, damagedStore } from './leveldb-check.ts'
+
+/** Memory for blocks read, in bytes; grows no further. */
+const blockCacheBytes = 32 * 1024 * 1024
+/** Memory for writes before they become a file, in bytes (twice this at most). */
+const writeBufferBytes = 8 * 1024 * 1024
+/** What an opening writes besides the tables that it makes of the logs: a manifest, a log, a first few changes. */
+const spareBytes = 1024 * 1024
+/** The room is tried with pieces of this size. */
+const pieceBytes = 1024 * 1024
+
+export type Database = ClassicLevel<string, Uint8Array>
+
+/**
+ * A LevelDB folder, open through one database after the other. After a write that failed (a full
+ * disk), LevelDB either refuses all others for good or, worse, writes on behind a torn record, so
+ * that the next opening loses what comes after it. So nothing is written any more then: reads go
+ * on, and the first write that finds room on the disk opens the folder anew.
+ */
+export class LevelDbHandle {
+  readonly #folder: string
+  readonly #make: () => Database
+  #database: Database
+  /** Ends when all writes so far have. */
+  #writes: Promise<unknown> = Promise.resolve()
+  #mustReopen = false
+  #reopening: Promise<void> | undefined
+  #damage: ClusterError | undefined
+  #openings = 1
+  readonly #listeners: Array<() => void> = []
+  #isClosed = false
+
+  private constructor (folder: string, make: () => Database, database: Database) {
+    this.#folder = folder
+    this.#make = make
+    this.#database = database
+  }
+
+  /** @throws ClusterError `FOLDER_LOCKED`, `STORE_DAMAGED`, `STORE_FULL`, `STORE_FAILED` */
+  static async open (folder: string): Promise<LevelDbHandle> {
+    // At the first use only: the commands that need no store start without it.
+    const { ClassicLevel: Level } = await import('classic-level')
+    const make = (): Database => new Level<string, Uint8Array>(folder, {
+      keyEncoding: 'utf8',
+      valueEncoding: 'view',
+      cacheSize: blockCacheBytes,
+      writeBufferSize: writeBufferBytes,
+    })
+    return new LevelDbHandle(folder, make, await openDatabase(folder, make))
+  }
+
+  /** The database as it is now; it may be closed. */
+  get database (): Database { return this.#database }
+
+  /** Grows with each opening. */
+  get openings (): number { return this.#openings }
+
+  onOpenedAnew (listener: () => void): void { this.#listeners.push(listener) }
+
+  /** Reads; waits while the folder is being opened anew, and reads again from the new database when the old one was closed meanwhile. */
+  async read<T> (work: (database: Database) => Promise<T>): Promise<T> {
+    for (;;) {
+      if (this.#reopening !== undefined) await this.#reopening.catch(() => {})
+      // The last opening failed half way: nothing can be read before another one succeeds.
+      if (this.#mustReopen && this.#database.status !== 'open') await this.write(async () => {})
+      const database = this.#database
+      try {
+        return await work(database)
+      } catch (error) {
+        const isReplaced = database !== this.#database || database.status !== 'open'
+        if (this.#isClosed || !isReplaced) throw storeError(error, this.#folder)
+      }
+    }
+  }
+
+  /**
+   * Writes, one after the other: a write must not come behind one that failed. With `opening` only
+   * when {@link openings} still is that.
+   */
+  write (work: (database: Database) => Promise<void>, opening?: number): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new ClusterError('STORE_FAILED', `the datastore in ${this.#folder} is closed`))
+    const written = this.#writes.then(() => this.#write(work, opening))
+    this.#writes = written.catch(() => {})
+    return written
+  }
+
+  /** Waits for the writes under way. Safe to call twice. */
+  async close (): Promise<void> {
+    this.#isClosed = true
+    await this.#writes
+    await this.#database.close()
+  }
+
+  async #write (work: (database: Database) => Promise<void>, opening: number | undefined): Promise<void> {
+    if (this.#damage !== undefined) throw this.#damage
+    if (this.#mustReopen) await this.#reopen()
+    if (opening !== undefined && opening !== this.#openings) throw new ClusterError('STORE_FAILED', `the datastore in ${this.#folder} was opened anew: try again`)
+    try {
+      await work(this.#database)
+    } catch (error) {
+      const failure = storeError(error, this.#folder)
+      this.#mustReopen = true
+      this.#noteDamage(failure)
+      throw failure
+    }
+  }
+
+  async #reopen (): Promise<void> {
+    // LevelDB needs room to open: better reads alone than nothing at all.
+    if (this.#database.status === 'open') await requireRoom(this.#folder)
+    const reopening = this.#replaceDatabase()
+    this.#reopening = reopening
+    try {
+      await reopening
+      this.#mustReopen = false
+      this.#openings++
+      for (const listener of this.#listeners) listener()
+    } catch (error) {
+      this.#noteDamage(error)
+      throw error
+    } finally {
+      this.#reopening = undefined
+    }
+  }
+
+  async #replaceDatabase (): Promise<void> {
+    await this.#database.close()
+    this.#database = await openDatabase(this.#folder, this.#make)
+  }
+
+  /** Damage does not go away by opening again. */
+  #noteDamage (error: unknown): void {
+    if (error instanceof ClusterError && error.code === 'STORE_DAMAGED') this.#damage = error
+  }
+}
+
+async function openDatabase (folder: string, make: () => Database): Promise<Database> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    checkLevelDb(folder)
+    const database = make()
+    await database.open()
+    return database
+  } catch (error) {
+    throw storeError(error, folder)
+  }
+}
+
+/**
+ * Makes sure that the logs can be turned into tables.
+ * @throws ClusterError `STORE_FULL`, `STORE_FAILED`
+ */
+async function requireRoom (folder: string): Promise<void> {
+  try {
+    let needed = spareBytes
+    for (const name of await readdir(folder)) {
+      if (/^(\d+\.log|MANIFEST-\d+)$/.test(name)) needed += Math.ceil((await stat(join(folder, name))).size * 1.1)
+    }
+    const { bavail, bsize } = await statfs(folder)
+    if (bavail * bsize < needed) throw fullStore(folder)
+    await tryRoom(join(folder, 'room.tmp'), needed)
+  } catch (error) {
+    throw storeError(error, folder)
+  }
+}
+
+/** Quotas do not show in the figures of the file system, nor do its own troubles: only a write tells. */
+async function tryRoom (path: string, sizeBytes: number): Promise<void> {
+  const file = await open(path, 'w', 0o600)
+  try {
+    const piece = new Uint8Array(pieceBytes)
+    for (let left = sizeBytes; left > 0; left -= pieceBytes) await file.write(piece, 0, Math.min(left, pieceBytes))
+  } finally {
+    await file.close()
+    await unlink(path)
+  }
+}
+
+/** What LevelDB, or the file system below it, throws, as an error that tells the operator what to do. */
+export function storeError (error: unknown, folder: string): ClusterError {
+  if (error instanceof ClusterError) return error
+  const causes: unknown[] = [error]
+  if (error instanceof Error && error.cause !== undefined) causes.push(error.cause)
+  const text = causes.map(errorText).join(': ')
+  const codes = causes.map(cause => (cause as { code?: string }).code ?? '')
+  if (codes.includes('LEVEL_LOCKED')) return new ClusterError('FOLDER_LOCKED', `the datastore in ${folder} is in use by another process`, { cause: error })
+  if (/No space left|ENOSPC|Disk quota|EDQUOT/i.test(text)) return fullStore(folder, error)
+  if (codes.includes('LEVEL_CORRUPTION') || /Corruption|corrupt|does not exist \(create_if_missing|missing files|CURRENT file|not a .*sstable|bad block/i.test(text)) return damagedStore(folder, text, { cause: error })
+  return new ClusterError('STORE_FAILED', `the datastore in ${folder} failed: ${text}`, { cause: error })
+}
+
+function fullStore (folder: string, cause?: unknown): ClusterError {
+  return new ClusterError('STORE_FULL', `the disk under ${folder} is full: free some space`, { cause })
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import type { Store } from '../platform/store.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
+import { StoredChangeLog } from './change-log.ts'
+
+const cid = (n: number): Cid => cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), Buffer.alloc(32, n)]))
+
+/** A log over `store`, whose entries of stored changes are read when `gate` lets them. */
+async function opened (store: Store, gate: () => Promise<void> = async () => {}): Promise<StoredChangeLog> {
+  const log = new StoredChangeLog(store, virtualClock(), async cids => {
+    await gate()
+    return cids.map(() => undefined)
+  })
+  await log.load()
+  return log
+}
+
+async function change (log: StoredChangeLog, store: Store, ...numbers: number[]): Promise<void> {
+  const { operations, numbered } = log.append(numbers.map(n => ({ cid: cid(n), pin: undefined })))
+  await store.batch(operations, { sync: false })
+  log.committed(numbered)
+}
+
+async function readUpTo (log: StoredChangeLog, last: number, onChange: (sequence: number) => void = () => {}): Promise<Cid[]> {
+  const stop = new AbortController()
+  const seen: Cid[] = []
+  for await (const changes of log.read({ signal: stop.signal })) {
+    for (const { sequence, cid } of changes) {
+      seen.push(cid)
+      onChange(sequence)
+      if (sequence === last) stop.abort()
+    }
+  }
+  return seen
+}
+
+test('changes that come while the stored ones are being read are not passed over', async () => {
+  const store = memoryStore()
+  await change(await opened(store), store, 1, 2)
+  const log = await opened(store, async () => {
+    if (log.append([{ cid: cid(3), pin: undefined }]).numbered[0]?.sequence === 3) await change(log, store, 3, 4)
+  })
+  assert.deepEqual(await readUpTo(log, 4), [cid(1), cid(2), cid(3), cid(4)])
+})
+
+test('an entry behind the cursor is kept when the log does not know of it yet', async () => {
+  const store = memoryStore()
+  const log = await opened(store)
+  await change(log, store, 1)
+  log.acknowledge(1)
+  const { operations } = log.append([{ cid: cid(2), pin: undefined }])
+  await store.batch(operations, { sync: false })
+  await log.flush()
+  assert.deepEqual(await readUpTo(await opened(store), 2), [cid(2)])
+})
+
+test('a log that is loaded again tells what the store has by then', async () => {
+  const store = memoryStore()
+  const log = await opened(store)
+  await change(log, store, 1)
+  const { operations } = log.append([{ cid: cid(2), pin: undefined }])
+  const seen = readUpTo(log, 2)
+  // Written, but nobody was told that it succeeded.
+  await store.batch(operations, { sync: false })
+  await log.load()
+  assert.deepEqual(await seen, [cid(1), cid(2)])
+})
