@@ -7,6 +7,7 @@ import { Responsibility } from './cluster/responsibility.ts'
 import { expireLoop, recoverLoop, type UpkeepParts } from './cluster/state-sync.ts'
 import { datastoreOf, type Configuration } from './config/configuration.ts'
 import { ClusterError, errorText } from './domain/errors.ts'
+import type { Multiaddress } from './domain/peer.ts'
 import { contractVersion } from './domain/version.ts'
 import { sleep, systemClock } from './platform/clock.ts'
 import type { Platform, Startable } from './platform/lifecycle.ts'
@@ -28,7 +29,8 @@ interface Part { readonly doing: string, readonly component: Startable }
  */
 export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   const { configuration, identity, loggers, signal } = options
-  const stats = configuration.observations.metrics.enableStats ? await openMetrics() : undefined
+  const { enableStats, prometheusEndpoint } = configuration.observations.metrics
+  const stats = enableStats ? await openMetrics(prometheusEndpoint) : undefined
   const platform: Platform = { clock: systemClock, random: systemRandom, loggers, metrics: stats?.metrics ?? noMetrics }
   const logger = loggers.component('cluster')
   // What the start spends its time on, in milliseconds since the process began: shown by --debug.
@@ -38,7 +40,7 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   tell('creating datastore')
   logger.info(`Datastore backend: leveldb (section ${datastoreOf(configuration)})`)
   const parts: Part[] = [...peer.components, ...await apiParts(configuration, peer, platform)]
-  if (stats !== undefined) parts.push({ doing: 'setting up metrics', component: await stats.endpoint(configuration) })
+  if (stats !== undefined) parts.push({ doing: 'setting up metrics', component: stats.endpoint(platform) })
   const started: Part[] = []
   try {
     for (const part of parts) {
@@ -135,13 +137,12 @@ async function waitForIpfs (peer: Peer, platform: Platform, signal: AbortSignal)
   }
 }
 
-async function openMetrics (): Promise<{ metrics: Metrics, endpoint: (configuration: Configuration) => Promise<Startable> }> {
-  const { prometheusMetrics, prometheusEndpoint } = await import('./platform/prometheus-metrics.ts')
+/** Figures and the endpoint that serves them. */
+async function openMetrics (address: Multiaddress): Promise<{ metrics: Metrics, endpoint: (platform: Platform) => Startable }> {
+  const { prometheusMetrics } = await import('./platform/prometheus-metrics.ts')
+  const { MetricsEndpoint } = await import('./api/metrics-endpoint.ts')
   const metrics = await prometheusMetrics()
-  return {
-    metrics,
-    endpoint: async configuration => prometheusEndpoint({ address: configuration.observations.metrics.prometheusEndpoint }, metrics),
-  }
+  return { metrics, endpoint: platform => new MetricsEndpoint({ address, metrics, platform }) }
 }
 
 /** Names the part in what it throws. */

@@ -87,7 +87,7 @@ export const metrics = defineSection('observations.metrics', {
   fields: {
     enableStats: boolean({ initial: false, describe: 'Serve them.' }),
     prometheusEndpoint: address({ initial: '/ip4/127.0.0.1/tcp/8888', empty: 'refused', refusal: 'loadMetricsOptions: PrometheusEndpoint multiaddr', describe: 'Where.' }),
-    reportingIntervalMs: duration({ initial: '30s', refusedAs: 'metrics.metrics.reporting_interval', describe: 'How often they are computed.' }),
+    reportingIntervalMs: duration({ initial: '30s', refusedAs: 'metrics.metrics.reporting_interval', describe: 'How often the reference computes them; here they are computed when they are asked for.' }),
   },
   rules: () => [
     { key: 'reporting_interval', allowed: '0 or more', holds: v => !v.enableStats || v.reportingIntervalMs >= 0, message: 'metrics.reporting_interval is invalid' },
