@@ -27,7 +27,7 @@ export class DagWriter {
     if (bytes.length > maxBlockBytes) throw new ClusterError('ADD_REFUSED', 'object size limit exceeded')
     const digest = createDigest(this.#hash.code, this.#hash.digest(bytes))
     const cid = CID.create(codec === 'raw' ? 1 : this.#version, codecs[codec], digest)
-    const wait = this.#sink.put({ cid, bytes })
+    const wait = this.#sink.put({ cid, bytes, isChecked: true })
     if (wait !== undefined) this.#wait = wait
     return cid.bytes
   }

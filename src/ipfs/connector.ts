@@ -12,7 +12,12 @@ export type IpfsPinType = 'recursive' | 'direct' | 'indirect' | 'unpinned'
 export interface IpfsPin { readonly cid: Cid, readonly type: 'recursive' | 'direct' }
 
 /** A block on its way to an IPFS node. */
-export interface Block { readonly cid: CID, readonly bytes: Uint8Array }
+export interface Block {
+  readonly cid: CID
+  readonly bytes: Uint8Array
+  /** This process has made the CID from these bytes: a node in it need not compare them again. Never said of what came from elsewhere. */
+  readonly isChecked?: boolean
+}
 
 export interface PinCallOptions extends CallOptions {
   /** Called with the number of blocks fetched so far whenever it grew. */
