@@ -122,6 +122,13 @@ export class BlockStore {
 
   lease (): Lease { return this.#leases.begin() }
 
+  /** All below this block is pinned: the lease of the stream that brought it is needed no longer. */
+  async endLease (key: string): Promise<void> {
+    if (this.#leases.isSettled) return
+    const [root] = await this.#index.locate([key])
+    if (root !== undefined) this.#leases.pinned(root)
+  }
+
   /** Size of the segment files, and the number of blocks in them. */
   stat (): { sizeBytes: number, blocks: number } {
     let sizeBytes = 0

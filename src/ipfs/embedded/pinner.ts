@@ -5,6 +5,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { BlockExchange } from './block-exchange.ts'
 import { BlockSet } from './block-set.ts'
 import type { BlockStore } from './block-store.ts'
+import { blockKey, cidParts } from './cid-parts.ts'
 import { walkDag } from './dag-walk.ts'
 import type { KeptPin, PinSet } from './pin-set.ts'
 import { StallWatch } from './stall-watch.ts'
@@ -45,21 +46,29 @@ export class Pinner {
    *   pinned recursively and only itself is asked for, `STORE_FULL`
    */
   async pin (pin: KeptPin, options: PinWalkOptions): Promise<void> {
-    const { pins, onPinned } = this.#options
+    const { store, onPinned } = this.#options
+    const isNew = await this.#make(pin, options)
+    if (pin.depth < 0) await store.endLease(blockKey(cidParts(cidToBytes(pin.cid)).multihash))
+    if (isNew && pin.depth !== 0) onPinned(pin.cid)
+  }
+
+  /** False when a kept pin holds as much. */
+  async #make (pin: KeptPin, options: PinWalkOptions): Promise<boolean> {
+    const { pins } = this.#options
     const number = this.#next++
     // At once: a collection that begins now keeps what this pin has.
     this.#underWay.set(number, pin)
     try {
       const kept = await pins.depth(pin.cid)
-      if (kept !== undefined && holds(kept, pin.depth)) return
+      if (kept !== undefined && holds(kept, pin.depth)) return false
       if (kept !== undefined && pin.depth === 0) throw new ClusterError('IPFS_ANSWER', `pin: ${pin.cid} already pinned recursively`)
       await this.#walk(pin, number, options)
       options.signal.throwIfAborted()
       await pins.put(pin)
+      return true
     } finally {
       this.#underWay.delete(number)
     }
-    if (pin.depth !== 0) onPinned(pin.cid)
   }
 
   async #walk ({ cid, depth }: KeptPin, number: number, { signal, onProgress }: PinWalkOptions): Promise<void> {

@@ -129,6 +129,23 @@ test('after a stream has ended, its blocks are left alone for a while', () => al
   await node.pin(pinOf(added.cid))
 }, { putLeaseMs: 60_000 }))
 
+test('once it is pinned, what was added is garbage as soon as it is unpinned, but not what was added around it', () => alone(async node => {
+  const leaves = Array.from({ length: 5 }, (_, i) => rawBlock(`leaf ${i}`))
+  const inner = folderBlock(Object.fromEntries(leaves.map((leaf, i) => [`${i}`, leaf])))
+  const beside = rawBlock('beside')
+  const outer = folderBlock({ beside, inner })
+  await node.putBlocks(streamOf([...leaves, inner]))
+  await node.pin(pinOf(inner.cid))
+  await node.putBlocks(streamOf([...leaves, inner, beside, outer]))
+  await node.unpin(textOf(inner.cid))
+  assert.deepEqual(await collect(node), new Set(), 'the pin of the outer folder may yet come')
+  await node.pin(pinOf(outer.cid))
+  await node.putBlocks(streamOf([beside, outer]))
+  await node.pin(pinOf(outer.cid))
+  await node.unpin(textOf(outer.cid))
+  assert.equal((await collect(node)).size, leaves.length + 3)
+}, { putLeaseMs: 60_000 }))
+
 test('a pin under way keeps what it has got', () => alone(async node => {
   const blocks = chain(30)
   await node.putBlocks(streamOf(blocks.slice(0, 40)))

@@ -2,6 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { ClusterError } from '../../domain/errors.ts'
 import type { Block } from '../connector.ts'
 import { isDigestOf } from './block-hash.ts'
+import type { BlockLocation } from './block-set.ts'
 import type { BlockStore } from './block-store.ts'
 import { blockKey, identityHash } from './cid-parts.ts'
 import { orAborted } from './operations.ts'
@@ -27,6 +28,7 @@ export async function putBlocks (blocks: AsyncIterable<Block>, store: BlockStore
   let bytesUnderWay = 0
   let failure: { error: unknown } | undefined
   let exhausted = false
+  let last: Promise<BlockLocation> | undefined
   const settleFirst = async (): Promise<void> => {
     const first = window.shift()
     if (first === undefined) return
@@ -47,7 +49,8 @@ export async function putBlocks (blocks: AsyncIterable<Block>, store: BlockStore
       if (cid.multihash.code === identityHash) continue
       if (next.value.isChecked !== true) await checkDigest(cid, bytes)
       const key = blockKey(cid.multihash.bytes)
-      const done = store.put({ key, multihash: cid.multihash.bytes, bytes }, lease).then(() => { onStored(key, cid) })
+      last = store.put({ key, multihash: cid.multihash.bytes, bytes }, lease)
+      const done = last.then(() => { onStored(key, cid) })
       done.catch((error: unknown) => { failure ??= { error } })
       window.push({ sizeBytes: bytes.length, done })
       bytesUnderWay += bytes.length
@@ -58,7 +61,7 @@ export async function putBlocks (blocks: AsyncIterable<Block>, store: BlockStore
     // A source that hangs is told, but not waited for.
     if (!exhausted) source.return?.().catch(() => {})
     await Promise.allSettled(window.map(({ done }) => done))
-    lease.release()
+    lease.release(exhausted ? await last?.catch(() => undefined) : undefined)
   }
 }
 
