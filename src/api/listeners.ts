@@ -1,4 +1,4 @@
-import { readFile, unlink } from 'node:fs/promises'
+import { lstat, readFile, unlink } from 'node:fs/promises'
 import { createServer as createHttpServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { connect, type AddressInfo, type ListenOptions as ListenTarget } from 'node:net'
@@ -78,9 +78,9 @@ function listen (server: Server | HttpsServer, target: ListenTarget): Promise<vo
   })
 }
 
-/** A socket file that a killed process left behind: nobody takes calls there. */
+/** A socket that a killed process left behind: nobody takes calls there. Nobody does at a file of another kind, too. */
 async function isAbandoned (path: string, error: unknown): Promise<boolean> {
-  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return false
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await lstat(path)).isSocket()) return false
   return new Promise(resolve => {
     const probe = connect(path)
     probe.once('connect', () => { probe.destroy(); resolve(false) })
