@@ -28,7 +28,7 @@ export interface EmbeddedConnectorOptions {
   readonly publicNetwork: boolean
   /** IPFS nodes to be connected to from the start on; in the public network, none means its usual entrances. */
   readonly bootstrap: readonly Multiaddress[]
-  /** A pin that gets no block for this long has failed. */
+  /** A pin that gets no block for this long has failed; 0 for no limit, here and below. */
   readonly pinTimeoutMs: number
   readonly unpinTimeoutMs: number
   readonly requestTimeoutMs: number

@@ -4,7 +4,7 @@ import type { Clock } from '../../platform/clock.ts'
 export interface OperationOptions {
   /** The caller's signal. */
   readonly signal?: AbortSignal | undefined
-  /** The operation ends with `TIMED_OUT` after this. */
+  /** The operation ends with `TIMED_OUT` after this; 0 and absent: never. */
   readonly timeoutMs?: number
   /** What is done, for the error text: `reading block bafy…`. */
   readonly what: string
@@ -29,7 +29,7 @@ export class Operations {
     const controller = new AbortController()
     const abort = (): void => { controller.abort(cancelled(what, signal?.reason)) }
     signal?.addEventListener('abort', abort)
-    const cancelTimer = timeoutMs === undefined
+    const cancelTimer = timeoutMs === undefined || timeoutMs === 0
       ? undefined
       : this.#clock.after(timeoutMs, () => { controller.abort(new ClusterError('TIMED_OUT', `${what} took longer than ${timeoutMs / 1000} s`)) })
     const done = (async () => work(controller.signal))()

@@ -8,6 +8,7 @@ import { encode as encodeCbor } from '@ipld/dag-cbor'
 import { encode as encodePb } from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
+import { virtualClock } from '../../platform/virtual-clock.ts'
 import { blockLinks } from './block-links.ts'
 import { BlockSet } from './block-set.ts'
 import { requestedRange } from './byte-range.ts'
@@ -15,7 +16,9 @@ import { cidParts, codecs } from './cid-parts.ts'
 import { contentType } from './content-type.ts'
 import { LinkStack } from './link-stack.ts'
 import { murmur3 } from './murmur3.ts'
+import { Operations } from './operations.ts'
 import { Slots } from './slots.ts'
+import { StallWatch } from './stall-watch.ts'
 
 const cids = fc.tuple(fc.constantFrom(0x55, 0x70, 0x71, 0x0129), fc.uint8Array({ minLength: 32, maxLength: 32 })).map(([codec, digest]) => CID.createV1(codec, createDigest(0x12, digest)))
 
@@ -158,4 +161,27 @@ test('slots are given in order, and back when the work fails or the signal ends 
   await Promise.all(running)
   assert.deepEqual(order, [0, 1, 2, 3])
   assert.equal(slots.isContended, false)
+})
+
+test('what takes too long ends, with a limit of 0 it never does', async () => {
+  const clock = virtualClock()
+  const operations = new Operations(clock)
+  const untilAborted = (signal: AbortSignal): Promise<void> => new Promise((_, reject) => { signal.addEventListener('abort', () => { reject(signal.reason) }) })
+  const limited = assert.rejects(operations.run({ timeoutMs: 5_000, what: 'waiting' }, untilAborted), { code: 'TIMED_OUT', message: 'waiting took longer than 5 s' })
+  let ended = false
+  const unlimited = assert.rejects(operations.run({ timeoutMs: 0, what: 'waiting' }, untilAborted).finally(() => { ended = true }), { code: 'CANCELLED' })
+  const stalled: string[] = []
+  const watches = [5_000, 0].map(timeoutMs => new StallWatch(clock, timeoutMs, () => { stalled.push(`after ${timeoutMs}`) }))
+  for (const watch of watches) watch.progress()
+  await clock.advance(4_000)
+  for (const watch of watches) watch.progress()
+  await clock.advance(4_000)
+  assert.deepEqual(stalled, [], 'progress begins the wait anew')
+  await clock.advance(86_400_000)
+  assert.deepEqual(stalled, ['after 5000'])
+  for (const watch of watches) watch.close()
+  assert.equal(ended, false)
+  await limited
+  await operations.stop()
+  await unlimited
 })

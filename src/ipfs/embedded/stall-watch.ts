@@ -1,6 +1,6 @@
 import type { Clock } from '../../platform/clock.ts'
 
-/** Calls `stalled` once when nothing was reported for a while. Watches from the first report on. */
+/** Calls `stalled` once when nothing was reported for `timeoutMs`, 0 for never. Watches from the first report on. */
 export class StallWatch {
   readonly #clock: Clock
   readonly #timeoutMs: number
@@ -17,6 +17,7 @@ export class StallWatch {
 
   /** Something went forward, or the wait begins. Cheap: one timer runs, whatever the number of reports. */
   progress (): void {
+    if (this.#timeoutMs === 0) return
     this.#lastMs = this.#clock.monotonic()
     if (this.#cancel === undefined && !this.#closed) this.#arm(this.#timeoutMs)
   }
