@@ -120,6 +120,10 @@ export class ScratchPeer {
   /** Ends everything. */
   async close (): Promise<void> {
     if (this.#daemon !== undefined) await this.end('SIGKILL')
+    await this.stopIpfs()
+  }
+
+  async stopIpfs (): Promise<void> {
     const ipfs = this.#ipfs
     if (ipfs === undefined || ipfs.exitCode !== null || ipfs.signalCode !== null) return
     const ended = once(ipfs, 'exit')

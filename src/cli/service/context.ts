@@ -63,7 +63,8 @@ export async function doingWithConfiguration<T> (what: string, log: CommandLog, 
   } catch (error) {
     if (error instanceof ClusterError) {
       const { configurationErrorDetails } = await import('../../config/place.ts')
-      const details = configurationErrorDetails(error) ?? error.details.hint
+      const advice = error.code === 'INVALID_IDENTITY' ? error.advice : undefined
+      const details = configurationErrorDetails(error) ?? error.details.hint ?? advice
       if (typeof details === 'string') await log.error('config', details)
     }
     throw new CommandError(what, error)
