@@ -69,7 +69,7 @@ export function blockStream (destinations: readonly BlockDestination[], options:
     if (!lanes.delete(lane)) return
     lane.abort(error)
     failures.push({ peer: lane.peer, error })
-    if (failure === undefined && lanes.size > 0) logger.warn({ peer: lane.peer, error: errorText(error) }, 'a destination of an add failed; the others go on')
+    if (failure === undefined) logger.warn({ peer: lane.peer, error: errorText(error) }, `a destination of an add failed${lanes.size > 0 ? '; the others go on' : ', and no other is left'}`)
     announceChange()
   }
 

@@ -6,6 +6,8 @@ export interface Lease {
   readonly blocks: BlockSet
   /** @param last the last block of the stream, as a rule the root of what it brought */
   release (last?: BlockLocation): void
+  /** Ends the lease at once. */
+  drop (): void
 }
 
 /** A lease after its release: it lasts until its time is over or the root is pinned. */
@@ -39,7 +41,11 @@ export class BlockLeases {
   begin (): Lease {
     const blocks = new BlockSet()
     this.#held.add(blocks)
-    return { blocks, release: last => { if (this.#held.delete(blocks)) this.#keepAWhile(blocks, last) } }
+    return {
+      blocks,
+      release: last => { if (this.#held.delete(blocks)) this.#keepAWhile(blocks, last) },
+      drop: () => { this.#held.delete(blocks) },
+    }
   }
 
   /** True when no lease waits for its root to be pinned. */

@@ -146,6 +146,15 @@ test('once it is pinned, what was added is garbage as soon as it is unpinned, bu
   assert.equal((await collect(node)).size, leaves.length + 3)
 }, { putLeaseMs: 60_000 }))
 
+test('what a broken stream has left is garbage at once', () => alone(async node => {
+  const blocks = Array.from({ length: 20 }, (_, i) => rawBlock(`before the end ${i}`))
+  await assert.rejects(node.putBlocks((async function * () {
+    yield * blocks
+    throw new Error('the client has gone')
+  })()), /the client has gone/)
+  assert.equal((await collect(node)).size, blocks.length)
+}, { putLeaseMs: 60_000 }))
+
 test('a pin under way keeps what it has got', () => alone(async node => {
   const blocks = chain(30)
   await node.putBlocks(streamOf(blocks.slice(0, 40)))

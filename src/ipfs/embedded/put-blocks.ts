@@ -15,8 +15,8 @@ const windowBlocks = 4096
 /**
  * Stores a stream of blocks; resolves when all are on disk. Every block is checked against its
  * CID, if this process has not just made that from it: what the node gives out under a name is what
- * the name says. Until the stream ends, and some time longer, garbage collection leaves its blocks
- * alone.
+ * the name says. Until the stream ends, and after a good end some time longer, garbage collection
+ * leaves its blocks alone.
  * @param onStored told of each block that is on disk
  * @throws ClusterError `INVALID_INPUT` for a block that is not what its CID says, `TOO_LARGE`,
  *   `STORE_FULL`, `STORE_FAILED`; what the source throws; the signal's reason
@@ -28,6 +28,7 @@ export async function putBlocks (blocks: AsyncIterable<Block>, store: BlockStore
   let bytesUnderWay = 0
   let failure: { error: unknown } | undefined
   let exhausted = false
+  let complete = false
   let last: Promise<BlockLocation> | undefined
   const settleFirst = async (): Promise<void> => {
     const first = window.shift()
@@ -57,11 +58,14 @@ export async function putBlocks (blocks: AsyncIterable<Block>, store: BlockStore
       while (bytesUnderWay > windowBytes || window.length > windowBlocks) await settleFirst()
     }
     while (window.length > 0) await settleFirst()
+    complete = true
   } finally {
     // A source that hangs is told, but not waited for.
     if (!exhausted) source.return?.().catch(() => {})
     await Promise.allSettled(window.map(({ done }) => done))
-    lease.release(exhausted ? await last?.catch(() => undefined) : undefined)
+    // No pin will come for what broke off: on a full disk its space is wanted back at once.
+    if (complete) lease.release(await last)
+    else lease.drop()
   }
 }
 
