@@ -90,11 +90,16 @@ export class Exchange {
   /** Answers one JSON value. */
   json (text: string, status = 200, extra: HeaderLines = []): void {
     const body = `${text}\n`
-    this.#answer(status, ['Content-Length', String(Buffer.byteLength(body)), ...extra], body)
+    const sizeBytes = Buffer.byteLength(body)
+    this.#status = status
+    this.#end(this.#head(['Content-Length', String(sizeBytes), ...extra]), body, sizeBytes)
   }
 
   /** Answers success without a value. */
-  empty (): void { this.#answer(204, [], '') }
+  empty (): void {
+    this.#status = 204
+    this.#end(this.#head([]), '', 0)
+  }
 
   /** Answers an error by its code. */
   fail (error: unknown): void {
@@ -125,7 +130,7 @@ export class Exchange {
   /** Answers with these headers alone: what comes from the server and not from a handler. */
   bare (status: number, headers: HeaderLines, body = ''): void {
     this.#status = status
-    this.#end(headers, body)
+    this.#end(headers, body, Buffer.byteLength(body))
   }
 
   /** Sends the head of an answer that comes in pieces. */
@@ -175,14 +180,9 @@ export class Exchange {
     return head
   }
 
-  #answer (status: number, extra: HeaderLines, body: string): void {
-    this.#status = status
-    this.#end(this.#head(extra), body)
-  }
-
-  #end (headers: HeaderLines, body: string): void {
+  #end (headers: HeaderLines, body: string, sizeBytes: number): void {
     const { response } = this
-    this.#sentBytes = body.length
+    this.#sentBytes = sizeBytes
     if (response.destroyed) this.#close()
     else if (this.#isUploading()) this.#endBeforeUpload(headers, body)
     else {

@@ -80,7 +80,8 @@ function listen (server: Server | HttpsServer, target: ListenTarget): Promise<vo
 
 /** A socket that a killed process left behind: nobody takes calls there. Nobody does at a file of another kind, too. */
 async function isAbandoned (path: string, error: unknown): Promise<boolean> {
-  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await lstat(path)).isSocket()) return false
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return false
+  if ((await lstat(path).catch(() => undefined))?.isSocket() !== true) return false
   return new Promise(resolve => {
     const probe = connect(path)
     probe.once('connect', () => { probe.destroy(); resolve(false) })

@@ -23,7 +23,8 @@ const maxParameterLength = 1024 * 1024
  */
 export async function fastifyRouter (routes: readonly Route[]): Promise<Router> {
   const { fastify } = await import('fastify')
-  let route: Router['route'] | undefined
+  const methods = new Set(routes.map(row => row.method))
+  let routeKnown: Router['route'] | undefined
   const app = fastify<Server, ApiRequest, ServerResponse>({
     logger: false,
     exposeHeadRoutes: false,
@@ -31,14 +32,14 @@ export async function fastifyRouter (routes: readonly Route[]): Promise<Router> 
     genReqId: () => '',
     return503OnClosing: false,
     serverFactory: handler => {
-      route = handler
+      routeKnown = handler
       return new Server()
     },
     // Loading fastify's own compilers of schemas would cost 40 ms at each start.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     routerOptions: { maxParamLength: maxParameterLength, querystringParser: () => ({}) },
   })
-  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   for (const row of routes) {
     for (const { url, parametersOf } of fastifyPaths(row.path)) {
       app.route({
@@ -55,13 +56,24 @@ export async function fastifyRouter (routes: readonly Route[]): Promise<Router> 
   }
   app.setNotFoundHandler((request, reply) => {
     reply.hijack()
-    const exchange = exchangeOf(request.raw)
-    const path = (request.raw.url ?? '').replace(/\?.*$/s, '').split('/').map(decodeURIComponent).join('/')
-    if (isMethodNotAllowed(routes, request.method, path)) exchange.bare(405, [...exchange.context.corsHeaders(request.raw), 'Content-Length', '0'])
-    else exchange.refuse(404, 'not found')
+    refuse(routes, exchangeOf(request.raw))
   })
   await app.ready()
-  return { route: route as Router['route'], close: () => app.close() }
+  return {
+    route (request, response) {
+      // For other methods fastify has rules of its own.
+      if (methods.has(request.method ?? '')) (routeKnown as Router['route'])(request, response)
+      else refuse(routes, exchangeOf(request as ApiRequest))
+    },
+    close: () => app.close(),
+  }
+}
+
+function refuse (routes: readonly Route[], exchange: Exchange): void {
+  const { request, context } = exchange
+  const path = (request.url ?? '').replace(/\?.*$/s, '').split('/').map(decodeURIComponent).join('/')
+  if (isMethodNotAllowed(routes, request.method ?? '', path)) exchange.bare(405, [...context.corsHeaders(request), 'Content-Length', '0'])
+  else exchange.refuse(404, 'not found')
 }
 
 function noSchemas (): never {

@@ -134,3 +134,8 @@ export async function askRaw (t: TestContext, port: number, text: string): Promi
   for await (const piece of socket.setEncoding('latin1')) answer += piece as string
   return answer
 }
+
+/** Lets other work go on until `condition` holds; the runner ends a test in which it never does. */
+export async function eventually (condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(resolve => { setImmediate(resolve) })
+}
