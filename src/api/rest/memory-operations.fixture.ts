@@ -32,7 +32,7 @@ export class MemoryOperations implements ClusterOperations {
   openStreams = 0
   /** Called with the signal of each stream that begins. */
   onStream: ((signal: AbortSignal | undefined) => void) | undefined
-  /** Batches that the lists of pins and statuses repeat for ever, when set. */
+  /** What the list of pins repeats for ever, when set. */
   endless: Pin | undefined
   alertList: Alert[] = []
   metricList: Metric[] = []
@@ -91,7 +91,10 @@ export class MemoryOperations implements ClusterOperations {
     return this.#stream('pins', options, async function * () {
       const list = [...pinset.values()].filter(pin => types === undefined || types.has(pin.type))
       if (list.length > 0) yield list
-      while (endless !== undefined) yield new Array<Pin>(100).fill(endless)
+      while (endless !== undefined) {
+        yield new Array<Pin>(100).fill(endless)
+        await new Promise(resolve => { setImmediate(resolve) })
+      }
     })
   }
 
