@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, rename } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { datastoreOf, type Configuration, type DatastoreName } from '../config/configuration.ts'
-import { ClusterError } from '../domain/errors.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
 import { openLevelDbStore } from '../platform/leveldb-store.ts'
 import type { Store } from '../platform/store.ts'
 
@@ -19,6 +19,7 @@ export async function openDatastore (configuration: Configuration): Promise<Stor
   const name = datastoreOf(configuration)
   if (name === undefined) throw new ClusterError('INVALID_CONFIGURATION', 'unknown datastore')
   const folder = datastoreFolder(configuration)
+  if (await isEmpty(folder)) await takeBackReplaced(folder)
   if (name !== 'leveldb' && await isEmpty(folder)) await refuseForeignStore(configuration, name)
   return openLevelDbStore(folder)
 }
@@ -27,6 +28,18 @@ export async function openDatastore (configuration: Configuration): Promise<Stor
 export function datastoreFolder (configuration: Configuration): string {
   const folder = datastoreOf(configuration) === 'leveldb' ? configuration.datastore.leveldb.folder : 'leveldb'
   return resolve(configuration.folder, folder)
+}
+
+/** Where an import keeps the old store until the new one has its place. */
+export function replacedFolder (folder: string): string { return `${folder}.replaced` }
+
+/** After an import that was cut off between its renames, the old store is the one that counts. */
+async function takeBackReplaced (folder: string): Promise<void> {
+  try {
+    await rename(replacedFolder(folder), folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw new ClusterError('STORE_FAILED', `${replacedFolder(folder)}, left from an import that was cut off, cannot take the place of ${folder}: ${errorText(error)}`, { cause: error })
+  }
 }
 
 /** Starting empty beside a full store would look like the loss of all pins. */

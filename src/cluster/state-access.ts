@@ -11,7 +11,7 @@ import { noMetrics } from '../platform/metrics.ts'
 import { systemRandom } from '../platform/random.ts'
 import type { Store } from '../platform/store.ts'
 import type { StateAccess } from '../state/state-access.ts'
-import { datastoreFolder, openDatastore } from './datastore.ts'
+import { datastoreFolder, openDatastore, replacedFolder } from './datastore.ts'
 
 /**
  * The pinset of a stopped CRDT peer; the caller holds the folder's lock.
@@ -66,9 +66,9 @@ export async function openStateAccess (configuration: Configuration, options: { 
   }
 }
 
-/** At every moment one of both folders stands under one of the names. */
+/** At every moment one of both folders stands under a name from which {@link openDatastore} takes it. */
 async function replaceFolder (folder: string, fresh: string): Promise<void> {
-  const old = `${folder}.replaced`
+  const old = replacedFolder(folder)
   await rm(old, { recursive: true, force: true })
   await rename(folder, old)
   await rename(fresh, folder)

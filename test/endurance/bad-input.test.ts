@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -130,6 +130,12 @@ test('a table is garbage: refused when it is read, and all is there again with t
 
 test('after all refusals, the repaired peer has all its pins', async () => {
   await repair()
+  await runsWithAllPins()
+})
+
+test('an import that was killed between its renames: the old pins are there', async () => {
+  await repair()
+  renameSync(peer.datastore, `${peer.datastore}.replaced`)
   await runsWithAllPins()
 })
 
