@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { Cid } from '../domain/cid.ts'
 import { statusName, TrackerStatus, type PinInfo } from '../domain/status.ts'
-import { cidOf, otherPeer, World, type Content } from './tracker.fixture.ts'
+import type { Content } from './simulated-ipfs.fixture.ts'
+import { cidOf, otherPeer, World } from './tracker.fixture.ts'
 
 /* Random lives of a tracker beside a node that lies, hangs, loses pins and goes away, compared with what the pinset says. */
 
@@ -32,8 +33,9 @@ class Life {
   readonly wanted = new Map<Cid, Wanted>()
   #cursor = 0
 
-  constructor (slots: number, queueSize: number, seed: number) {
+  constructor (slots: number, queueSize: number, batchStallMs: number, seed: number) {
     this.world = new World({ concurrentPins: slots, maxPinQueueSize: queueSize }, seed)
+    this.world.ipfs.batchStallMs = batchStallMs
   }
 
   async take (next: Step): Promise<void> {
@@ -145,9 +147,9 @@ function ignoreFullQueue (promise: Promise<unknown>): Promise<unknown> {
 
 test('whatever happens, statuses are true, and in the end the node has what the pinset says', async () => {
   await fc.assert(fc.asyncProperty(
-    fc.constantFrom(1, 2, 3, 8), fc.constantFrom(6, 1_000), fc.nat(), fc.array(step, { minLength: 5, maxLength: 60 }),
-    async (slots, queueSize, seed, steps) => {
-      const life = new Life(slots, queueSize, seed)
+    fc.constantFrom(1, 2, 3, 8), fc.constantFrom(6, 1_000), fc.constantFrom(Infinity, 2_000), fc.nat(), fc.array(step, { minLength: 5, maxLength: 60 }),
+    async (slots, queueSize, batchStallMs, seed, steps) => {
+      const life = new Life(slots, queueSize, batchStallMs, seed)
       await life.world.start()
       for (const next of steps) {
         await life.take(next)

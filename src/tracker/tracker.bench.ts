@@ -11,9 +11,10 @@ import { noMetrics } from '../platform/metrics.ts'
 import { systemRandom } from '../platform/random.ts'
 import type { PinsetChange } from '../state/changes.ts'
 import { CidSet } from './cid-set.ts'
+import { MemoryPinset } from './memory-pinset.fixture.ts'
 import { OperationTable } from './operations.ts'
 import { statelessTracker } from './stateless-tracker.ts'
-import { MemoryPinset, seededRandom, self } from './tracker.fixture.ts'
+import { seededRandom, self } from './tracker.fixture.ts'
 import type { PinTracker } from './tracker.ts'
 
 const count = Number(process.argv[2] ?? 200_000)

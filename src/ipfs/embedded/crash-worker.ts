@@ -14,7 +14,7 @@ export function contentOf (name: string): Block[] {
 
 if (import.meta.main) {
   const [folder = '', round = ''] = process.argv.slice(2)
-  const node = embeddedConnector(nodeOptions(folder, { listenAddresses: [], putLeaseMs: 60_000 }), platform)
+  const node = embeddedConnector(nodeOptions(folder, { listenAddresses: [], putLeaseMs: 60_000, storageMaxBytes: 1e12 }), platform)
   await node.start(new AbortController().signal)
   const say = (text: string): void => { writeSync(1, `${text}\n`) }
   const work = async (worker: number): Promise<void> => {
