@@ -1,5 +1,5 @@
 import type { ClassicLevel } from 'classic-level'
-import { mkdir, open, readdir, stat, statfs, unlink } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { checkLevelDb, damagedStore } from './leveldb-check.ts'
@@ -12,6 +12,7 @@ const writeBufferBytes = 8 * 1024 * 1024
 const spareBytes = 1024 * 1024
 /** The room is tried with pieces of this size. */
 const pieceBytes = 1024 * 1024
+const roomFile = 'room.tmp'
 
 export type Database = ClassicLevel<string, Uint8Array>
 
@@ -142,6 +143,8 @@ async function openDatabase (folder: string, make: () => Database): Promise<Data
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     checkLevelDb(folder)
+    // Left when the process was killed while it tried the room.
+    await rm(join(folder, roomFile), { force: true })
     const database = make()
     await database.open()
     return database
@@ -162,7 +165,7 @@ async function requireRoom (folder: string): Promise<void> {
     }
     const { bavail, bsize } = await statfs(folder)
     if (bavail * bsize < needed) throw fullStore(folder)
-    await tryRoom(join(folder, 'room.tmp'), needed)
+    await tryRoom(join(folder, roomFile), needed)
   } catch (error) {
     throw storeError(error, folder)
   }
@@ -175,8 +178,8 @@ async function tryRoom (path: string, sizeBytes: number): Promise<void> {
     const piece = new Uint8Array(pieceBytes)
     for (let left = sizeBytes; left > 0; left -= pieceBytes) await file.write(piece, 0, Math.min(left, pieceBytes))
   } finally {
-    await file.close()
-    await unlink(path)
+    await file.close().catch(() => {})
+    await rm(path, { force: true })
   }
 }
 
