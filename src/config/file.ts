@@ -126,8 +126,9 @@ function readConfigurationFile (path: string): string {
 
 function readDocument (text: string, name: string): JsonObject {
   const json = parseJsonText(text, name)
-  if (!isJsonObject(json)) throw wrongDocument(name, `${name} must hold a JSON object, not ${Array.isArray(json) ? 'a list' : JSON.stringify(json)?.slice(0, 80)}`, '', 'a JSON object')
-  return json
+  if (isJsonObject(json)) return json
+  const found = Array.isArray(json) ? 'a list' : JSON.stringify(json).slice(0, 80)
+  throw wrongDocument(name, `${name} must hold a JSON object, not ${found}`, found, 'a JSON object')
 }
 
 function readSections (original: JsonObject, context: ReadingContext): { values: ConfigurationValues, loaded: Set<string> } {

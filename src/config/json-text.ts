@@ -13,7 +13,7 @@ export function parseJsonText (text: string, name: string): unknown {
     const length = validLength(text)
     if (length === text.length) throw wrong('unexpected end of JSON input', name, `cut off: ${name} is empty, or only a part of it was written`)
     const character = String.fromCodePoint(text.codePointAt(length) as number)
-    throw wrong(`${name} is not JSON: invalid character ${JSON.stringify(character)}${placeOf(text, length)}`, name, reason)
+    throw wrong(`${name} is not JSON: invalid character ${JSON.stringify(character)}${placeOf(text, length)}`, name, `not JSON: ${reason}`)
   }
 }
 
