@@ -110,9 +110,9 @@ test('a peer on a full disk refuses changes, answers reads, and goes on by itsel
       assert.deepEqual(await mistakes(), [], 'all acknowledged changes can be read from the full disk')
       assert.equal((await fetch(peer.url('/id'))).status, 200)
       disk.clear()
-      // No restart: the next request finds room.
-      await peer.until(async () => (await pin(0)).status === 200)
-      assert.equal((await fetch(peer.url(`/pins/${cidOf(0)}`), { method: 'DELETE' })).status, 200)
+      // No restart: the next request finds room. The CID is none of the clients': they remember what became of theirs.
+      await peer.until(async () => (await pin(100_001)).status === 200)
+      assert.equal((await fetch(peer.url(`/pins/${cidOf(100_001)}`), { method: 'DELETE' })).status, 200)
       const before = clients.counts.pins
       clients.start()
       await peer.until(async () => clients.counts.pins > before + 500)

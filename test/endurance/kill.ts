@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { errorText } from '../../src/domain/errors.ts'
 import type { PeerId } from '../../src/domain/peer.ts'
 import { PinClients, type Mistake } from './pin-clients.ts'
 import { checkDatastore, listPinset, pinCount, pinnedOnIpfs, seenByCid } from './pinset-checks.ts'
@@ -43,6 +44,8 @@ export interface KillReport {
   readonly pinned: number
   /** Acknowledged changes that were not found again. */
   readonly mistakes: readonly Mistake[]
+  /** Kept when there are mistakes: what is wrong is worth a look. */
+  readonly folder: string
 }
 
 /** @throws when a peer does not start by itself, or what it keeps does not agree with itself */
@@ -54,7 +57,6 @@ export async function killRounds ({ rounds, seed, report }: { readonly rounds: n
   const kills = { underLoad: 0, duringStart: 0, duringStop: 0 }
   const mistakes: Mistake[] = []
   let pinned = 0
-  let isClean = false
   try {
     const { id } = JSON.parse(await readFile(join(peer.path, 'identity.json'), 'utf8')) as { id: PeerId }
     for (let round = 1; round <= rounds; round++) {
@@ -72,15 +74,15 @@ export async function killRounds ({ rounds, seed, report }: { readonly rounds: n
     // The tracker went on where it was: in the end the IPFS node has what the pinset has.
     const wanted = (await listPinset(peer)).map(pin => pin.cid).toSorted().join()
     await peer.until(async () => (await pinnedOnIpfs(peer)).join() === wanted)
-    isClean = mistakes.length === 0
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${errorText(error)}; the peer's folder is kept: ${folder}`, { cause: error })
   } finally {
     await clients.stop()
     await peer.close()
-    // What is wrong is worth a look.
-    if (isClean) await rm(folder, { recursive: true, force: true })
   }
+  if (mistakes.length === 0) await rm(folder, { recursive: true, force: true })
   const { pins, unpins, cut, refused } = clients.counts
-  return { seed, rounds, kills, acknowledgedPins: pins, acknowledgedUnpins: unpins, unanswered: cut, refused, pinned, mistakes }
+  return { seed, rounds, kills, acknowledgedPins: pins, acknowledgedUnpins: unpins, unanswered: cut, refused, pinned, mistakes, folder }
 }
 
 async function runAndKill (peer: ScratchPeer, clients: PinClients, random: Seeded, moment: typeof moments[number]): Promise<void> {
@@ -110,7 +112,9 @@ async function main (): Promise<void> {
   const { kills, mistakes } = result
   for (const mistake of mistakes.slice(0, 20)) say(`lost: ${mistake.cid}: expected ${mistake.expected ?? 'nothing'}, found ${mistake.found ?? 'nothing'}`)
   say(`seed ${seed}: ${result.rounds} rounds, kills under load ${kills.underLoad}, during a start ${kills.duringStart}, during a stop ${kills.duringStop}; acknowledged ${result.acknowledgedPins} pins and ${result.acknowledgedUnpins} unpins, unanswered ${result.unanswered}, refused ${result.refused}, pinned at the end ${result.pinned}; lost ${mistakes.length}`)
-  process.exitCode = mistakes.length === 0 ? 0 : 1
+  if (mistakes.length === 0) return
+  say(`the peer's folder is kept: ${result.folder}`)
+  process.exitCode = 1
 }
 
 if (import.meta.main) await main()
