@@ -6,11 +6,23 @@ import type { PinInfo, TrackerStatus } from '../domain/status.ts'
 import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 
+/**
+ * Statuses as another peer sends them. `isOrdered` is right from the first batch on: true when the
+ * sender promises the order of `compareCids`. It is absent or false for a peer that makes no such
+ * promise (the Go program lists in the order of its datastore, with gaps): its list must be sorted
+ * before it can be merged. The promise is a key of the response header that Go peers skip.
+ */
+export interface PeerStatuses extends AsyncIterable<PinInfo[]> {
+  readonly isOrdered?: () => boolean
+}
+
 /** What a peer asks of another (spec/wire.md 5.2). Never used for oneself. */
 export interface PeerCalls {
   id (peer: PeerId, options: CallOptions): Promise<PeerInformation>
+  /** Asks `peer` to take `added` in (`Cluster.PeerAdd`); it calls `added` back first. Answers what that told it. */
+  addPeer (peer: PeerId, added: PeerId, options: CallOptions): Promise<PeerInformation>
   status (peer: PeerId, cid: Cid, options: CallOptions): Promise<PinInfo>
-  statusAll (peer: PeerId, filter: TrackerStatus, options: CallOptions): AsyncIterable<PinInfo[]>
+  statusAll (peer: PeerId, filter: TrackerStatus, options: CallOptions): PeerStatuses
   recover (peer: PeerId, cid: Cid, options: CallOptions): Promise<PinInfo>
   recoverAll (peer: PeerId, options: CallOptions): AsyncIterable<PinInfo>
   collectGarbage (peer: PeerId, options: CallOptions): Promise<RepositoryCollection>
@@ -22,6 +34,7 @@ export interface PeerCalls {
 /** For a peer that is alone: nobody can be reached. */
 export const loneCalls: PeerCalls = {
   id: unreachable,
+  addPeer: unreachable,
   status: unreachable,
   statusAll: unreachableStream,
   recover: unreachable,
