@@ -10,7 +10,9 @@ import type { ChangeLog, Consensus } from '../consensus.ts'
 import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
 import { Journal } from './journal.ts'
 import { replicaKeys } from './keys.ts'
+import { PinValues } from './pin-values.ts'
 import { Replica } from './replica.ts'
+import { Writer } from './writer.ts'
 
 /** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
 const paceMs = 50
@@ -55,19 +57,22 @@ export class CrdtConsensus implements Consensus {
     this.#trusted = new Set([...options.trustedPeers, options.self])
     this.#pinset = new Pinset({ store, codec, valuePrefix: `${options.datastoreNamespace}/s/k/` })
     this.#changes = new StoredChangeLog(store, clock, cids => this.#pinset.getMany(cids))
-    this.#replica = new Replica(store, keys)
+    const values = new PinValues(codec)
+    this.#replica = new Replica(store, keys, (key, value) => values.isPinOf(key, value))
     this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
     this.#publisher = new DeltaPublisher({
+      writer: new Writer({ store, replica: this.#replica, pinset: this.#pinset, changes: this.#changes, values }),
       replica: this.#replica,
       store,
       journal: this.#journal,
       pinset: this.#pinset,
-      changes: this.#changes,
       codec,
       clock,
       logger: platform.loggers.component('crdt'),
       batching: options.batching.maxSize > 0 && options.batching.maxAgeMs > 0 ? options.batching : undefined,
       paceMs,
+      isHeard: () => false,
+      priorityFloor: () => 0,
       onDelta: () => {},
     })
     platform.metrics.gauge('ipfscluster_pins', 'Total number of pins', () => this.#pinset.count())

@@ -5,11 +5,11 @@ import type { Pin } from '../../domain/pin.ts'
 import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Store } from '../../platform/store.ts'
-import type { StoredChangeLog } from '../../state/change-log.ts'
-import type { PendingChange, Pinset } from '../../state/pinset.ts'
+import type { Pinset } from '../../state/pinset.ts'
 import type { DeltaNode } from './delta.ts'
 import type { Intent, Journal } from './journal.ts'
-import type { PreparedNode, Replica } from './replica.ts'
+import type { Replica } from './replica.ts'
+import type { Writer } from './writer.ts'
 
 /** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
 const maxDeltaBytes = 1024 * 1024
@@ -44,12 +44,10 @@ export class DeltaPublisher {
   #failing: string | undefined
   /** The last journal entry that was handed over. */
   #lastEntry = 0
-  /** The opening of the store from which heads, count, change log and queue are. */
-  #opening: number | undefined
 
   constructor (options: PublisherOptions) {
     this.#options = options
-    this.#opening = options.store.openings?.()
+    options.writer.onReload(() => this.#reload())
     options.store.onOpenedAnew?.(() => { this.#wake?.() })
   }
 
@@ -110,10 +108,11 @@ export class DeltaPublisher {
   async #commitWithRetry (signal: AbortSignal): Promise<void> {
     for (let delay = firstRetryMs; !signal.aborted; delay = Math.min(delay * 2, lastRetryMs)) {
       try {
-        await this.#reloadIfStale()
-        const batch = this.#nextBatch()
-        await this.#commit(batch)
-        this.#queue.splice(0, batch.length)
+        await this.#options.writer.turn(async () => {
+          const batch = this.#nextBatch()
+          await this.#commit(batch)
+          this.#queue.splice(0, batch.length)
+        })
         this.#failing = undefined
         return
       } catch (error) {
@@ -125,28 +124,17 @@ export class DeltaPublisher {
     }
   }
 
-  /**
-   * What was written last before a failure may be on disk or not: after it, heads, count, change
-   * log and what is left of the journal are those of the store.
-   */
-  async #reloadIfStale (): Promise<void> {
-    const { store, replica, pinset, changes, journal } = this.#options
-    // The empty batch makes a store that has failed open anew.
-    if (this.#failing !== undefined) await store.batch([], { sync: false })
-    if (!this.#isStale()) return
-    const opening = store.openings?.()
-    await replica.load()
-    await pinset.load()
-    await changes.load()
+  /** After a failure of the store: what is left of the journal takes the place of what was waiting. */
+  async #reload (): Promise<void> {
+    const { pinset, journal } = this.#options
     const last = this.#lastEntry
     const left = await journal.stored(last)
     for (const intent of this.#queue) pinset.dropPending(intent)
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
     for (const intent of this.#queue) pinset.showPending(intent)
-    this.#opening = opening
   }
 
-  #isStale (): boolean { return this.#options.store.openings?.() !== this.#opening }
+  #isStale (): boolean { return this.#options.writer.isStale() }
 
   /** Later intents for a CID take the place of earlier ones; what they add up to becomes one node. */
   async #commit (batch: readonly Intent[]): Promise<void> {
@@ -160,9 +148,11 @@ export class DeltaPublisher {
       if (intent.pin === undefined) removals.push(key)
       else additions.set(key, intent.bytes)
     }
-    const done = journal.removal(this.#finishedEntries(batch))
-    const prepared = await replica.prepareLocal(additions, removals)
-    await this.commitNode(prepared, done, latest)
+    const extra = journal.removal(this.#finishedEntries(batch))
+    const prepared = await replica.prepareLocal(additions, removals, this.#options.priorityFloor())
+    // Without fsync the intents stay in the journal until this is on disk, and the next journal
+    // entry takes it there. Others may hear of a node only when it cannot be lost any more.
+    await this.#options.writer.commit({ prepared, extra, known: latest, sync: this.#options.isHeard() })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
     if (prepared !== undefined) this.#options.onDelta(prepared.node)
   }
@@ -172,33 +162,9 @@ export class DeltaPublisher {
    * on equal heads give an equal node.
    */
   async commitPins (pins: readonly Pin[]): Promise<void> {
-    const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, this.#options.codec.encodeProtobuf(pin)]))
-    const prepared = await this.#options.replica.prepareLocal(additions, [])
-    if (prepared !== undefined) await this.commitNode(prepared, [], new Map())
-  }
-
-  /**
-   * Writes a node with its index entries, count and changes, in one batch. An intent of `known`
-   * that changes nothing is told to readers of the changes all the same: they may have seen the
-   * opposite in a delta that a crash took back.
-   */
-  async commitNode (prepared: PreparedNode | undefined, extra: readonly Parameters<Store['batch']>[0][number][], known: ReadonlyMap<Cid, Intent>): Promise<void> {
-    const { pinset, changes, store, codec } = this.#options
-    const decode = (bytes: Uint8Array | undefined): Pin | undefined => bytes === undefined ? undefined : codec.decodeProtobuf(bytes)
-    const pinChanges = (prepared?.changes ?? []).map(change => ({
-      cid: change.cid,
-      pin: decode(change.value),
-      previous: decode(change.previous),
-    }))
-    const { operations, countChange } = pinset.operations(pinChanges)
-    const told = new Map<Cid, PendingChange>([...pinChanges.map(change => [change.cid, change] as const), ...known])
-    const { operations: logOperations, numbered } = changes.append([...told.values()].map(({ cid, pin }) => ({ cid, pin })))
-    // No fsync: the intents stay in the journal until this is on disk, and the next journal entry
-    // takes it there.
-    await store.batch([...prepared?.operations ?? [], ...operations, ...logOperations, ...extra], { sync: false, opening: this.#opening })
-    prepared?.applied()
-    pinset.applied(countChange)
-    changes.committed(numbered)
+    const { writer, replica, codec } = this.#options
+    const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, codec.encodeProtobuf(pin)]))
+    await writer.turn(async () => { await writer.commit({ prepared: await replica.prepareLocal(additions, []), sync: false }) })
   }
 
   /** Journal entries of which no intent waits any more: entries come in order, so only the last can be cut in two. */
@@ -235,17 +201,21 @@ export class DeltaPublisher {
 }
 
 export interface PublisherOptions {
+  readonly writer: Writer
   readonly replica: Replica
   readonly store: Store
   readonly journal: Journal
   readonly pinset: Pinset
-  readonly changes: StoredChangeLog
   readonly codec: ProtobufMessage<Pin>
   readonly clock: Clock
   readonly logger: Logger
   readonly batching: BatchOptions | undefined
   /** Least time between two deltas without `batching`, in milliseconds. */
   readonly paceMs: number
-  /** A delta of ours is on disk. */
+  /** Whether other peers hear of our deltas: then they are on disk first. */
+  readonly isHeard: () => boolean
+  /** The highest priority seen in nodes that are not merged yet: what is newer than they must say so. */
+  readonly priorityFloor: () => number
+  /** A delta of ours is written; on disk when it {@link isHeard}. */
   readonly onDelta: (node: DeltaNode) => void
 }

@@ -2,6 +2,7 @@ import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { createHash } from 'node:crypto'
+import { decodeBase32 } from '../../domain/base32.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import { multihashKey } from './keys.ts'
 
@@ -34,6 +35,7 @@ export interface DeltaNode {
 const maxNodeBytes = 2 * 1024 * 1024
 const dagPbCode = 0x70
 const sha256Code = 0x12
+const sha256Bytes = 32
 const empty = new Uint8Array(0)
 
 /** Puts a delta behind its parents. Deterministic: equal input gives the same CID. */
@@ -55,7 +57,19 @@ export function decodeDeltaNode (bytes: Uint8Array): DeltaNode {
   } catch (error) {
     throw malformed('not a dag-pb node', error)
   }
-  return { ...nodeIdentity(bytes), bytes, links: node.Links.map(link => link.Hash), delta: decodeDelta(node.Data ?? empty) }
+  return { ...nodeIdentity(bytes), bytes, links: node.Links.flatMap(link => deltaCid(link.Hash) ?? []), delta: decodeDelta(node.Data ?? empty) }
+}
+
+/** The CID under which a delta node is known, whatever the version it is named with; undefined when no delta node can have it. */
+export function deltaCid (cid: CID): CID | undefined {
+  const { code, size } = cid.multihash
+  if (cid.code !== dagPbCode || code !== sha256Code || size !== sha256Bytes) return undefined
+  return cid.version === 1 ? cid : CID.createV1(dagPbCode, cid.multihash)
+}
+
+/** The CID of the delta node with this multihash, as it stands in keys. */
+export function cidOfMultihash (multihash: string): CID {
+  return CID.createV1(dagPbCode, createDigest(sha256Code, (decodeBase32(multihash, 0, 'upper') as Uint8Array).subarray(2)))
 }
 
 /** The block ID of a node by its CID. */
@@ -67,11 +81,6 @@ function nodeIdentity (bytes: Uint8Array): { cid: CID, blockId: string } {
   const digest = createDigest(sha256Code, createHash('sha256').update(bytes).digest())
   const cid = CID.createV1(dagPbCode, digest)
   return { cid, blockId: blockIdOf(cid) }
-}
-
-/** Bytes that an element adds to a delta, for keeping deltas under their size. */
-export function elementSizeBytes (element: DeltaElement): number {
-  return element.key.length + element.id.length + element.value.length + 12
 }
 
 export function encodeDelta (delta: Delta): Uint8Array {
@@ -140,19 +149,22 @@ function textSize (length: number): number {
   return 1 + (length < 128 ? 1 : length < 16384 ? 2 : length < 2097152 ? 3 : 4) + length
 }
 
+/** Elements that cannot stand for a pin are left out: the rest counts, as with the Go program. */
 export function decodeDelta (bytes: Uint8Array): Delta {
   const elements: DeltaElement[] = []
   const tombstones: DeltaElement[] = []
   let priority = 0
   readFields(bytes, (field, value, part) => {
-    if (field === 1) elements.push(decodeElement(part))
-    else if (field === 2) tombstones.push(decodeElement(part))
+    if (field === 1) elements.push(...decodeElement(part))
+    else if (field === 2) tombstones.push(...decodeElement(part).filter(({ id }) => id !== ''))
     else if (field === 3) priority = value
   })
+  // Beyond this, one more would be the same.
+  if (priority >= Number.MAX_SAFE_INTEGER) throw malformed('priority too large')
   return { elements, tombstones, priority }
 }
 
-function decodeElement (bytes: Uint8Array): DeltaElement {
+function decodeElement (bytes: Uint8Array): DeltaElement[] {
   let key = ''
   let id = ''
   let value: Uint8Array = empty
@@ -161,9 +173,15 @@ function decodeElement (bytes: Uint8Array): DeltaElement {
     else if (field === 2) id = ascii(part)
     else if (field === 3) value = part
   })
-  if (!/^\/[A-Z2-7]+$/.test(key)) throw malformed('element key that is no CID')
-  if (id !== '' && !/^\/[A-Z2-7]+$/.test(id)) throw malformed('element id that is no block ID')
-  return { key, id, value }
+  if (!isKey(key) || (id !== '' && !isKey(id))) return []
+  return [{ key, id, value }]
+}
+
+/** Longest CID taken, as text with its slash. */
+const maxKeyLength = 1700
+
+function isKey (text: string): boolean {
+  return text.length <= maxKeyLength && /^\/[A-Z2-7]+$/.test(text)
 }
 
 function ascii (bytes: Uint8Array): string {

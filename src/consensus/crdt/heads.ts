@@ -1,31 +1,42 @@
+import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as createDigest, decode as decodeDigest } from 'multiformats/hashes/digest'
 import { decodeBase32 } from '../../domain/base32.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
+import { prefixEnd, readVarint, writeVarint } from './encoding.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
 
 const dagPbCode = 0x70
+const fingerprintKey = '/flotilla/heads'
+
+export interface Head { readonly cid: CID, readonly height: number }
 
 /** The newest nodes of the DAG, with the height of each: what the next delta follows (spec/wire.md 7). */
 export class Heads {
   readonly #keys: ReplicaKeys
-  readonly #heads = new Map<string, { cid: CID, height: number }>()
+  #heads: ReadonlyMap<string, Head> = new Map()
 
   constructor (keys: ReplicaKeys) { this.#keys = keys }
 
-  /** Reads the heads of an earlier run. */
-  async load (store: Store): Promise<void> {
-    this.#heads.clear()
+  /**
+   * Reads the heads of an earlier run. Resolves with whether they are those that this program
+   * left: another one may have written to the folder in between, and knows nothing of our own keys.
+   */
+  async load (store: Store): Promise<boolean> {
+    const heads = new Map<string, Head>()
     for await (const entries of store.iterate({ gte: this.#keys.headPrefix, lt: prefixEnd(this.#keys.headPrefix) })) {
       for (const { key, value } of entries) {
         const name = key.slice(this.#keys.headPrefix.length)
         const multihash = decodeBase32(name, 0, 'upper')
         if (multihash === undefined) throw new ClusterError('STORE_DAMAGED', `the datastore holds a head with a bad name (${key}): restore it with "ipfs-cluster-service state import"`)
         const digest = decodeDigest(multihash)
-        this.#heads.set(name, { cid: CID.createV1(dagPbCode, createDigest(digest.code, digest.digest)), height: readVarint(value) })
+        heads.set(name, { cid: CID.createV1(dagPbCode, createDigest(digest.code, digest.digest)), height: readVarint(value) })
       }
     }
+    this.#heads = heads
+    const stored = await store.get(fingerprintKey)
+    return stored === undefined ? heads.size === 0 : Buffer.compare(stored, fingerprint(heads)) === 0
   }
 
   /** In the order of their names, so that equal sets give equal nodes. */
@@ -41,43 +52,51 @@ export class Heads {
     return height
   }
 
-  has (cid: CID): boolean { return this.#heads.has(multihashKey(cid.multihash.bytes)) }
+  has (multihash: string): boolean { return this.#heads.has(multihash) }
 
-  /** What the store has to do when `added` takes the place of `replaced`. {@link apply} follows when that is done. */
-  operations (added: CID, height: number, replaced: readonly CID[]): StoreOperation[] {
-    const operations: StoreOperation[] = replaced.map(cid => ({ type: 'del', key: this.#keys.head(multihashKey(cid.multihash.bytes)) }))
-    operations.push({ type: 'put', key: this.#keys.head(multihashKey(added.multihash.bytes)), value: writeVarint(height) })
+  /** The multihashes of the heads, as they stand in keys. */
+  names (): string[] { return [...this.#heads.keys()] }
+
+  /** A change of the heads, to be made step by step and then written. */
+  change (): HeadChange { return new HeadChange(this.#keys, this.#heads, heads => { this.#heads = heads }) }
+}
+
+/** Heads as they will be: {@link operations} says what to write, {@link apply} follows when that is done. */
+export class HeadChange {
+  readonly #keys: ReplicaKeys
+  readonly #before: ReadonlyMap<string, Head>
+  readonly #after: Map<string, Head>
+  readonly #apply: (heads: ReadonlyMap<string, Head>) => void
+
+  constructor (keys: ReplicaKeys, before: ReadonlyMap<string, Head>, apply: (heads: ReadonlyMap<string, Head>) => void) {
+    this.#keys = keys
+    this.#before = before
+    this.#after = new Map(before)
+    this.#apply = apply
+  }
+
+  /** A node takes the place of the heads that it follows. */
+  add (cid: CID, height: number, links: readonly CID[]): void {
+    this.remove(links)
+    this.#after.set(multihashKey(cid.multihash.bytes), { cid, height })
+  }
+
+  /** Nodes that another one follows are no heads. */
+  remove (links: readonly CID[]): void {
+    for (const link of links) this.#after.delete(multihashKey(link.multihash.bytes))
+  }
+
+  operations (): StoreOperation[] {
+    const operations: StoreOperation[] = []
+    for (const name of this.#before.keys()) if (!this.#after.has(name)) operations.push({ type: 'del', key: this.#keys.head(name) })
+    for (const [name, { height }] of this.#after) if (!this.#before.has(name)) operations.push({ type: 'put', key: this.#keys.head(name), value: writeVarint(height) })
+    if (operations.length > 0) operations.push({ type: 'put', key: fingerprintKey, value: fingerprint(this.#after) })
     return operations
   }
 
-  apply (added: CID, height: number, replaced: readonly CID[]): void {
-    for (const cid of replaced) this.#heads.delete(multihashKey(cid.multihash.bytes))
-    this.#heads.set(multihashKey(added.multihash.bytes), { cid: added, height })
-  }
+  apply (): void { this.#apply(this.#after) }
 }
 
-/** The first key after all that begin with `prefix` (which ends in a slash). */
-export function prefixEnd (prefix: string): string {
-  return `${prefix.slice(0, -1)}0`
-}
-
-export function writeVarint (value: number): Uint8Array {
-  const bytes: number[] = []
-  let rest = value
-  while (rest >= 128) {
-    bytes.push((rest % 128) | 128)
-    rest = Math.floor(rest / 128)
-  }
-  bytes.push(rest)
-  return Uint8Array.from(bytes)
-}
-
-/** 0 for no bytes. */
-export function readVarint (bytes: Uint8Array): number {
-  let value = 0
-  for (let i = 0; i < bytes.length && i < 8; i++) {
-    value += ((bytes[i] as number) & 127) * 2 ** (7 * i)
-    if ((bytes[i] as number) < 128) break
-  }
-  return value
+function fingerprint (heads: ReadonlyMap<string, Head>): Uint8Array {
+  return createHash('sha256').update([...heads.keys()].toSorted().join('\n')).digest()
 }

@@ -1,94 +1,83 @@
-import type { Delta, DeltaElement } from './delta.ts'
+import type { Delta } from './delta.ts'
 
 /**
  * The merge rules of the replicated set (spec/wire.md 7): an add-wins set of elements with
  * tombstones, in which the value of a key is that of the living element with the highest
- * priority, and of the greater bytes among equals. Pure: what the store knows comes in as
- * {@link KeyFacts}, what it has to change goes out.
+ * priority, and of the greater bytes among equals. Which elements live and which of them is the
+ * best does not depend on an order, so any number of deltas is merged at once. Pure: what the
+ * store knows comes in as {@link KeyFacts}, what it has to change goes out.
  */
+
+export interface Value { readonly value: Uint8Array, readonly priority: number }
+
+/** What a group of deltas says of one key. */
+export interface KeyPart {
+  readonly elements: Array<Value & { readonly blockId: string }>
+  /** Block IDs of elements that die. */
+  readonly tombstones: Set<string>
+}
 
 /** What the store knows of a key before the merge. */
 export interface KeyFacts {
-  /** The present value and its priority; undefined when the key has none. */
-  readonly current: { readonly value: Uint8Array, readonly priority: number } | undefined
-  /** Living and dead elements by block ID. Needed for keys with tombstones in the delta. */
-  readonly elements?: ReadonlySet<string>
-  /** Block IDs of dead elements. */
-  readonly tombstones?: ReadonlySet<string>
-  /** Priority and value that each living element has, by block ID: needed when some survive the delta's tombstones. */
-  readonly candidates?: ReadonlyMap<string, { readonly value: Uint8Array, readonly priority: number }>
+  /** The best living value; undefined when the key has none. */
+  readonly current: Value | undefined
+  /** Block IDs, of those that are added, which a tombstone has met before. */
+  readonly dead: ReadonlySet<string>
+  /** Stored elements that still live when the tombstones are in; undefined when no living one dies, so that `current` stays. */
+  readonly survivors: readonly Value[] | undefined
 }
 
-/** What merging a delta does to one key. */
+/** What merging does to one key. */
 export interface KeyChange {
   readonly key: string
-  /** The new value; undefined when the key has none any more; equal to `previous` when nothing is seen from outside. */
+  /** The new best value; undefined when the key has none any more. */
   readonly value: Uint8Array | undefined
   readonly priority: number
   readonly previous: Uint8Array | undefined
+  /** The value is another one. */
   readonly changed: boolean
   /** Value or priority differ from what is stored: an equal value that survives with a lower priority must be written too. */
   readonly isRewritten: boolean
-  /** Block IDs of elements and tombstones to write. */
-  readonly addedElements: readonly string[]
-  readonly addedTombstones: readonly string[]
 }
 
-/** Merges a delta that stands in the block `blockId`, tombstones first, then elements. */
-export function mergeDelta (delta: Delta, blockId: string, facts: (key: string) => KeyFacts): KeyChange[] {
-  const keys = new Map<string, { elements: DeltaElement[], tombstones: DeltaElement[] }>()
-  const entry = (key: string): { elements: DeltaElement[], tombstones: DeltaElement[] } => {
-    let found = keys.get(key)
-    if (found === undefined) keys.set(key, found = { elements: [], tombstones: [] })
+/** Adds what a delta in the block `blockId` says to the parts by key. */
+export function collectParts (parts: Map<string, KeyPart>, delta: Delta, blockId: string): void {
+  const part = (key: string): KeyPart => {
+    let found = parts.get(key)
+    if (found === undefined) parts.set(key, found = { elements: [], tombstones: new Set() })
     return found
   }
-  for (const tombstone of delta.tombstones) entry(tombstone.key).tombstones.push(tombstone)
-  for (const element of delta.elements) entry(element.key).elements.push(element)
-  return [...keys].map(([key, part]) => mergeKey(key, part.elements, part.tombstones, delta.priority, blockId, facts(key)))
+  for (const { key, id } of delta.tombstones) part(key).tombstones.add(id)
+  for (const { key, value } of delta.elements) part(key).elements.push({ blockId, value, priority: delta.priority })
 }
 
-function mergeKey (key: string, elements: DeltaElement[], tombstones: DeltaElement[], priority: number, blockId: string, facts: KeyFacts): KeyChange {
-  let current = facts.current
-  let changed = false
-  const addedTombstones = tombstones.map(tombstone => tombstone.id)
-  if (addedTombstones.length > 0) {
-    const survivor = bestSurvivor(facts, new Set(addedTombstones))
-    changed = survivor === undefined ? current !== undefined : current === undefined || compareBytes(survivor.value, current.value) !== 0
-    current = survivor
+export function mergeKey (key: string, part: KeyPart, facts: KeyFacts): KeyChange {
+  let best = facts.survivors === undefined ? facts.current : bestOf(facts.survivors)
+  for (const element of part.elements) {
+    if (part.tombstones.has(element.blockId) || facts.dead.has(element.blockId)) continue
+    if (wins(element, best)) best = element
   }
-  const isDead = facts.tombstones?.has(blockId) === true || addedTombstones.includes(blockId)
-  if (!isDead) {
-    for (const element of elements) {
-      if (!wins(priority, element.value, current)) continue
-      current = { value: element.value, priority }
-      changed = true
-    }
-  }
+  const { current } = facts
+  const changed = best === undefined ? current !== undefined : current === undefined || compareBytes(best.value, current.value) !== 0
   return {
     key,
-    value: current?.value,
-    priority: current?.priority ?? 0,
-    previous: facts.current?.value,
+    value: best?.value,
+    priority: best?.priority ?? 0,
+    previous: current?.value,
     changed,
-    isRewritten: changed || current?.priority !== facts.current?.priority,
-    addedElements: elements.length > 0 ? [blockId] : [],
-    addedTombstones,
+    isRewritten: changed || best?.priority !== current?.priority,
   }
 }
 
-/** The living element that stays when `dying` are gone. */
-function bestSurvivor (facts: KeyFacts, dying: ReadonlySet<string>): { value: Uint8Array, priority: number } | undefined {
-  let best: { value: Uint8Array, priority: number } | undefined
-  for (const [id, candidate] of facts.candidates ?? []) {
-    if (dying.has(id) || facts.tombstones?.has(id) === true) continue
-    if (wins(candidate.priority, candidate.value, best)) best = candidate
-  }
+export function bestOf (values: readonly Value[]): Value | undefined {
+  let best: Value | undefined
+  for (const value of values) if (wins(value, best)) best = value
   return best
 }
 
-function wins (priority: number, value: Uint8Array, current: { value: Uint8Array, priority: number } | undefined): boolean {
-  if (current === undefined || priority > current.priority) return true
-  return priority === current.priority && compareBytes(value, current.value) > 0
+function wins (one: Value, other: Value | undefined): boolean {
+  if (other === undefined || one.priority > other.priority) return true
+  return one.priority === other.priority && compareBytes(one.value, other.value) > 0
 }
 
 /** Byte order, shorter first among equal beginnings. */

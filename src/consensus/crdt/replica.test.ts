@@ -31,7 +31,7 @@ async function change (at: Peer, key: string, value: number | undefined): Promis
 
 async function merge (at: Peer, node: DeltaNode): Promise<void> {
   if (await at.replica.isProcessed(node.cid)) return
-  const prepared = await at.replica.prepareForeign(decodeDeltaNode(node.bytes))
+  const prepared = await at.replica.prepareForeign([{ node: decodeDeltaNode(node.bytes), isInner: false }])
   await at.store.batch(prepared.operations, { sync: true })
   prepared.applied()
 }

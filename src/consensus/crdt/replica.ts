@@ -1,18 +1,19 @@
-import { CID } from 'multiformats/cid'
-import { create as createDigest, decode as decodeDigest } from 'multiformats/hashes/digest'
-import { decodeBase32 } from '../../domain/base32.ts'
+import type { CID } from 'multiformats/cid'
 import { cidFromKey, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
-import { blockIdOf, decodeDeltaNode, encodeDeltaNode, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
-import { Heads, readVarint, writeVarint } from './heads.ts'
+import { decodeDeltaNode, encodeDeltaNode, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
+import { readVarint, writeVarint } from './encoding.ts'
+import { Heads } from './heads.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
-import { mergeDelta, type KeyChange, type KeyFacts } from './merge.ts'
+import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
 
 /** Version of the layout as the Go program counts it, plus one (spec/wire.md 7). */
 const layoutVersion = 2
 /** Elements of one key that are read: more would be an attack, a key has one per concurrent pin. */
 const maxElementsOfKey = 10_000
+/** Blocks that are kept decoded while survivors are looked up: neighbours often stand in the same one. */
+const maxDecodedBlocks = 16
 
 /** What a change of one key means for the pinset. */
 export interface ValueChange {
@@ -21,15 +22,23 @@ export interface ValueChange {
   readonly previous: Uint8Array | undefined
 }
 
-/** A node ready to be written: all store operations but those of index, journal and log. */
-export interface PreparedNode {
+/** A node of another peer whose ancestors are merged, or stand before it in the same group. */
+export interface ForeignNode {
   readonly node: DeltaNode
+  /** A node that follows it is merged already, so it does not become a head. */
+  readonly isInner: boolean
+}
+
+/** Nodes ready to be written: all store operations but those of index, journal and log. */
+export interface Prepared {
   readonly operations: StoreOperation[]
   /** Keys whose value is another now. */
   readonly changes: ValueChange[]
-  /** Takes the new head in; to be called when the operations are on disk. */
+  /** Takes the new heads in; to be called when the operations are on disk. */
   readonly applied: () => void
 }
+
+export interface PreparedNode extends Prepared { readonly node: DeltaNode }
 
 /**
  * The replicated set on a store: makes nodes from local changes and merges nodes of others. It
@@ -40,11 +49,15 @@ export interface PreparedNode {
 export class Replica {
   readonly #store: Store
   readonly #keys: ReplicaKeys
+  readonly #isValue: (key: string, value: Uint8Array) => boolean
   readonly heads: Heads
+  #isOwn = true
 
-  constructor (store: Store, keys: ReplicaKeys) {
+  /** `isValue` false: what stands there is no pin of that key, and counts as if it were not there. */
+  constructor (store: Store, keys: ReplicaKeys, isValue: (key: string, value: Uint8Array) => boolean = () => true) {
     this.#store = store
     this.#keys = keys
+    this.#isValue = isValue
     this.heads = new Heads(keys)
   }
 
@@ -53,60 +66,72 @@ export class Replica {
     const version = await this.#store.get(this.#keys.version)
     if (version === undefined) await this.#store.batch([{ type: 'put', key: this.#keys.version, value: writeVarint(layoutVersion) }], { sync: true })
     else if (readVarint(version) > layoutVersion) throw new ClusterError('STORE_DAMAGED', 'the datastore was written by a later version: use that version, or restore the pins with "ipfs-cluster-service state import" into a new folder')
-    await this.heads.load(this.#store)
+    this.#isOwn = await this.heads.load(this.#store)
   }
+
+  /** False when another program wrote last: what we keep beside its keys may be stale. */
+  get isOwn (): boolean { return this.#isOwn }
 
   /**
    * The node for local changes, or undefined when nothing would change (removals of what is not
    * there). `additions` by key (with its slash); `removals` are keys; a key stands in one of both.
+   * Its priority is above that of all heads, and above `priorityFloor`.
    */
-  async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[]): Promise<PreparedNode | undefined> {
+  async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], priorityFloor = 0): Promise<PreparedNode | undefined> {
     const living = await this.#livingElements(removals)
     const tombstones: DeltaElement[] = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id, value: nothing })))
     const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
-    const delta: Delta = { elements, tombstones, priority: this.heads.maxHeight() + 1 }
-    const parents = this.heads.cids()
-    const node = encodeDeltaNode(delta, parents)
-    const current = await this.#currentValues([...new Set([...elements, ...tombstones].map(element => element.key))])
-    // All living elements of a removed key die here, so none can take over.
-    const changes = mergeDelta(delta, node.blockId, key => ({ current: current.get(key) }))
-    return this.#prepared(node, changes, parents)
+    const delta: Delta = { elements, tombstones, priority: Math.max(this.heads.maxHeight(), priorityFloor) + 1 }
+    const node = encodeDeltaNode(delta, this.heads.cids())
+    const parts = new Map<string, KeyPart>()
+    collectParts(parts, delta, node.blockId)
+    const current = await this.#currentValues([...parts.keys()])
+    const changes = [...parts].map(([key, part]) => mergeKey(key, part, {
+      current: current.get(key),
+      dead: nobody,
+      // All living elements of a removed key die here, so none can take over.
+      survivors: part.tombstones.size > 0 ? [] : undefined,
+    }))
+    return { node, ...this.#prepared([{ node, isInner: false }], changes) }
   }
 
-  /** The node of another peer, whose ancestors must be merged already. `replaced` are heads that it follows. */
-  async prepareForeign (node: DeltaNode): Promise<PreparedNode> {
-    const { delta } = node
-    const keys = [...new Set([...delta.elements, ...delta.tombstones].map(element => element.key))]
+  /** Merges a group of nodes of other peers. */
+  async prepareForeign (nodes: readonly ForeignNode[]): Promise<Prepared> {
+    const parts = new Map<string, KeyPart>()
+    for (const { node } of nodes) collectParts(parts, this.#pinsOnly(node.delta), node.blockId)
+    const keys = [...parts.keys()]
     const current = await this.#currentValues(keys)
-    const facts = new Map<string, KeyFacts>()
-    const dying = new Set(delta.tombstones.map(tombstone => tombstone.key))
-    const own = await this.#store.getMany(keys.map(key => this.#keys.tombstone(key, node.blockId)))
-    for (const [i, key] of keys.entries()) {
-      const tombstones = own[i] === undefined ? undefined : new Set([node.blockId])
-      facts.set(key, { current: current.get(key), ...(tombstones && { tombstones }) })
-    }
-    for (const key of dying) facts.set(key, await this.#history(key, current.get(key)))
-    const changes = mergeDelta(delta, node.blockId, key => facts.get(key) as KeyFacts)
-    return this.#prepared(node, changes, node.links.filter(link => this.heads.has(link)))
+    const dead = await this.#deadElements(parts)
+    const survivors = await this.#survivors(parts)
+    const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
+    return this.#prepared(nodes, changes)
+  }
+
+  #pinsOnly (delta: Delta): Delta {
+    const elements = delta.elements.filter(({ key, value }) => this.#isValue(key, value))
+    return elements.length === delta.elements.length ? delta : { ...delta, elements }
   }
 
   async isProcessed (cid: CID): Promise<boolean> {
     return await this.#store.get(this.#keys.processed(multihashKey(cid.multihash.bytes))) !== undefined
   }
 
-  /** The node of a block ID, from the store. */
-  async node (blockId: string): Promise<DeltaNode | undefined> {
-    const bytes = await this.#store.get(this.#keys.block(blockId.slice(1)))
-    return bytes === undefined ? undefined : decodeDeltaNode(bytes)
-  }
-
-  #prepared (node: DeltaNode, changes: KeyChange[], replaced: readonly CID[]): PreparedNode {
+  #prepared (nodes: readonly ForeignNode[], changes: KeyChange[]): Prepared {
     const operations: StoreOperation[] = []
     const valueChanges: ValueChange[] = []
+    const heads = this.heads.change()
+    for (const { node, isInner } of nodes) {
+      for (const { key } of node.delta.elements) operations.push({ type: 'put', key: this.#keys.element(key, node.blockId), value: nothing })
+      for (const { key, id } of node.delta.tombstones) operations.push({ type: 'put', key: this.#keys.tombstone(key, id), value: nothing })
+      const multihash = node.blockId.slice(1)
+      operations.push(
+        { type: 'put', key: this.#keys.block(multihash), value: node.bytes },
+        { type: 'put', key: this.#keys.processed(multihash), value: nothing })
+      if (isInner) heads.remove(node.links)
+      else heads.add(node.cid, node.delta.priority, node.links)
+    }
     for (const change of changes) {
-      for (const id of change.addedElements) operations.push({ type: 'put', key: this.#keys.element(change.key, id), value: nothing })
-      for (const id of change.addedTombstones) operations.push({ type: 'put', key: this.#keys.tombstone(change.key, id), value: nothing })
       if (change.value === undefined) {
         if (change.previous === undefined) continue
         operations.push({ type: 'del', key: this.#keys.value(change.key) }, { type: 'del', key: this.#keys.priority(change.key) })
@@ -118,17 +143,13 @@ export class Replica {
       const cid = change.changed ? cidFromKey(change.key.slice(1)) : undefined
       if (cid !== undefined) valueChanges.push({ cid, value: change.value, previous: change.previous })
     }
-    const multihash = node.blockId.slice(1)
-    operations.push(
-      { type: 'put', key: this.#keys.block(multihash), value: node.bytes },
-      { type: 'put', key: this.#keys.processed(multihash), value: nothing },
-      ...this.heads.operations(node.cid, node.delta.priority, replaced))
-    return { node, operations, changes: valueChanges, applied: () => { this.heads.apply(node.cid, node.delta.priority, replaced) } }
+    operations.push(...heads.operations())
+    return { operations, changes: valueChanges, applied: () => { heads.apply() } }
   }
 
-  async #currentValues (keys: readonly string[]): Promise<Map<string, { value: Uint8Array, priority: number }>> {
+  async #currentValues (keys: readonly string[]): Promise<Map<string, Value>> {
     const stored = await this.#store.getMany(keys.flatMap(key => [this.#keys.value(key), this.#keys.priority(key)]))
-    const current = new Map<string, { value: Uint8Array, priority: number }>()
+    const current = new Map<string, Value>()
     for (const [i, key] of keys.entries()) {
       const value = stored[2 * i]
       const priority = stored[2 * i + 1]
@@ -137,7 +158,51 @@ export class Replica {
     return current
   }
 
-  /** Block IDs of the elements of each key that no tombstone has met. */
+  /** By key, the block IDs of added elements that a tombstone has met before. */
+  async #deadElements (parts: ReadonlyMap<string, KeyPart>): Promise<Map<string, Set<string>>> {
+    const added = [...parts].flatMap(([key, part]) => part.elements.map(({ blockId }) => ({ key, blockId })))
+    const found = await this.#store.getMany(added.map(({ key, blockId }) => this.#keys.tombstone(key, blockId)))
+    const dead = new Map<string, Set<string>>()
+    for (const [i, { key, blockId }] of added.entries()) {
+      if (found[i] === undefined) continue
+      const ids = dead.get(key) ?? new Set()
+      dead.set(key, ids.add(blockId))
+    }
+    return dead
+  }
+
+  /** By key that loses a living element: the stored elements that stay, with their values, which stand in their blocks. */
+  async #survivors (parts: ReadonlyMap<string, KeyPart>): Promise<Map<string, Value[]>> {
+    const keys = [...parts].filter(([, part]) => part.tombstones.size > 0).map(([key]) => key)
+    const survivors = new Map<string, Value[]>()
+    const decoded = new Map<string, DeltaNode>()
+    for (const { key, elements } of await this.#livingElements(keys)) {
+      const { tombstones } = parts.get(key) as KeyPart
+      const staying = elements.filter(id => !tombstones.has(id))
+      if (staying.length === elements.length) continue
+      const values: Value[] = []
+      for (const id of staying) values.push(...await this.#valuesIn(id, key, decoded))
+      survivors.set(key, values)
+    }
+    return survivors
+  }
+
+  /** The greatest value that a stored node gives to a key. */
+  async #valuesIn (blockId: string, key: string, decoded: Map<string, DeltaNode>): Promise<Value[]> {
+    const node = decoded.get(blockId) ?? await this.#node(blockId)
+    if (node === undefined) return []
+    decoded.set(blockId, node)
+    for (const oldest of decoded.size > maxDecodedBlocks ? [decoded.keys().next().value as string] : []) decoded.delete(oldest)
+    const values = node.delta.elements.filter(element => element.key === key && this.#isValue(key, element.value)).map(element => element.value)
+    return values.toSorted(compareBytes).slice(-1).map(value => ({ value, priority: node.delta.priority }))
+  }
+
+  async #node (blockId: string): Promise<DeltaNode | undefined> {
+    const bytes = await this.#store.get(this.#keys.block(blockId.slice(1)))
+    return bytes === undefined ? undefined : decodeDeltaNode(bytes)
+  }
+
+  /** Block IDs of the elements of each key that no tombstone has met; keys that have none are left out. */
   async #livingElements (keys: readonly string[]): Promise<Array<{ key: string, elements: string[] }>> {
     const elementKeys = await this.#store.keysUnder(keys.map(key => this.#keys.elementPrefix(key)), maxElementsOfKey)
     const living = keys.map((key, i) => ({ key, elements: (elementKeys[i] ?? []).map(found => found.slice(this.#keys.elementPrefix(key).length - 1)) }))
@@ -145,34 +210,7 @@ export class Replica {
     let at = 0
     return living.map(({ key, elements }) => ({ key, elements: elements.filter(() => tombstones[at++] === undefined) })).filter(({ elements }) => elements.length > 0)
   }
-
-  /** All that is known of a key that loses elements: the survivors' values come from their blocks. */
-  async #history (key: string, current: KeyFacts['current']): Promise<KeyFacts> {
-    const [elementKeys = [], tombstoneKeys = []] = await this.#store.keysUnder([this.#keys.elementPrefix(key), this.#keys.tombstonePrefix(key)], maxElementsOfKey)
-    const elements = new Set(elementKeys.map(found => found.slice(this.#keys.elementPrefix(key).length - 1)))
-    const tombstones = new Set(tombstoneKeys.map(found => found.slice(this.#keys.tombstonePrefix(key).length - 1)))
-    const candidates = new Map<string, { value: Uint8Array, priority: number }>()
-    for (const id of elements) {
-      if (tombstones.has(id)) continue
-      const node = await this.node(id)
-      if (node === undefined) continue
-      for (const element of node.delta.elements) {
-        if (element.key !== key) continue
-        const known = candidates.get(id)
-        if (known === undefined || Buffer.compare(element.value, known.value) > 0) candidates.set(id, { value: element.value, priority: node.delta.priority })
-      }
-    }
-    return { current, elements, tombstones, candidates }
-  }
-}
-
-/** The CID of the node with this block ID. */
-export function cidOfBlockId (blockId: string): CID | undefined {
-  const multihash = decodeBase32(blockId, 1, 'upper')
-  if (multihash === undefined) return undefined
-  const digest = decodeDigest(multihash)
-  const cid = CID.createV1(0x70, createDigest(digest.code, digest.digest))
-  return blockIdOf(cid) === blockId ? cid : undefined
 }
 
 const nothing = new Uint8Array(0)
+const nobody: ReadonlySet<string> = new Set()
