@@ -1,62 +1,256 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { MetricMessage } from '../codec/messages.ts'
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
-import { silentLoggers } from '../platform/logger.ts'
-import { loneNetwork } from '../platform/lone-network.ts'
-import { noMetrics } from '../platform/metrics.ts'
+import { silentLogger } from '../platform/logger.ts'
+import { MemoryNetworks } from '../platform/memory-network.ts'
+import type { Network } from '../platform/network.ts'
 import { systemRandom } from '../platform/random.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import { GossipMonitor, metricsTopic } from './gossip-monitor.ts'
+import type { WindowBounds } from './metric-window.ts'
 
 const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
 const other = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
+const third = '12D3KooWPShxp4d8Aa7PRGUzPgdMMRkLdNjyVaMgGWHc2k8kLHhh' as PeerId
 
-async function started () {
-  const clock = virtualClock()
-  const platform: Platform = { clock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
-  const network = loneNetwork(self)
-  const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 1_000, platform })
-  await monitor.start()
-  const metric = (changes: Partial<Metric> = {}): Metric => ({ name: 'ping', peer: self, value: 'v', expire: clock.now() + 5_000, valid: true, weight: 0, partitionable: false, receivedAt: 0, ...changes })
-  return { clock, network, monitor, metric }
+interface Setup {
+  readonly clock: ReturnType<typeof virtualClock>
+  readonly monitor: GossipMonitor
+  /** What other peers publish with. */
+  readonly network: (peer: PeerId) => Network
+  readonly metric: (changes?: Partial<Metric>) => Metric
+  /** Sends as `from`, whatever the metric says, and waits until it arrived. */
+  readonly send: (from: PeerId, metric: Metric, prefix?: string) => Promise<void>
+  readonly alerts: string[]
+  readonly warnings: string[]
+  readonly dropped: () => number
+  readonly stop: () => Promise<void>
 }
 
-test('what is published comes back, the latest counts, invalid and expired ones do not', async () => {
-  const { clock, monitor, metric } = await started()
-  await monitor.publish(metric({ value: 'old' }))
-  await monitor.publish(metric({ value: 'new' }))
-  await monitor.publish(metric({ name: 'broken', valid: false }))
-  monitor.record(metric({ peer: other, expire: clock.now() - 1 }))
-  assert.deepEqual(monitor.latest('ping').map(found => [found.peer, found.value]), [[self, 'new']])
-  assert.deepEqual(monitor.names(), ['ping'])
-  await monitor.stop()
-})
-
-test('bytes that are no metric change nothing', async () => {
-  const { network, monitor } = await started()
-  await network.publish(metricsTopic, Uint8Array.of(0xdf, 0xff, 0xff, 0xff, 0xff))
-  assert.deepEqual(monitor.names(), [])
-  await monitor.stop()
-})
-
-test('each metric that expires gives one alert, and another when it came back and expired again', async () => {
-  const { clock, monitor, metric } = await started()
-  const stop = new AbortController()
+async function started ({ bounds = {} }: { bounds?: Partial<WindowBounds> } = {}): Promise<Setup> {
+  const clock = virtualClock()
+  const warnings: string[] = []
+  let dropped = 0
+  const platform: Platform = {
+    clock,
+    random: systemRandom,
+    loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { warnings.push(String(told.at(-1))) } }) },
+    metrics: { counter: () => ({ add: amount => { dropped += amount } }), gauge: () => ({ set: () => {} }) },
+  }
+  const networks = new MemoryNetworks(clock)
+  const joined = new Map<PeerId, Network>()
+  const network = (peer: PeerId): Network => {
+    const known = joined.get(peer) ?? networks.join(peer)
+    joined.set(peer, known)
+    return known
+  }
+  await network(self).start(AbortSignal.any([]))
+  const monitor = new GossipMonitor({ network: network(self), codec: MetricMessage, checkIntervalMs: 1_000, platform, bounds })
+  await monitor.start()
   const alerts: string[] = []
-  const reading = (async () => {
-    for await (const alert of monitor.alerts({ signal: stop.signal })) alerts.push(`${alert.name} ${alert.peer === self ? 'self' : 'other'}`)
+  const reading = new AbortController()
+  const read = (async () => {
+    for await (const alert of monitor.alerts({ signal: reading.signal })) alerts.push(`${alert.name} of ${alert.peer === self ? 'self' : alert.peer === other ? 'other' : 'third'}`)
   })()
-  monitor.record(metric())
-  monitor.record(metric({ peer: other }))
-  await clock.advance(10_000)
-  assert.deepEqual(alerts.toSorted(), ['ping other', 'ping self'])
-  monitor.record(metric())
-  await clock.advance(10_000)
-  assert.equal(alerts.length, 3)
-  stop.abort()
-  await reading
-  await monitor.stop()
+  return {
+    clock, monitor, network, alerts, warnings,
+    dropped: () => dropped,
+    metric: (changes = {}) => ({ name: 'ping', peer: other, value: 'v', expire: clock.now() + 30_000, valid: true, weight: 0, partitionable: false, receivedAt: 0, ...changes }),
+    async send (from, metric, prefix = '') {
+      await network(from).publish(metricsTopic, Buffer.concat([Buffer.from(prefix), MetricMessage.encodeMsgpack(metric)]))
+      await clock.settle()
+    },
+    async stop () {
+      reading.abort()
+      await read
+      await monitor.stop()
+    },
+  }
+}
+
+const values = (setup: Setup, name = 'ping'): string[] => setup.monitor.latest(name).map(({ value }) => value)
+
+test('the latest metric of each peer counts, those of all peers come sorted, invalid ones are not sent', async () => {
+  const setup = await started()
+  const { monitor, metric, send } = setup
+  await send(other, metric({ value: 'old' }))
+  await send(other, metric({ value: 'new' }))
+  await monitor.publish(metric({ peer: self, value: 'mine' }))
+  await monitor.publish(metric({ peer: self, name: 'broken', valid: false }))
+  await setup.clock.settle()
+  assert.deepEqual(values(setup), ['mine', 'new'])
+  assert.deepEqual(monitor.names(), ['ping'])
+  await setup.stop()
+})
+
+test('a metric in the form of old versions is read', async () => {
+  const setup = await started()
+  await setup.send(other, setup.metric(), '\u0009/msgpack\n')
+  assert.deepEqual(values(setup), ['v'])
+  await setup.stop()
+})
+
+test('nobody speaks for another peer: a dead one stays dead and a living one lives', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  await send(other, metric({ value: 'true' }))
+  await send(third, metric({ value: 'forged', expire: clock.now() + 1 }))
+  await clock.advance(5_000)
+  assert.deepEqual(values(setup), ['true'])
+  for (let i = 0; i < 10; i++) {
+    await send(third, metric({ value: 'forged' }))
+    await clock.advance(5_000)
+  }
+  assert.deepEqual(values(setup), [])
+  assert.deepEqual(setup.alerts, ['ping of other'])
+  await setup.stop()
+})
+
+test('old words of a peer change nothing when they are sent again', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  const old = metric({ value: 'old' })
+  await clock.advance(20_000)
+  await send(other, metric({ value: 'new' }))
+  await send(other, old)
+  await clock.advance(20_000)
+  assert.deepEqual(values(setup), ['new'], 'it would have expired with the old one')
+  await clock.advance(20_000)
+  await send(other, metric({ value: 'old', expire: clock.now() - 20_000 }))
+  assert.deepEqual(values(setup), [], 'nobody is raised from the dead')
+  await setup.stop()
+})
+
+test('what cannot be a metric is dropped, counted, and told once of each sender', async () => {
+  const setup = await started()
+  const { network, metric, send, warnings, dropped } = setup
+  for (let i = 0; i < 100; i++) {
+    await network(other).publish(metricsTopic, Uint8Array.of(0xdf, 0xff, 0xff, 0xff, 0xff))
+    await send(third, metric({ peer: third, expire: setup.clock.now() + 366 * 86_400_000 }))
+  }
+  await network(third).publish(metricsTopic, new Uint8Array(1_000_000))
+  await send(third, metric({ peer: third, name: '' }))
+  await send(third, metric({ peer: third, name: 'x'.repeat(1_000) }))
+  await send(third, metric({ peer: third, valid: false }))
+  assert.deepEqual(setup.monitor.names(), [])
+  assert.equal(dropped(), 204)
+  assert.equal(warnings.length, 2)
+  assert.match(warnings.join('\n'), /cannot be read[^]*more than a day/)
+  await setup.stop()
+})
+
+test('any bytes from anybody leave the monitor at work', async () => {
+  const setup = await started()
+  await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async bytes => {
+    await setup.network(other).publish(metricsTopic, bytes)
+    await setup.clock.settle()
+  }), { numRuns: 200 })
+  await setup.send(other, setup.metric())
+  assert.deepEqual(values(setup), ['v'])
+  await setup.stop()
+})
+
+test('a peer that sends names without end gets as many as a peer may have', async () => {
+  const setup = await started()
+  for (let i = 0; i < 1_000; i++) await setup.send(other, setup.metric({ name: `name ${i}` }))
+  assert.equal(setup.monitor.names().length, 64)
+  assert.equal(setup.dropped(), 936)
+  assert.equal(setup.warnings.length, 1)
+  await setup.send(other, setup.metric({ name: 'name 0', value: 'still heard' }))
+  assert.deepEqual(values(setup, 'name 0'), ['still heard'])
+  await setup.stop()
+})
+
+test('values are bounded by their bytes', async () => {
+  const setup = await started()
+  for (const name of ['a', 'b', 'c']) await setup.send(other, setup.metric({ name, value: 'x'.repeat(30_000) }))
+  assert.deepEqual(setup.monitor.names(), ['a', 'b'])
+  await setup.stop()
+})
+
+test('strangers that fill the window make place for the dead and for who is connected', async () => {
+  const setup = await started({ bounds: { peers: 3 } })
+  const { clock, metric, send } = setup
+  const strangers = [1, 2, 3, 4, 5].map(n => `12D3KooWstranger${n}` as PeerId)
+  await setup.network(other).start(AbortSignal.any([]))
+  for (const peer of strangers.slice(0, 3)) setup.monitor.record(metric({ peer }))
+  setup.monitor.record(metric({ peer: strangers[3] as PeerId }))
+  assert.deepEqual(setup.monitor.latest('ping').map(({ peer }) => peer), strangers.slice(0, 3), 'no room for a fourth')
+  await clock.advance(2_000)
+  await send(other, metric())
+  assert.deepEqual(setup.monitor.latest('ping').map(({ peer }) => peer).includes(other), true)
+  await clock.advance(31_000)
+  setup.monitor.record(metric({ peer: strangers[4] as PeerId }))
+  assert.deepEqual(setup.monitor.latest('ping').map(({ peer }) => peer), [strangers[4]])
+  await setup.stop()
+})
+
+test('every metric of a peer that dies gives one alert, and one more when it has come back and died again', async () => {
+  const setup = await started()
+  const { clock, metric, send, alerts } = setup
+  for (const name of ['ping', 'freespace', 'tag:group']) await send(other, metric({ name }))
+  await send(third, metric({ peer: third, expire: clock.now() + 600_000 }))
+  await clock.advance(120_000)
+  assert.deepEqual(alerts.toSorted(), ['freespace of other', 'ping of other', 'tag:group of other'])
+  await send(other, metric())
+  await clock.advance(120_000)
+  assert.deepEqual(alerts.slice(3), ['ping of other'])
+  await setup.stop()
+})
+
+test('a peer that stays dead is forgotten', async () => {
+  const setup = await started()
+  await setup.send(other, setup.metric())
+  await setup.clock.advance(40_000)
+  assert.deepEqual(setup.monitor.presences('ping'), [{ peer: other, silentMs: 40_000, expiredMs: 10_000 }])
+  assert.equal(setup.monitor.latestFor('ping', other)?.value, 'v')
+  await setup.clock.advance(400_000)
+  assert.deepEqual(setup.monitor.presences('ping'), [])
+  assert.deepEqual(setup.monitor.names(), [])
+  assert.deepEqual(setup.alerts, ['ping of other'])
+  await setup.stop()
+})
+
+test('a wall clock that is set forward makes nobody dead', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  await setup.network(other).start(AbortSignal.any([]))
+  await send(other, metric())
+  const before = clock.now()
+  clock.setWallClock(before + 3_600_000)
+  for (let i = 0; i < 10; i++) {
+    await clock.advance(15_000)
+    // The other's clock is right, so by ours its metrics are an hour old.
+    await send(other, metric({ expire: clock.now() - 3_600_000 + 30_000 }))
+    assert.deepEqual(values(setup), ['v'])
+  }
+  assert.deepEqual(setup.alerts, [])
+  await clock.advance(60_000)
+  assert.deepEqual(setup.alerts, ['ping of other'], 'and it can die all the same')
+  await setup.stop()
+})
+
+test('a peer whose clock runs ahead does not outlive its death by hours', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  for (let i = 0; i < 4; i++) {
+    await send(other, metric({ expire: clock.now() + 3_630_000 }))
+    await clock.advance(15_000)
+  }
+  assert.deepEqual(values(setup), ['v'])
+  await clock.advance(120_000)
+  assert.deepEqual(values(setup), [])
+  await setup.stop()
+})
+
+test('an expired metric of a peer without connection is dropped with advice', async () => {
+  const setup = await started()
+  await setup.send(other, setup.metric({ expire: setup.clock.now() - 1 }))
+  assert.deepEqual(values(setup), [])
+  assert.match(setup.warnings[0] ?? '', /compare that peer's clock/)
+  await setup.stop()
 })

@@ -2,47 +2,54 @@ import type { MsgpackMessage } from '../codec/message.ts'
 import type { Alert, Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
-import type { Network } from '../platform/network.ts'
-import { MetricWindow } from './metric-window.ts'
-import type { PeerMonitor } from './monitor.ts'
+import type { GossipMessage, Network } from '../platform/network.ts'
+import { admit } from './admission.ts'
+import { AlertQueue } from './alert-queue.ts'
+import { FailureDetector } from './failure-detector.ts'
+import { MetricWindow, type WindowBounds } from './metric-window.ts'
+import type { PeerMonitor, PeerPresence } from './monitor.ts'
+import { Refusals } from './refusals.ts'
 
 /** The topic of the reference (spec/wire.md 3). */
 export const metricsTopic = 'monitor.metrics'
-/** Alerts that wait for their reader; older ones give way. */
-const maxWaitingAlerts = 1_000
-/** A metric that has been expired for so many checks is forgotten with its peer's name. */
-const checksUntilForgotten = 300
 /** Largest metric taken, in bytes: a ping with all addresses of an IPFS node is a tenth of it. */
 const maxMetricBytes = 64 * 1024
+/** Versions of the reference up to 0.13.3 put this before a metric (spec/components.md 4). */
+const oldPrefix = Buffer.from('\u0009/msgpack\n')
 
 export interface GossipMonitorOptions {
   readonly network: Network
   readonly codec: MsgpackMessage<Metric>
   readonly checkIntervalMs: number
   readonly platform: Platform
+  readonly bounds?: Partial<WindowBounds>
 }
 
 /** {@link PeerMonitor} over gossip: every peer sends its metrics to all (spec/components.md 4). */
 export class GossipMonitor implements PeerMonitor {
   readonly #options: GossipMonitorOptions
-  readonly #window = new MetricWindow()
-  /** Checks since a metric expired, by name and peer. */
-  readonly #expired = new Map<string, number>()
-  readonly #alerts: Alert[] = []
-  readonly #wake = new Set<() => void>()
+  readonly #window: MetricWindow
+  readonly #alerts = new AlertQueue()
+  readonly #detector: FailureDetector
+  readonly #refusals: Refusals
   #unsubscribe: (() => void) | undefined
-  #cancelCheck: (() => void) | undefined
 
-  constructor (options: GossipMonitorOptions) { this.#options = options }
+  constructor (options: GossipMonitorOptions) {
+    const { platform: { clock, loggers, metrics }, checkIntervalMs, bounds } = options
+    this.#options = options
+    this.#window = new MetricWindow(bounds)
+    this.#detector = new FailureDetector({ window: this.#window, clock, checkIntervalMs, onAlert: alert => { this.#alerts.push(alert) } })
+    this.#refusals = new Refusals(clock, loggers.component('monitor'), metrics.counter('ipfscluster_monitor_dropped_metrics', 'Metrics of peers that were dropped: forged, unreadable, expired or too many'))
+  }
 
   async start (): Promise<void> {
-    this.#unsubscribe = this.#options.network.subscribe(metricsTopic, message => { this.#receive(message.data) })
-    this.#scheduleCheck()
+    this.#unsubscribe = this.#options.network.subscribe(metricsTopic, message => { this.#receive(message) })
+    this.#detector.start()
   }
 
   async stop (): Promise<void> {
     this.#unsubscribe?.()
-    this.#cancelCheck?.()
+    this.#detector.stop()
   }
 
   async publish (metric: Metric): Promise<void> {
@@ -50,73 +57,49 @@ export class GossipMonitor implements PeerMonitor {
     await this.#options.network.publish(metricsTopic, this.#options.codec.encodeMsgpack(metric))
   }
 
-  record (metric: Metric): void {
-    const received = { ...metric, receivedAt: this.#options.platform.clock.now() }
-    if (!this.#window.add(received) && this.#window.dropped === 1) {
-      this.#options.platform.loggers.component('monitor').warn({ metric: metric.name, peer: metric.peer }, 'more metrics than can be kept: some peer floods; further ones are dropped')
-    }
-  }
+  record (metric: Metric): void { this.#keep(metric, metric, metric.expire - this.#options.platform.clock.now()) }
 
-  latest (name: string): Metric[] { return this.#window.latest(name, this.#options.platform.clock.now()) }
-  latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.latestFor(name, peer) }
+  latest (name: string): Metric[] { return this.#window.latest(name, this.#moment()) }
+  latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.get(name, peer)?.metric }
   names (): string[] { return this.#window.names() }
+  presences (name: string): PeerPresence[] { return this.#window.presences(name, this.#moment()) }
+  alerts ({ signal }: { readonly signal: AbortSignal }): AsyncIterable<Alert> { return this.#alerts.read(signal) }
 
-  async * alerts ({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<Alert> {
-    while (!signal.aborted) {
-      const alert = this.#alerts.shift()
-      if (alert !== undefined) {
-        yield alert
-        continue
-      }
-      await new Promise<void>(resolve => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done)
-          this.#wake.delete(done)
-          resolve()
-        }
-        this.#wake.add(done)
-        signal.addEventListener('abort', done, { once: true })
-      })
-    }
+  #receive ({ from, data }: GossipMessage): void {
+    if (data.length > maxMetricBytes) { this.#refusals.add(from, 'too large'); return }
+    const metric = this.#decode(data)
+    if (metric === undefined) { this.#refusals.add(from, 'unreadable'); return }
+    const admitted = admit({
+      metric,
+      from,
+      now: this.#options.platform.clock.now(),
+      moment: this.#moment(),
+      kept: this.#window.get(metric.name, from),
+      isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
+    })
+    if (typeof admitted === 'string') this.#refusals.add(from, admitted)
+    else if (!this.#keep(admitted.metric, metric, admitted.lifeMs)) this.#refusals.add(from, 'no room')
   }
 
-  #receive (data: Uint8Array): void {
-    if (data.length > maxMetricBytes) return
-    try {
-      this.record(this.#options.codec.decodeMsgpack(data))
-    } catch (error) {
-      this.#options.platform.loggers.component('monitor').debug(`a metric that cannot be read was dropped: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-
-  #scheduleCheck (): void {
-    this.#cancelCheck = this.#options.platform.clock.after(this.#options.checkIntervalMs, () => {
-      this.#check()
-      this.#scheduleCheck()
+  #keep (metric: Metric, signed: Metric, lifeMs: number): boolean {
+    const { network, platform: { clock } } = this.#options
+    let connected: Set<PeerId> | undefined
+    return this.#window.put({ ...metric, receivedAt: clock.now() }, {
+      signedExpire: signed.expire,
+      lifeMs,
+      now: this.#moment(),
+      isPreferred: peer => peer === network.self || (connected ??= new Set(network.peers())).has(peer),
     })
   }
 
-  /** One alert for each metric that expired, not one a check. */
-  #check (): void {
-    const now = this.#options.platform.clock.now()
-    for (const metric of this.#window.all()) {
-      const key = `${metric.name} ${metric.peer}`
-      if (metric.expire >= now) {
-        this.#expired.delete(key)
-        continue
-      }
-      const checks = (this.#expired.get(key) ?? 0) + 1
-      this.#expired.set(key, checks)
-      if (checks === 1) this.#raise({ ...metric, triggeredAt: now })
-      if (checks < checksUntilForgotten) continue
-      this.#expired.delete(key)
-      this.#window.remove(metric.name, metric.peer)
+  #decode (data: Uint8Array): Metric | undefined {
+    const { codec } = this.#options
+    try {
+      return codec.decodeMsgpack(oldPrefix.equals(data.subarray(0, oldPrefix.length)) ? data.subarray(oldPrefix.length) : data)
+    } catch {
+      return undefined
     }
   }
 
-  #raise (alert: Alert): void {
-    this.#alerts.push(alert)
-    if (this.#alerts.length > maxWaitingAlerts) this.#alerts.shift()
-    for (const wake of this.#wake) wake()
-  }
+  #moment (): number { return this.#options.platform.clock.monotonic() }
 }

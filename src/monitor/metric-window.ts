@@ -1,52 +1,155 @@
-import { isDiscarded, type Metric } from '../domain/metric.ts'
+import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Time } from '../domain/time.ts'
+import type { PeerPresence } from './monitor.ts'
 
-/** Names and peers that are kept at most: metrics come from anybody who has the secret. */
-const maxNames = 512
-const maxPeersOfName = 10_000
+/** Metrics come from anybody who has the secret, so all of this is bounded. */
+export interface WindowBounds {
+  /** Ten times the largest clusters known. */
+  readonly peers: number
+  /** A peer has five and one per tag. */
+  readonly namesOfPeer: number
+  /** Of names and values: a ping with all addresses of an IPFS node has a few KiB. */
+  readonly bytesOfPeer: number
+  readonly bytes: number
+}
+
+const defaultBounds: WindowBounds = { peers: 10_000, namesOfPeer: 64, bytesOfPeer: 64 * 1024, bytes: 128 * 1024 * 1024 }
+/** Full of living peers, the window is not searched for a place again within this time, in milliseconds. */
+const searchAgainMs = 1_000
+/** An interval that was long once counts less with every arrival. */
+const intervalDecay = 0.9
+
+/** The latest metric of one name and peer. Moments are of the monotonic clock. */
+export interface KeptMetric {
+  metric: Metric
+  /** When its sender, by its own clock, said that it expires. */
+  signedExpire: Time
+  /** The metric counts up to here. */
+  deadline: number
+  arrivedAt: number
+  /** The longest of the recent times between two arrivals of a peer that was alive; 0 before the second. */
+  interval: number
+  /** Rounds of the failure detector since the deadline. */
+  roundsExpired: number
+}
+
+/** How a metric is kept; `now` of the monotonic clock. */
+export interface Placement {
+  readonly signedExpire: Time
+  readonly lifeMs: number
+  readonly now: number
+  readonly isPreferred: (peer: PeerId) => boolean
+}
+
+interface PeerMetrics {
+  bytes: number
+  readonly byName: Map<string, KeptMetric>
+}
 
 /** The latest metric of each peer by name. */
 export class MetricWindow {
-  readonly #latest = new Map<string, Map<PeerId, Metric>>()
-  #dropped = 0
+  readonly #bounds: WindowBounds
+  readonly #peers = new Map<PeerId, PeerMetrics>()
+  readonly #names = new Map<string, Map<PeerId, KeptMetric>>()
+  #bytes = 0
+  #searchAt = 0
 
-  /** False when the window is full and the metric was dropped. */
-  add (metric: Metric): boolean {
-    let ofName = this.#latest.get(metric.name)
-    if (ofName === undefined) {
-      if (this.#latest.size >= maxNames) return this.#drop()
-      this.#latest.set(metric.name, ofName = new Map())
+  constructor (bounds: Partial<WindowBounds> = {}) { this.#bounds = { ...defaultBounds, ...bounds } }
+
+  /**
+   * Keeps a metric for `lifeMs`. When the window is full a peer whose metrics have all expired
+   * gives way, or one for which `isPreferred` is false to one for which it is true.
+   * False: there is no room.
+   */
+  put (metric: Metric, { signedExpire, lifeMs, now, isPreferred }: Placement): boolean {
+    const kept = this.#peers.get(metric.peer)?.byName.get(metric.name)
+    const growth = sizeOf(metric) - (kept === undefined ? 0 : sizeOf(kept.metric))
+    if (!this.#hasRoom(metric, growth, now, isPreferred)) return false
+    this.#bytes += growth
+    const ofPeer = entryOf(this.#peers, metric.peer, () => ({ bytes: 0, byName: new Map() }))
+    ofPeer.bytes += growth
+    const deadline = now + lifeMs
+    if (kept !== undefined) {
+      if (kept.deadline >= now) kept.interval = Math.max(now - kept.arrivedAt, kept.interval * intervalDecay)
+      Object.assign(kept, { metric, signedExpire, deadline, arrivedAt: now, roundsExpired: 0 })
+      return true
     }
-    if (!ofName.has(metric.peer) && ofName.size >= maxPeersOfName) return this.#drop()
-    ofName.set(metric.peer, metric)
+    const added: KeptMetric = { metric, signedExpire, deadline, arrivedAt: now, interval: 0, roundsExpired: 0 }
+    ofPeer.byName.set(metric.name, added)
+    entryOf(this.#names, metric.name, () => new Map<PeerId, KeptMetric>()).set(metric.peer, added)
     return true
   }
 
-  /** Metrics that were dropped because the window was full. */
-  get dropped (): number { return this.#dropped }
+  get (name: string, peer: PeerId): KeptMetric | undefined { return this.#peers.get(peer)?.byName.get(name) }
 
   /** Valid and unexpired ones, sorted by peer. */
-  latest (name: string, now: Time): Metric[] {
-    return [...this.#latest.get(name)?.values() ?? []].filter(metric => !isDiscarded(metric, now)).toSorted((a, b) => a.peer < b.peer ? -1 : 1)
+  latest (name: string, now: number): Metric[] {
+    const found: Metric[] = []
+    for (const { metric, deadline } of this.#names.get(name)?.values() ?? []) if (metric.valid && deadline >= now) found.push(metric)
+    return found.toSorted((a, b) => a.peer < b.peer ? -1 : 1)
   }
 
-  latestFor (name: string, peer: PeerId): Metric | undefined {
-    return this.#latest.get(name)?.get(peer)
+  presences (name: string, now: number): PeerPresence[] {
+    const found: PeerPresence[] = []
+    for (const [peer, { arrivedAt, deadline }] of this.#names.get(name) ?? []) found.push({ peer, silentMs: now - arrivedAt, expiredMs: Math.max(0, now - deadline) })
+    return found
   }
 
-  names (): string[] { return [...this.#latest.keys()] }
+  names (): string[] { return [...this.#names.keys()] }
 
-  all (): Metric[] { return [...this.#latest.values()].flatMap(ofName => [...ofName.values()]) }
+  * all (): Generator<KeptMetric> {
+    for (const { byName } of this.#peers.values()) yield * byName.values()
+  }
 
   remove (name: string, peer: PeerId): void {
-    const ofName = this.#latest.get(name)
+    const ofPeer = this.#peers.get(peer)
+    const kept = ofPeer?.byName.get(name)
+    if (ofPeer === undefined || kept === undefined) return
+    ofPeer.byName.delete(name)
+    ofPeer.bytes -= sizeOf(kept.metric)
+    this.#bytes -= sizeOf(kept.metric)
+    if (ofPeer.byName.size === 0) this.#peers.delete(peer)
+    const ofName = this.#names.get(name)
     ofName?.delete(peer)
-    if (ofName?.size === 0) this.#latest.delete(name)
+    if (ofName?.size === 0) this.#names.delete(name)
   }
 
-  #drop (): false {
-    this.#dropped++
-    return false
+  #hasRoom (metric: Metric, growth: number, now: number, isPreferred: (peer: PeerId) => boolean): boolean {
+    const ofPeer = this.#peers.get(metric.peer)
+    const isNewName = ofPeer?.byName.has(metric.name) !== true
+    if (isNewName && (ofPeer?.byName.size ?? 0) >= this.#bounds.namesOfPeer) return false
+    if ((ofPeer?.bytes ?? 0) + growth > this.#bounds.bytesOfPeer) return false
+    const isFull = (): boolean => (ofPeer === undefined && this.#peers.size >= this.#bounds.peers) || this.#bytes + growth > this.#bounds.bytes
+    if (!isFull()) return true
+    if (now < this.#searchAt) return false
+    const leaving = this.#leastWanted(metric.peer, now, isPreferred)
+    if (leaving === undefined) {
+      this.#searchAt = now + searchAgainMs
+      return false
+    }
+    for (const name of this.#peers.get(leaving)?.byName.keys() ?? []) this.remove(name, leaving)
+    return !isFull()
   }
+
+  /** The peer that died first, else any that is less wanted than `coming`. */
+  #leastWanted (coming: PeerId, now: number, isPreferred: (peer: PeerId) => boolean): PeerId | undefined {
+    let leaving: PeerId | undefined
+    let earliest = now
+    for (const [peer, { byName }] of this.#peers) {
+      const deadline = Math.max(...[...byName.values()].map(kept => kept.deadline))
+      if (peer !== coming && deadline < earliest) [leaving, earliest] = [peer, deadline]
+    }
+    if (leaving !== undefined || !isPreferred(coming)) return leaving
+    for (const peer of this.#peers.keys()) if (peer !== coming && !isPreferred(peer)) return peer
+    return undefined
+  }
+}
+
+function sizeOf (metric: Metric): number { return metric.name.length + metric.value.length }
+
+function entryOf<K, V> (map: Map<K, V>, key: K, make: () => V): V {
+  let found = map.get(key)
+  if (found === undefined) map.set(key, found = make())
+  return found
 }

@@ -1,0 +1,65 @@
+import type { Metric } from '../domain/metric.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Time } from '../domain/time.ts'
+import type { KeptMetric } from './metric-window.ts'
+
+/**
+ * No metric counts for longer than this, in milliseconds: whoever dies with one that says "for
+ * ever" would be a member for ever. The longest periods in use are some hours.
+ */
+const longestLifeMs = 24 * 3_600_000
+/** Longest name in characters: `tag:` and an operator's word. */
+const maxNameLength = 256
+/** Lifetime assumed of a living peer whose clock is wrong, before its rhythm is known. */
+const assumedLifeMs = 30_000
+/**
+ * Peers send at half of a lifetime; so a metric that is to outlive this many of its own intervals
+ * comes from a clock that runs ahead.
+ */
+const intervalsPerLife = 4
+/** A lifetime up to this is believed whatever the rhythm: bursts of updates make short intervals. */
+const believedLifeMs = 120_000
+
+/** Why a metric is not taken. */
+export type Refusal = 'signed by another peer' | 'without a name' | 'not valid' | 'older than the last one' | 'expired' | 'from the future' | 'too large' | 'unreadable' | 'no room'
+
+/** What is known when a metric arrives. */
+export interface Arrival {
+  readonly metric: Metric
+  /** Who signed the message. */
+  readonly from: PeerId
+  readonly now: Time
+  /** Of the monotonic clock. */
+  readonly moment: number
+  readonly kept: KeptMetric | undefined
+  /** True when there is an open connection to the peer: it lives, whatever its clock says. */
+  readonly isConnected: () => boolean
+}
+
+/** How long the metric counts from now, and as what it is kept. */
+export interface Admitted { readonly metric: Metric, readonly lifeMs: number }
+
+/**
+ * Decides on a metric that came over the network. A peer speaks for itself only: nobody else can
+ * keep it alive or declare it dead, neither with new words nor by repeating its old ones
+ * (peers of the reference publish nothing about others either, spec/wire.md 6.2).
+ */
+export function admit (arrival: Arrival): Admitted | Refusal {
+  const { metric, from, now, moment, kept } = arrival
+  if (metric.peer !== from) return 'signed by another peer'
+  if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
+  if (!metric.valid) return 'not valid'
+  const isRunning = kept !== undefined && kept.deadline >= moment
+  if (isRunning && metric.expire < kept.signedExpire) return 'older than the last one'
+  const claimedMs = metric.expire - now
+  if (claimedMs > longestLifeMs) return 'from the future'
+  if (claimedMs > 0) return { metric, lifeMs: Math.min(claimedMs, believableLife(kept)) }
+  if (!arrival.isConnected()) return 'expired'
+  const lifeMs = kept === undefined || kept.interval === 0 ? assumedLifeMs : Math.min(2 * kept.interval, believableLife(kept))
+  return { metric: { ...metric, expire: now + lifeMs }, lifeMs }
+}
+
+function believableLife (kept: KeptMetric | undefined): number {
+  if (kept === undefined || kept.interval === 0) return longestLifeMs
+  return Math.min(longestLifeMs, Math.max(believedLifeMs, intervalsPerLife * kept.interval))
+}
