@@ -82,7 +82,7 @@ export async function assemblePeer (configuration: Configuration, self: PeerId, 
   })
   const informers = informersOf(configuration, { self, ipfs, tracker, pinset: consensus.pinset(), platform })
   const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy), monitor, clock, options: settings })
-  const alerts = new AlertHistory()
+  const alerts = new AlertHistory(settings)
   const adder = dagAdder({
     self,
     destinations: { allocate: async options => pinning.allocateBlocks(options) },
