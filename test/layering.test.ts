@@ -24,6 +24,7 @@ const allowed: Record<string, readonly string[]> = {
   adder: [...everyone, 'ipfs'],
   cluster: [...everyone, 'config', 'rpc', 'state', 'ipfs', 'consensus', 'tracker', 'allocator', 'monitor', 'informer', 'adder'],
   'peer.ts': [...everyone, 'config', 'cluster', 'consensus', 'api'],
+  simulation: [...everyone, 'config', 'rpc', 'state', 'ipfs', 'consensus', 'tracker', 'allocator', 'monitor', 'informer', 'adder', 'cluster'],
   api: [...everyone, 'cluster/operations.ts', 'adder', 'config'],
   client: ['domain', 'codec'],
   cli: [...everyone, 'config', 'client', 'cluster', 'state', 'peer.ts'],

@@ -1,0 +1,96 @@
+import type { Clock } from '../platform/clock.ts'
+import type { NetworkMember } from './network-member.ts'
+import type { Carry, SimulatedEnd } from './simulated-stream.ts'
+
+/** One direction of a connection: what is sent arrives in order. */
+interface Lane {
+  /** When the last thing that was sent arrives. */
+  lastAt: number
+  isCut: boolean
+  /** Held up by the cut: TCP sends it again when the way is free, unless the connection is given up before. */
+  stalled: Array<() => void>
+}
+
+/** The way between two peers: at most one connection at a time, which can be cut in either direction. */
+export class Link {
+  readonly #clock: Clock
+  readonly #delayMs: () => number
+  /** To the peer of the greater and of the lesser ID. */
+  readonly #lanes: readonly [Lane, Lane] = [{ lastAt: 0, isCut: false, stalled: [] }, { lastAt: 0, isCut: false, stalled: [] }]
+  /** The processes that the connection is between. */
+  #ends: readonly [NetworkMember, NetworkMember] | undefined
+  #streams = new Set<SimulatedEnd>()
+  #pending = new Set<() => void>()
+  /** Grows with each connection: what an earlier one carried is lost. */
+  #session = 0
+  isReviewed = false
+
+  constructor (clock: Clock, delayMs: () => number) {
+    this.#clock = clock
+    this.#delayMs = delayMs
+  }
+
+  get isUp (): boolean { return this.#ends !== undefined }
+  get session (): number { return this.#session }
+  get ends (): readonly [NetworkMember, NetworkMember] | undefined { return this.#ends }
+  get isCut (): boolean { return this.#lanes[0].isCut || this.#lanes[1].isCut }
+  isCutTo (side: 0 | 1): boolean { return this.#lanes[side].isCut }
+
+  cut (side: 0 | 1): void { this.#lanes[side].isCut = true }
+
+  heal (): void {
+    for (const side of [0, 1] as const) {
+      const lane = this.#lanes[side]
+      lane.isCut = false
+      for (const land of lane.stalled.splice(0)) this.#send(side, land)
+    }
+  }
+
+  connect (ends: readonly [NetworkMember, NetworkMember]): void {
+    this.#ends = ends
+    this.#session++
+  }
+
+  /** Ends the connection: both sides see their streams break, whatever was under way is gone. */
+  lose (): void {
+    const [streams, pending] = [this.#streams, this.#pending]
+    this.#ends = undefined
+    this.#session++
+    this.#streams = new Set()
+    this.#pending = new Set()
+    for (const lane of this.#lanes) lane.stalled = []
+    for (const give of pending) give()
+    for (const stream of streams) stream.lose()
+  }
+
+  keep (stream: SimulatedEnd): void {
+    if (this.#streams.size > 64) for (const old of this.#streams) if (old.isOver) this.#streams.delete(old)
+    this.#streams.add(stream)
+  }
+
+  /** Calls `give` when the connection is lost, unless the result is called first. */
+  onLoss (give: () => void): () => void {
+    this.#pending.add(give)
+    return () => { this.#pending.delete(give) }
+  }
+
+  /** What brings things to that side over the present connection. */
+  carryTo (side: 0 | 1): Carry {
+    const session = this.#session
+    return arrive => {
+      this.#send(side, () => { if (session === this.#session) this.#ends?.[side].clock.run(arrive) })
+    }
+  }
+
+  #send (side: 0 | 1, land: () => void): void {
+    const lane = this.#lanes[side]
+    const now = this.#clock.monotonic()
+    lane.lastAt = Math.max(lane.lastAt, now + this.#delayMs())
+    const session = this.#session
+    this.#clock.after(lane.lastAt - now, () => {
+      if (session !== this.#session) return
+      if (lane.isCut) lane.stalled.push(land)
+      else land()
+    })
+  }
+}
