@@ -127,15 +127,19 @@ test('the first signal stops, the second warns, the third ends the process', asy
   const source = Object.assign(new EventEmitter(), { exit: (code: number) => { exits.push(code) } })
   let stderr = ''
   const output: Output = { isTerminal: false, columns: undefined, write: async text => { stderr += text } }
-  const signals = new StopSignals(source, output)
+  let now = 0
+  const signals = new StopSignals(source, output, { monotonic: () => now })
   assert.equal(signals.stop.aborted, false)
-  source.emit('SIGINT')
+  // As the terminal sends it to the whole group and a launcher passes it on.
+  source.emit('SIGINT', 'SIGINT')
+  source.emit('SIGINT', 'SIGINT')
   assert.equal(signals.stop.aborted, true)
   assert.equal(stderr, '')
-  source.emit('SIGTERM')
+  now = 5_000
+  source.emit('SIGINT', 'SIGINT')
   assert.match(stderr, /^\n\n\n!{73}\nShutdown is taking too long! Press Ctrl-c again to manually kill cluster\.\nNote that this may corrupt the local cluster state\.\n!{73}\n\n\n$/)
   assert.deepEqual(exits, [])
-  source.emit('SIGHUP')
+  source.emit('SIGHUP', 'SIGHUP')
   await new Promise(setImmediate)
   assert.ok(stderr.endsWith('exiting cluster NOW'))
   assert.deepEqual(exits, [1])

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { systemClock, type Clock } from '../../platform/clock.ts'
 import type { Output } from '../command-line/terminal.ts'
 
 const signalNames = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -15,6 +16,9 @@ ${line}
 
 `
 
+/** One Ctrl-C comes twice when a launcher passes on what the terminal had sent to the whole group; nobody presses so fast. */
+const samePressMs = 100
+
 /** What of `process` the signals need. */
 export interface SignalSource extends Pick<EventEmitter, 'on' | 'off'> {
   exit (code: number): unknown
@@ -28,12 +32,15 @@ export class StopSignals implements Disposable {
   readonly #stop = new AbortController()
   readonly #source: SignalSource
   readonly #stderr: Output
-  readonly #listener = (): void => { void this.#received() }
+  readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #listener = (name: string): void => { void this.#received(name) }
   #count = 0
+  #last = { name: '', at: 0 }
 
-  constructor (source: SignalSource, stderr: Output) {
+  constructor (source: SignalSource, stderr: Output, clock: Pick<Clock, 'monotonic'> = systemClock) {
     this.#source = source
     this.#stderr = stderr
+    this.#clock = clock
     for (const name of signalNames) source.on(name, this.#listener)
   }
 
@@ -44,7 +51,11 @@ export class StopSignals implements Disposable {
     for (const name of signalNames) this.#source.off(name, this.#listener)
   }
 
-  async #received (): Promise<void> {
+  async #received (name: string): Promise<void> {
+    const at = this.#clock.monotonic()
+    const isSamePress = name === this.#last.name && at - this.#last.at < samePressMs
+    this.#last = { name, at }
+    if (isSamePress) return
     const count = ++this.#count
     if (count === 1) this.#stop.abort(new Error('the peer was told to stop'))
     if (count === 2) await this.#stderr.write(warning)
