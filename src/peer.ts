@@ -1,5 +1,6 @@
 import { restApi } from './api/rest/rest-api.ts'
-import { assemblePeer, type Peer } from './cluster/assemble.ts'
+import { assemblePeer } from './cluster/assemble.ts'
+import type { Peer } from './cluster/compose.ts'
 import type { DaemonOptions, RunningDaemon } from './cluster/daemon.ts'
 import { pushMetrics } from './cluster/metric-loops.ts'
 import { pingMetric } from './cluster/ping.ts'

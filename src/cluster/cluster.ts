@@ -5,7 +5,7 @@ import type { Alert, Metric } from '../domain/metric.ts'
 import type { AddedOutput, Bandwidth, ConnectGraph, PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Pin, PinOptions, PinType } from '../domain/pin.ts'
 import type { GlobalRepositoryCollection } from '../domain/repository.ts'
-import type { GlobalPinInfo, TrackerStatus } from '../domain/status.ts'
+import type { GlobalPinInfo, PinInfo, TrackerStatus } from '../domain/status.ts'
 import { contractVersion } from '../domain/version.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
@@ -13,15 +13,17 @@ import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
-import { encodedPins } from './encoded-pins.ts'
 import { connectGraph } from './connect-graph.ts'
+import { encodedPins } from './encoded-pins.ts'
 import { collectEverywhere, collectLocally } from './garbage-collect.ts'
-import type { IpfsIdentity } from './ipfs-identity.ts'
 import type { ClusterOperations, ScopeOptions } from './operations.ts'
-import { Membership } from './peers.ts'
+import type { Membership } from './peers.ts'
 import { notPinned, type Pinning } from './pin.ts'
 import { readPing } from './ping.ts'
-import { globalOf, statusOfAllPeers, type StatusParts } from './status.ts'
+import { statusesOfAllPeers, type AllStatusParts } from './status-all.ts'
+import { globalOf } from './status-lines.ts'
+import type { StatusSorter } from './status-sorter.ts'
+import { statusOfAllPeers, type StatusParts } from './status.ts'
 import { unpin } from './unpin.ts'
 
 /** The components of a peer, as `assemble.ts` has made them. */
@@ -36,7 +38,8 @@ export interface ClusterParts {
   readonly tracker: PinTracker
   readonly monitor: PeerMonitor
   readonly ipfs: IpfsConnector
-  readonly ipfsIdentity: IpfsIdentity
+  readonly membership: Membership
+  readonly sorter: StatusSorter
   readonly adder: Adder
   readonly alerts: () => Alert[]
   readonly platform: Platform
@@ -47,14 +50,25 @@ export class Cluster implements ClusterOperations {
   readonly self: PeerId
   readonly #parts: ClusterParts
   readonly #membership: Membership
-  readonly #statusParts: StatusParts
+  readonly #statusParts: StatusParts & AllStatusParts
 
   constructor (parts: ClusterParts) {
-    const { self, peername, network, consensus, calls, ipfsIdentity, followerMode, tracker, platform } = parts
+    const { self, consensus, followerMode, membership, monitor, sorter, platform } = parts
+    const { clock } = platform
     this.self = self
     this.#parts = parts
-    this.#membership = new Membership({ self, peername, network, consensus, calls, ipfsIdentity, followerMode })
-    this.#statusParts = { self, consensus, tracker, calls, clock: platform.clock, followerMode, lastKnown: peer => this.#lastKnown(peer) }
+    this.#membership = membership
+    this.#statusParts = {
+      self,
+      consensus,
+      followerMode,
+      sorter,
+      clock,
+      platform,
+      // As its last ping told: also of this peer, so that all peers tell the same.
+      lastKnown: peer => readPing(monitor.latestFor('ping', peer)),
+      isAlive: peer => monitor.latest('ping').some(ping => ping.peer === peer),
+    }
   }
 
   id (options: CallOptions = {}): Promise<PeerInformation> { return this.#membership.self(options) }
@@ -97,21 +111,38 @@ export class Cluster implements ClusterOperations {
   async status (cid: Cid, options: ScopeOptions = {}): Promise<GlobalPinInfo> {
     const { tracker, calls } = this.#parts
     if (options.local === true) return globalOf(await tracker.status(cid, options))
-    return statusOfAllPeers(this.#statusParts, cid, peer => peer === this.self ? tracker.status(cid, options) : calls.status(peer, cid, options), options)
+    return statusOfAllPeers(this.#statusParts, cid, (peer, limited) => peer === this.self ? tracker.status(cid, limited) : calls.status(peer, cid, limited), options)
   }
 
   async * statusAll (filter: TrackerStatus, options: ScopeOptions = {}): AsyncGenerator<GlobalPinInfo[]> {
-    for await (const infos of this.#parts.tracker.statusAll(filter, options)) yield infos.map(globalOf)
+    const { tracker, calls } = this.#parts
+    if (options.local === true) {
+      for await (const infos of tracker.statusAll(filter, options)) yield infos.map(globalOf)
+      return
+    }
+    yield * statusesOfAllPeers(this.#statusParts, {
+      local: limited => tracker.statusAll(filter, limited),
+      remote: (peer, limited) => calls.statusAll(peer, filter, limited),
+    }, options)
   }
 
   async recover (cid: Cid, options: ScopeOptions = {}): Promise<GlobalPinInfo> {
     const { tracker, calls } = this.#parts
     if (options.local === true) return globalOf(await tracker.recover(cid, options))
-    return statusOfAllPeers(this.#statusParts, cid, peer => peer === this.self ? tracker.recover(cid, options) : calls.recover(peer, cid, options), options)
+    return statusOfAllPeers(this.#statusParts, cid, (peer, limited) => peer === this.self ? tracker.recover(cid, limited) : calls.recover(peer, cid, limited), options)
   }
 
   async * recoverAll (options: ScopeOptions = {}): AsyncGenerator<GlobalPinInfo> {
-    for await (const info of this.#parts.tracker.recoverAll(options)) yield globalOf(info)
+    const { tracker, calls, sorter } = this.#parts
+    if (options.local === true) {
+      for await (const info of tracker.recoverAll(options)) yield globalOf(info)
+      return
+    }
+    const merged = statusesOfAllPeers(this.#statusParts, {
+      local: limited => sorter.sorted(oneByOne(tracker.recoverAll(limited))),
+      remote: (peer, limited) => oneByOne(calls.recoverAll(peer, limited)),
+    }, options)
+    for await (const infos of merged) yield * infos
   }
 
   add (entries: AsyncIterable<UploadedEntry>, addOptions: AddOptions, options: CallOptions = {}): AsyncIterable<AddedOutput> {
@@ -119,24 +150,31 @@ export class Cluster implements ClusterOperations {
   }
 
   async collectGarbage (options: ScopeOptions = {}): Promise<GlobalRepositoryCollection> {
+    const { self } = this
     const { ipfs, peername, consensus, calls } = this.#parts
-    const local = () => collectLocally(ipfs, this.self, peername, options)
-    if (options.local === true) return { peerMap: { [this.self]: await local() } }
-    return collectEverywhere(await consensus.peers(options), this.self, local, calls, options)
+    const local = () => collectLocally(ipfs, self, peername, options)
+    if (options.local === true) return { peerMap: { [self]: await local() } }
+    return collectEverywhere(await consensus.peers(options), { self, calls, lastKnown: this.#statusParts.lastKnown, local }, options)
   }
 
   connectGraph (options: CallOptions = {}): Promise<ConnectGraph> {
-    const { self, peername, consensus, network, calls, ipfs, ipfsIdentity } = this.#parts
-    return connectGraph({ self, peername, consensus, network, calls, ipfs, ipfsIdentity }, options)
+    const { self } = this
+    const { consensus, calls, ipfs, platform: { clock } } = this.#parts
+    return connectGraph({
+      self,
+      consensus,
+      clock,
+      membersSeenBy: (peer, limited) => peer === self ? Array.fromAsync(this.#membership.all(limited)) : calls.members(peer, limited),
+      swarmOf: (peer, limited) => peer === self ? ipfs.swarmPeers(limited) : calls.swarmPeers(peer, limited),
+    }, options)
   }
 
   alerts (): Alert[] { return this.#parts.alerts() }
-  bandwidth (): Record<string, Bandwidth> { return {} }
+  bandwidth (): Record<string, Bandwidth> { return this.#parts.network.bandwidth() }
   metricNames (): string[] { return this.#parts.monitor.names() }
   metrics (name: string): Metric[] { return this.#parts.monitor.latest(name) }
+}
 
-  /** As its last ping told: also of this peer, so that all peers tell the same. */
-  #lastKnown (peer: PeerId): ReturnType<typeof readPing> {
-    return readPing(this.#parts.monitor.latestFor('ping', peer))
-  }
+async function * oneByOne (infos: AsyncIterable<PinInfo>): AsyncGenerator<PinInfo[]> {
+  for await (const info of infos) yield [info]
 }

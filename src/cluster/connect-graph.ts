@@ -1,22 +1,23 @@
 import type { Consensus } from '../consensus/consensus.ts'
-import type { ConnectGraph, PeerId } from '../domain/peer.ts'
-import type { IpfsConnector } from '../ipfs/connector.ts'
+import type { ConnectGraph, PeerId, PeerInformation } from '../domain/peer.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
-import type { Network } from '../platform/network.ts'
-import type { PeerCalls } from '../rpc/peer-calls.ts'
-import type { IpfsIdentity } from './ipfs-identity.ts'
+import { within } from './deadline.ts'
+
+/** Time for a peer to tell its members, in milliseconds: twice what it gives them itself, for one may be dead. */
+const membersAnswerMs = 30_000
 
 export interface GraphParts {
   readonly self: PeerId
-  readonly peername: string
   readonly consensus: Consensus
-  readonly network: Network
-  readonly calls: PeerCalls
-  readonly ipfs: IpfsConnector
-  readonly ipfsIdentity: IpfsIdentity
+  readonly clock: Clock
+  /** The members as a peer sees them, itself among them. */
+  readonly membersSeenBy: (peer: PeerId, options: CallOptions) => Promise<PeerInformation[]>
+  /** Whom a peer's IPFS node is connected to. */
+  readonly swarmOf: (peer: PeerId, options: CallOptions) => Promise<PeerId[]>
 }
 
-/** Who is connected to whom, as each peer says (spec/rest-api.md 2.4). */
+/** Who is connected to whom, as each peer says (spec/rest-api.md 2.4). A peer that does not answer has no links and no name. */
 export async function connectGraph (parts: GraphParts, options: CallOptions): Promise<ConnectGraph> {
   const { self, consensus } = parts
   const idToPeername: Record<string, string> = {}
@@ -27,20 +28,21 @@ export async function connectGraph (parts: GraphParts, options: CallOptions): Pr
   const members = await consensus.peers(options)
   await Promise.all(members.map(async peer => {
     clusterLinks[peer] = []
+    clusterTrustLinks[peer] = consensus.isTrusted(peer)
     try {
-      const [id, links] = peer === self
-        ? [{ peername: parts.peername, ipfs: await parts.ipfsIdentity.now(options) }, [...parts.network.peers()]]
-        : [await parts.calls.id(peer, options), (await parts.calls.members(peer, options)).filter(member => member.error === '' && member.id !== peer).map(member => member.id)]
-      idToPeername[peer] = id.peername
-      clusterLinks[peer] = links
-      clusterTrustLinks[peer] = consensus.isTrusted(peer)
-      if (id.ipfs.id === undefined || id.ipfs.error !== '') return
-      clusterToIpfs[peer] = id.ipfs.id
+      const seen = (await within(parts.clock, membersAnswerMs, options, limited => parts.membersSeenBy(peer, limited))).filter(member => member.error === '')
+      clusterLinks[peer] = seen.filter(member => member.id !== peer).map(member => member.id)
+      const itself = seen.find(member => member.id === peer)
+      if (itself === undefined) return
+      idToPeername[peer] = itself.peername
+      if (itself.ipfs.id === undefined || itself.ipfs.error !== '') return
+      clusterToIpfs[peer] = itself.ipfs.id
       // A node that is there but not online has no links to tell.
-      ipfsLinks[id.ipfs.id] = null
-      ipfsLinks[id.ipfs.id] = peer === self ? await parts.ipfs.swarmPeers(options) : await parts.calls.swarmPeers(peer, options)
+      ipfsLinks[itself.ipfs.id] = null
+      ipfsLinks[itself.ipfs.id] = await within(parts.clock, membersAnswerMs, options, limited => parts.swarmOf(peer, limited))
     } catch {
       // A peer that does not answer is seen by what is missing.
+      options.signal?.throwIfAborted()
     }
   }))
   return { clusterId: self, idToPeername, ipfsLinks, clusterLinks, clusterTrustLinks, clusterToIpfs }

@@ -3,6 +3,7 @@ import type { IpfsId } from '../domain/peer.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
+import { unlessAborted } from './deadline.ts'
 
 /** How long an answer of the node is taken as true: status lines and pings need it all the time. */
 const freshMs = 5_000
@@ -41,7 +42,7 @@ export class IpfsIdentity {
   /** @throws ClusterError of the connector */
   ask (options: CallOptions): Promise<IpfsId> {
     this.#askedAt = this.#clock.monotonic()
-    this.#asking ??= this.#ipfs.id(options).then(id => this.#known = id).finally(() => { this.#asking = undefined })
-    return this.#asking
+    this.#asking ??= this.#ipfs.id().then(id => this.#known = id).finally(() => { this.#asking = undefined })
+    return unlessAborted(this.#asking, options)
   }
 }

@@ -1,11 +1,14 @@
 import type { Consensus } from '../consensus/consensus.ts'
-import { ClusterError, errorText } from '../domain/errors.ts'
+import { errorText } from '../domain/errors.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import { contractVersion, rpcProtocol } from '../domain/version.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
+import { peerAnswerMs, within } from './deadline.ts'
 import type { IpfsIdentity } from './ipfs-identity.ts'
+import { isRefusal } from './status.ts'
 
 export interface MembershipParts {
   readonly self: PeerId
@@ -14,10 +17,14 @@ export interface MembershipParts {
   readonly consensus: Consensus
   readonly calls: PeerCalls
   readonly ipfsIdentity: IpfsIdentity
-  readonly followerMode: boolean
+  readonly clock: Clock
+  /** Takes a peer for alive that has just answered, before its first ping is heard. */
+  readonly answered: (information: PeerInformation) => void
+  /** Moves what is allocated to a peer to others. */
+  readonly vacate: (peer: PeerId, options: CallOptions) => Promise<void>
 }
 
-/** Who belongs to the cluster (spec/components.md 1.10, 1.11). */
+/** Who belongs to the cluster (spec/components.md 1.8, 1.10, 1.11). */
 export class Membership {
   readonly #parts: MembershipParts
 
@@ -41,27 +48,43 @@ export class Membership {
     }
   }
 
-  /** All members; one that does not answer with its error. */
+  /** All members, asked at the same time; one that does not answer with its error, one that refuses to not at all. */
   async * all (options: CallOptions): AsyncGenerator<PeerInformation> {
-    const { self, consensus, calls, followerMode } = this.#parts
-    const members = followerMode ? [self] : await consensus.peers(options)
-    const asked = members.map(peer => peer === self ? this.self(options) : calls.id(peer, options).catch((error: unknown) => unreachable(peer, errorText(error))))
-    for (const answer of asked) yield await answer
+    const { self, consensus, calls, clock } = this.#parts
+    const members = await consensus.peers(options)
+    const asked = members.map(async (peer): Promise<PeerInformation | undefined> => {
+      if (peer === self) return this.self(options)
+      try {
+        return { ...await within(clock, peerAnswerMs, options, limited => calls.id(peer, limited)), id: peer }
+      } catch (error) {
+        return isRefusal(error) ? undefined : unreachable(peer, errorText(error))
+      }
+    })
+    for (const answer of asked) {
+      const information = await answer
+      options.signal?.throwIfAborted()
+      if (information !== undefined) yield information
+    }
   }
 
-  /** Takes a peer in; answers what it says of itself. */
+  /** Takes a peer in, which must be there; answers what it says of itself. */
   async add (peer: PeerId, options: CallOptions): Promise<PeerInformation> {
-    const { self, consensus, calls } = this.#parts
+    const { self, consensus, calls, clock, answered } = this.#parts
     if (peer === self) return this.self(options)
-    const information = await calls.id(peer, options)
+    const information = { ...await within(clock, peerAnswerMs, options, limited => calls.id(peer, limited)), id: peer }
     await consensus.addPeer(peer, options)
-    return information
+    answered(information)
+    const clusterPeers = [...new Set([...information.clusterPeers ?? [], self])].toSorted()
+    return { ...information, clusterPeers }
   }
 
+  /**
+   * Moves what the peer holds to others, then takes it out of the consensus.
+   * @throws ClusterError `UNSUPPORTED` where the consensus has no members to remove
+   */
   async remove (peer: PeerId, options: CallOptions): Promise<void> {
-    const members = await this.#parts.consensus.peers(options)
+    await this.#parts.vacate(peer, options)
     await this.#parts.consensus.removePeer(peer, options)
-    if (!members.includes(peer)) throw new ClusterError('NOT_FOUND', `peer ${peer} is not a member of this cluster`)
   }
 }
 

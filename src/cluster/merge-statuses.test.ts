@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { PinInfoMessage } from '../codec/messages.ts'
+import { cidFromBytes, compareCids, type Cid } from '../domain/cid.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { TrackerStatus, type GlobalPinInfo, type PinInfo } from '../domain/status.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
+import { toldByOthers } from './status-lines.ts'
+import { StatusSorter } from './status-sorter.ts'
+
+const peers = ['12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp', '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn', '12D3KooWPv2ZUaFZkmVqnXhpjNcz4LBQwoyKL3mBV3BDQGKBMKoJ'] as PeerId[]
+const [a, b, c] = peers as [PeerId, PeerId, PeerId]
+const lastKnown = () => ({ peername: 'known', ipfsPeerId: undefined, ipfsPeerAddresses: null })
+
+/** Versions 0 and 1 in turn: their order as text is not that of their keys. */
+function cidOf (n: number): Cid {
+  const digest = Buffer.alloc(32)
+  digest.writeUInt32BE(n * 2654435761 >>> 0)
+  digest.writeUInt32BE(n, 28)
+  return cidFromBytes(Buffer.concat([Buffer.from(n % 2 === 0 ? [0x12, 0x20] : [1, 0x55, 0x12, 0x20]), digest]))
+}
+
+function info (peer: PeerId, cid: Cid, changes: Partial<PinInfo> = {}): PinInfo {
+  return { cid, name: 'pin', peer, allocations: [], origins: null, created: 1_700_000_000_000, metadata: null, peername: '', ipfsPeerId: undefined, ipfsPeerAddresses: null, status: TrackerStatus.pinned, timestamp: 1_700_000_000_000, error: '', attemptCount: 0, priorityPin: false, ...changes }
+}
+
+const sortedInfos = (peer: PeerId, numbers: readonly number[]): PinInfo[] => numbers.map(cidOf).toSorted(compareCids).map(cid => info(peer, cid))
+
+async function * inBatches (infos: readonly PinInfo[], size: number, error?: Error): AsyncGenerator<PinInfo[]> {
+  for (let at = 0; at < infos.length; at += size) yield infos.slice(at, at + size)
+  if (error !== undefined) throw error
+}
+
+async function merged (sources: readonly StatusSource[]): Promise<{ infos: GlobalPinInfo[], failures: string[] }> {
+  const failures: string[] = []
+  const batches = mergeStatuses(sources, {
+    failed: (peer, error) => { failures.push(`${peers.indexOf(peer)} ${errorText(error)}`) },
+    standIn: peer => toldByOthers(lastKnown, peer, TrackerStatus.clusterError, 0, 'gone'),
+  })
+  return { infos: (await Array.fromAsync(batches)).flat(), failures }
+}
+
+test('whatever the peers list and however it comes, each CID comes once, in order, with all that was said of it', async () => {
+  const list = fc.uniqueArray(fc.nat(60))
+  await fc.assert(fc.asyncProperty(fc.tuple(list, list, list), fc.integer({ min: 1, max: 7 }), async (lists, size) => {
+    const sources = lists.map((numbers, i) => ({ peer: peers[i] as PeerId, infos: inBatches(sortedInfos(peers[i] as PeerId, numbers), size) }))
+    const { infos, failures } = await merged(sources)
+    assert.deepEqual(failures, [])
+    const all = [...new Set(lists.flat())].map(cidOf).toSorted(compareCids)
+    assert.deepEqual(infos.map(({ cid }) => cid), all)
+    for (const { cid, peerMap } of infos) {
+      const listing = peers.filter((_, i) => lists[i]?.some(n => cidOf(n) === cid))
+      assert.deepEqual(Object.keys(peerMap), listing)
+    }
+  }), { numRuns: 50 })
+})
+
+test('a peer that fails half-way is in error from there on', async () => {
+  const numbers = Array.from({ length: 10 }, (_, i) => i)
+  const { infos, failures } = await merged([
+    { peer: a, infos: inBatches(sortedInfos(a, numbers), 3) },
+    { peer: b, infos: inBatches(sortedInfos(b, numbers).slice(0, 4), 3, new ClusterError('PEER_UNREACHABLE', 'connection lost')) },
+  ])
+  assert.deepEqual(failures, ['1 connection lost'])
+  assert.deepEqual(infos.map(({ peerMap }) => peerMap[b]?.status), [...Array(4).fill(TrackerStatus.pinned), ...Array(6).fill(TrackerStatus.clusterError)])
+  assert.ok(infos.every(({ peerMap }) => peerMap[a]?.status === TrackerStatus.pinned))
+  assert.equal(infos[9]?.peerMap[b]?.peername, 'known')
+})
+
+test('a peer that breaks its promise of order is in error from there on', async () => {
+  const good = sortedInfos(b, [1, 2, 3, 4])
+  const { infos, failures } = await merged([
+    { peer: a, infos: inBatches(sortedInfos(a, [1, 2, 3, 4]), 9) },
+    { peer: b, infos: inBatches([good[0], good[2], good[1], good[3]] as PinInfo[], 9) },
+  ])
+  assert.equal(failures.length, 1)
+  assert.equal(infos.length, 4)
+  assert.equal(infos[3]?.peerMap[b]?.status, TrackerStatus.clusterError)
+})
+
+test('what a pin is comes from a peer that is not in error, whom a status is of from the stream it came by', async () => {
+  const cid = cidOf(1)
+  const { infos } = await merged([
+    { peer: a, infos: inBatches([info(a, cid, { name: '', status: TrackerStatus.clusterError })], 1) },
+    { peer: b, infos: inBatches([info(c, cid, { name: 'right' })], 1) },
+  ])
+  assert.equal(infos[0]?.name, 'right')
+  assert.deepEqual(Object.keys(infos[0]?.peerMap ?? {}), [a, b])
+})
+
+test('nothing is read that nobody wants', async () => {
+  let read = 0
+  async function * endless (peer: PeerId): AsyncGenerator<PinInfo[]> {
+    for (const entry of sortedInfos(peer, Array.from({ length: 5_000 }, (_, i) => i))) {
+      read++
+      yield [entry]
+    }
+  }
+  const batches = mergeStatuses([{ peer: a, infos: endless(a) }], { failed: () => {}, standIn: () => undefined })
+  await batches.next()
+  assert.ok(read < 300, `${read} read for the first batch`)
+  await batches.return(undefined)
+})
+
+test('a list without order is sorted, in memory or through the store, and leaves nothing there', async () => {
+  for (const mostInMemory of [1_000, 10]) {
+    const store = memoryStore()
+    const sorter = new StatusSorter({ store, codec: PinInfoMessage, mostInMemory })
+    const numbers = Array.from({ length: 300 }, (_, i) => (i * 7919) % 300)
+    const given = [...numbers.map(n => info(b, cidOf(n))), info(b, cidOf(5), { name: 'later' })]
+    const result = (await Array.fromAsync(sorter.sorted(inBatches(given, 40)))).flat()
+    assert.deepEqual(result.map(({ cid }) => cid), numbers.map(cidOf).toSorted(compareCids))
+    assert.deepEqual(result.find(({ cid }) => cid === cidOf(5)), info(b, cidOf(5), { name: 'later' }))
+    assert.deepEqual(await Array.fromAsync(store.keys({})), [])
+  }
+})
+
+test('an error of a list without order comes after what was read', async () => {
+  const sorter = new StatusSorter({ store: memoryStore(), codec: PinInfoMessage, mostInMemory: 2 })
+  const read: PinInfo[] = []
+  await assert.rejects(async () => {
+    for await (const batch of sorter.sorted(inBatches([4, 2, 3, 1].map(n => info(b, cidOf(n))), 1, new Error('cut off')))) read.push(...batch)
+  }, /cut off/)
+  assert.equal(read.length, 4)
+})
+
+test('what a crash has left of a sort is cleared at the start', async () => {
+  const store = memoryStore([{ key: '/flotilla/sort/0/AB', value: Uint8Array.of(1) }, { key: '/flotilla/journal/1', value: Uint8Array.of(2) }])
+  await new StatusSorter({ store, codec: PinInfoMessage }).start()
+  assert.deepEqual((await Array.fromAsync(store.keys({}))).flat(), ['/flotilla/journal/1'])
+})

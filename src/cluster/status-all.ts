@@ -1,0 +1,132 @@
+import type { Consensus } from '../consensus/consensus.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../domain/status.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { PeerStatuses } from '../rpc/peer-calls.ts'
+import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
+import { isRefusal } from './status.ts'
+import { globalOf, toldByOthers, type LastKnown } from './status-lines.ts'
+import type { StatusSorter } from './status-sorter.ts'
+
+/** How often a peer that sends nothing is looked at, in milliseconds. */
+const checkMs = 15_000
+/** A peer may be silent for so long while it asks its IPFS node for all pins; longer than that node's own limit. */
+const longestSilenceMs = 10 * 60_000
+/** Statuses taken from one peer beyond those of the pinset, for what it works on: more would be an attack. */
+const mostBeyondPinset = 1_000_000
+
+export interface AllStatusParts {
+  readonly self: PeerId
+  readonly consensus: Consensus
+  readonly followerMode: boolean
+  readonly lastKnown: LastKnown
+  /** False when a peer has not been heard of for longer than it may be silent. */
+  readonly isAlive: (peer: PeerId) => boolean
+  readonly sorter: StatusSorter
+  readonly platform: Platform
+}
+
+/** Asks all peers for their statuses. */
+export interface AskAll {
+  /** In the order of `compareCids`. */
+  local (options: CallOptions): AsyncIterable<PinInfo[]>
+  remote (peer: PeerId, options: CallOptions): PeerStatuses
+}
+
+/**
+ * What all members say of all pins, in the order of `compareCids`, at constant memory. A member
+ * that fails is `cluster_error` from there on, and the iteration ends by throwing its error; one
+ * that does not trust this peer is left out (spec/components.md 1.10).
+ * @throws the error of the member that failed, an AggregateError when there are more
+ */
+export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, options: CallOptions): AsyncGenerator<GlobalPinInfo[]> {
+  const { self, consensus, followerMode, platform: { clock, loggers }, lastKnown } = parts
+  const members = followerMode ? [self] : await consensus.peers(options)
+  if (members.length === 1 && members[0] === self) {
+    for await (const infos of ask.local(options)) yield infos.map(globalOf)
+    return
+  }
+  const over = new AbortController()
+  const signal = options.signal === undefined ? over.signal : AbortSignal.any([over.signal, options.signal])
+  const errors = new Map<PeerId, unknown>()
+  try {
+    const sources = members.map((peer): StatusSource => ({ peer, infos: peer === self ? ask.local({ signal }) : remoteStatuses(parts, ask, peer, signal) }))
+    yield * mergeStatuses(sources, {
+      failed: (peer, error) => {
+        if (isRefusal(error)) return
+        errors.set(peer, error)
+        loggers.component('cluster').warn({ peer }, `statuses of a peer are missing: ${errorText(error)}`)
+      },
+      standIn: (peer): PeerPinStatus | undefined => errors.has(peer) ? toldByOthers(lastKnown, peer, TrackerStatus.clusterError, clock.now(), errorText(errors.get(peer))) : undefined,
+    })
+    options.signal?.throwIfAborted()
+    const failures = [...errors].map(([peer, error]) => peer === self ? error : withPeer(peer, error))
+    if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures)
+  } finally {
+    over.abort(new ClusterError('CANCELLED', 'nobody reads the statuses any more'))
+  }
+}
+
+/** The statuses of another peer, in order, as long as it lives and keeps within bounds. */
+async function * remoteStatuses (parts: AllStatusParts, ask: AskAll, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[]> {
+  const given = new AbortController()
+  const statuses = ask.remote(peer, { signal: AbortSignal.any([signal, given.signal]) })
+  const watched = watch(parts, peer, statuses, given)
+  try {
+    // Only the first batch shows whether the order is promised.
+    const { done, value } = await watched.next()
+    if (done === true) return
+    const rest = startingWith(value, watched)
+    yield * statuses.isOrdered?.() === true ? rest : parts.sorter.sorted(rest)
+  } finally {
+    given.abort(new ClusterError('CANCELLED', 'nobody reads the statuses any more'))
+  }
+}
+
+async function * startingWith<T> (first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first
+  yield * rest
+}
+
+/** Gives a peer up that is silent and dead, or silent for too long, or without end. */
+async function * watch (parts: AllStatusParts, peer: PeerId, statuses: PeerStatuses, given: AbortController): AsyncGenerator<PinInfo[]> {
+  const most = 2 * parts.consensus.pinset().count() + mostBeyondPinset
+  const iterator = statuses[Symbol.asyncIterator]()
+  let count = 0
+  try {
+    for (;;) {
+      const { done, value } = await unlessSilent(parts, peer, iterator.next())
+      if (done === true) return
+      count += value.length
+      if (count > most) throw new ClusterError('TOO_LARGE', `the peer lists more than ${most} statuses`)
+      yield value
+    }
+  } catch (error) {
+    given.abort(error)
+    throw error
+  }
+}
+
+async function unlessSilent<T> (parts: AllStatusParts, peer: PeerId, answer: Promise<T>): Promise<T> {
+  const { clock } = parts.platform
+  const askedAt = clock.monotonic()
+  let cancel = (): void => {}
+  const silent = new Promise<never>((_resolve, reject) => {
+    const check = (): void => {
+      if (parts.isAlive(peer) && clock.monotonic() - askedAt < longestSilenceMs) cancel = clock.after(checkMs, check)
+      else reject(new ClusterError('TIMED_OUT', 'the peer has stopped answering'))
+    }
+    cancel = clock.after(checkMs, check)
+  })
+  try {
+    return await Promise.race([answer, silent])
+  } finally {
+    cancel()
+  }
+}
+
+function withPeer (peer: PeerId, error: unknown): ClusterError {
+  const code = error instanceof ClusterError ? error.code : 'INTERNAL'
+  return new ClusterError(code, `${peer}: ${errorText(error)}`, { cause: error })
+}
