@@ -58,7 +58,7 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   }
   announce(logger, configuration)
   const loops = new AbortController()
-  const running = runLoops(configuration, peer, platform, loops.signal)
+  const running = runLoops(options, peer, platform, loops.signal)
   for (const address of options.bootstrap) logger.error(`bootstrap to ${address} failed: this version runs alone`)
   return { stopped: stopWhenAsked(signal, loops, running, started, logger) }
 }
@@ -101,7 +101,7 @@ function announce (logger: Logger, configuration: Configuration): void {
 }
 
 /** Waits for the IPFS node, then publishes metrics and keeps the pinset up; ends with the signal. */
-async function runLoops (configuration: Configuration, peer: Peer, platform: Platform, signal: AbortSignal): Promise<void> {
+async function runLoops ({ configuration, onReady }: DaemonOptions, peer: Peer, platform: Platform, signal: AbortSignal): Promise<void> {
   const { cluster: settings } = configuration
   const { consensus, tracker, monitor, ipfsIdentity, cluster } = peer
   const logger = platform.loggers.component('cluster')
@@ -109,6 +109,7 @@ async function runLoops (configuration: Configuration, peer: Peer, platform: Pla
   await waitForIpfs(peer, platform, signal)
   if (signal.aborted) return alerts
   logger.info('** IPFS Cluster is READY **')
+  onReady?.()
   const ping = {
     name: 'ping',
     metrics: async () => [pingMetric(cluster.self, settings.peername, ipfsIdentity.last(), platform.clock.now(), settings.monitorPingIntervalMs)],

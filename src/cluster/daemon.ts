@@ -12,6 +12,8 @@ export interface DaemonOptions {
   readonly loggers: Loggers
   /** Aborted when the peer shall stop, also in the middle of its start. */
   readonly signal: AbortSignal
+  /** Called once, when the peer has an answer of its IPFS node and does all its work. */
+  readonly onReady?: (() => void) | undefined
 }
 
 /** A peer whose parts have started: its APIs answer. */

@@ -8,6 +8,7 @@ import type { Multiaddress } from '../../domain/peer.ts'
 import { CommandError } from '../command-line/command.ts'
 import { CommandLog, withFolderLock, type ServiceCall } from './context.ts'
 import { loadPeer, requireState } from './loaded-peer.ts'
+import { tellReady } from './service-manager.ts'
 import { StopSignals } from './stop-signals.ts'
 
 /** `daemon`: runs the peer until a signal ends it (spec/cli.md 1.4). */
@@ -21,7 +22,14 @@ export async function daemon (call: ServiceCall, runDaemon: RunDaemon): Promise<
     const loggers = await log.loggers()
     loggers.component('service').info('Initializing. For verbose output run with "-l debug". Please wait...')
     using signals = new StopSignals(process, call.terminal.stderr)
-    const running = await start(() => runDaemon({ configuration: withFlags(configuration, call, bootstrap), identity, bootstrap, loggers, signal: signals.stop }), signals.stop)
+    const running = await start(() => runDaemon({
+      configuration: withFlags(configuration, call, bootstrap),
+      identity,
+      bootstrap,
+      loggers,
+      signal: signals.stop,
+      onReady: () => { void tellReady(call.terminal.environment, loggers.component('service')) },
+    }), signals.stop)
     await stopped(running)
   })
 }
