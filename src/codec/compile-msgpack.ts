@@ -1,14 +1,18 @@
 import { invalidData, within } from './json.ts'
 import { MsgpackReader } from './msgpack-reader.ts'
 import { MsgpackWriter } from './msgpack.ts'
-import type { AnyField } from './schema.ts'
+import type { Kind } from './kind.ts'
+import type { MsgpackValue } from './message.ts'
 
-export interface MsgpackCodec<T> {
+export interface MsgpackCodec<T> extends MsgpackValue<T> {
   encodeMsgpack: (value: T) => Uint8Array
   decodeMsgpack: (bytes: Uint8Array) => T
-  write: (writer: MsgpackWriter, value: T) => void
-  read: (reader: MsgpackReader) => T
 }
+
+/** What of a kind msgpack needs. */
+export type MsgpackKind<T> = Pick<Kind<T>, 'zero' | 'required' | 'isEmpty' | 'isUnset' | 'writeMsgpack' | 'readMsgpack'>
+
+export interface MsgpackField { readonly property: string, readonly msgpack: string, readonly kind: MsgpackKind<unknown> }
 
 type AnyValue = Record<string, unknown>
 
@@ -16,7 +20,7 @@ const writer = new MsgpackWriter()
 const neverUnset = (): boolean => false
 
 /** Msgpack encoder and decoder of a schema: a map in the order of the fields (spec/wire.md 4). */
-export function compileMsgpack<T> (message: string, fields: readonly AnyField[]): MsgpackCodec<T> {
+export function compileMsgpack<T> (message: string, fields: readonly MsgpackField[]): MsgpackCodec<T> {
   const steps = fields.map(({ property, msgpack, kind }) => {
     const name = msgpack.replace('?', '')
     return { property, kind, name, isUnset: msgpack.endsWith('?') ? kind.isUnset ?? kind.isEmpty : neverUnset, nameBytes: new TextEncoder().encode(name) }

@@ -25,7 +25,7 @@ export function nullableList<T> (element: Kind<T>): Kind<readonly T[] | null> {
 }
 
 /** A list that is empty where nothing was given. */
-export function list<T> (element: Kind<T>): Kind<readonly T[]> {
+export function list<T> (element: Kind<T>, mostElements = maxElements): Kind<readonly T[]> {
   return {
     zero: noElements as readonly T[],
     jsonSchema: { type: 'array', items: element.jsonSchema },
@@ -39,7 +39,7 @@ export function list<T> (element: Kind<T>): Kind<readonly T[]> {
     },
     fromJson (json) {
       if (!Array.isArray(json)) throw unexpected('a list', json)
-      if (json.length > maxElements) throw invalidData('too many elements')
+      if (json.length > mostElements) throw invalidData('too many elements')
       return json.map((item: unknown) => {
         if (item === null) throw unexpected('an element', item)
         return element.fromJson(item)
@@ -51,7 +51,7 @@ export function list<T> (element: Kind<T>): Kind<readonly T[]> {
     },
     readMsgpack (reader) {
       const count = reader.enterArray()
-      if (count > maxElements) throw invalidData('too many elements')
+      if (count > mostElements) throw invalidData('too many elements')
       const items: T[] = []
       for (let i = 0; i < count; i++) items.push(element.readMsgpack(reader))
       reader.leave()

@@ -1,3 +1,6 @@
+import type { MsgpackReader } from './msgpack-reader.ts'
+import type { MsgpackWriter } from './msgpack.ts'
+
 /**
  * A type with its wire forms, all derived from one schema. Decoders are total: wrong input gives
  * a `ClusterError` with the path of the field, never a half-filled value.
@@ -17,8 +20,15 @@ export interface ProtobufMessage<T> extends Message<T> {
   decodeProtobuf (bytes: Uint8Array): T
 }
 
+/** One msgpack value among others in a stream. */
+export interface MsgpackValue<T> {
+  write (writer: MsgpackWriter, value: T): void
+  /** @throws ClusterError `INVALID_WIRE_DATA`, `INVALID_CID` and its kin */
+  read (reader: MsgpackReader): T
+}
+
 /** A message that peers send each other in msgpack (spec/wire.md 4). */
-export interface MsgpackMessage<T> extends Message<T> {
+export interface MsgpackMessage<T> extends Message<T>, MsgpackValue<T> {
   encodeMsgpack (value: T): Uint8Array
   /** @throws ClusterError `INVALID_WIRE_DATA` */
   decodeMsgpack (bytes: Uint8Array): T

@@ -123,10 +123,13 @@ const collectedKeyFields: Fields<CollectedKey> = {
   error: field(text, { json: 'error?', msgpack: 'e?', describe: 'Why it could not be.' }),
 }
 
+/** A repository of many small blocks loses more at once than any other list has. */
+const maxCollectedKeys = 1_000_000
+
 const repositoryCollectionFields: Fields<RepositoryCollection> = {
   peer: field(peerId, { json: 'peer', msgpack: 'p?', describe: 'The cluster peer.' }),
   peername: field(text, { json: 'peername', msgpack: 'pn?', describe: 'Its name.' }),
-  keys: field(list(nested(collectedKeyFields)), { json: 'keys', msgpack: 'k', describe: 'What was removed.' }),
+  keys: field(list(nested(collectedKeyFields), maxCollectedKeys), { json: 'keys', msgpack: 'k', describe: 'What was removed.' }),
   error: field(text, { json: 'error?', msgpack: 'e?', describe: 'Why the peer failed.' }),
 }
 

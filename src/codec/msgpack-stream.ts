@@ -9,6 +9,8 @@ import { maxMsgpackDepth } from './msgpack-reader.ts'
  */
 export class MsgpackStream {
   private readonly maxValueBytes: number
+  /** What the value that is being scanned may have. */
+  private limit = 0
   private buffer: Uint8Array = new Uint8Array()
   /** Start of the value that is being scanned, where scanning goes on, and the end of what arrived. */
   private start = 0
@@ -44,10 +46,12 @@ export class MsgpackStream {
   }
 
   /**
-   * The next complete value, or undefined until more has arrived.
-   * @throws ClusterError `INVALID_WIRE_DATA` for what is no msgpack, `TOO_LARGE` above `maxValueBytes`; the stream is of no use then
+   * The next complete value, or undefined until more has arrived. `maxBytes` is the limit of this
+   * value where another than `maxValueBytes` belongs to it; until it is complete it must not change.
+   * @throws ClusterError `INVALID_WIRE_DATA` for what is no msgpack, `TOO_LARGE` above the limit; the stream is of no use then
    */
-  take (): Uint8Array | undefined {
+  take (maxBytes = this.maxValueBytes): Uint8Array | undefined {
+    this.limit = maxBytes
     if (this.open.length === 0) {
       if (this.start === this.end) return undefined
       this.open.push(1)
@@ -71,7 +75,7 @@ export class MsgpackStream {
 
   /** A new buffer with room for growth; values handed out keep the old one. */
   private grow (needed: number): void {
-    const larger = new Uint8Array(Math.max(needed, Math.min(this.pendingBytes * 2, this.maxValueBytes)))
+    const larger = new Uint8Array(Math.max(needed, Math.min(this.pendingBytes * 2, this.limit)))
     larger.set(this.buffer.subarray(this.start, this.end))
     this.at -= this.start
     this.end -= this.start
@@ -103,7 +107,7 @@ export class MsgpackStream {
   }
 
   private checkSize (more: number): undefined {
-    if (this.at - this.start + more > this.maxValueBytes) throw new ClusterError('TOO_LARGE', `a msgpack value of more than ${this.maxValueBytes} bytes`)
+    if (this.at - this.start + more > this.limit) throw new ClusterError('TOO_LARGE', `a msgpack value of more than ${this.limit} bytes`)
   }
 }
 

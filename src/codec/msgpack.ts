@@ -2,6 +2,7 @@ import type { Time } from '../domain/time.ts'
 import { splitTime } from './time.ts'
 
 const encoder = new TextEncoder()
+const minBufferBytes = 512
 const int64Min = -(2n ** 63n)
 const int64Max = 2n ** 63n - 1n
 
@@ -10,7 +11,7 @@ const int64Max = 2n ** 63n - 1n
  * and bytes alike as raw, signed and unsigned numbers each in their own smallest form (spec/wire.md 4).
  */
 export class MsgpackWriter {
-  private bytes = new Uint8Array(512)
+  private bytes: Uint8Array<ArrayBuffer> = new Uint8Array(minBufferBytes)
   private view = new DataView(this.bytes.buffer)
   private at = 0
 
@@ -98,6 +99,34 @@ export class MsgpackWriter {
     this.header(elements, 0x90, 16, 0xdc)
   }
 
+  /** One or more values that are msgpack already. */
+  append (value: Uint8Array): void {
+    this.reserve(value.length)
+    this.bytes.set(value, this.at)
+    this.at += value.length
+  }
+
+  /** How many bytes were written since the writer was last empty. */
+  get sizeBytes (): number {
+    return this.at
+  }
+
+  /** Makes room for so many bytes more, so that a large value does not make the buffer grow step by step. */
+  reserve (count: number): void {
+    if (this.at + count <= this.bytes.length) return
+    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.at + count, minBufferBytes))
+    larger.set(this.bytes.subarray(0, this.at))
+    this.replace(larger)
+  }
+
+  /** What was written, without a copy: the buffer goes along, and the writer is empty afterwards. */
+  detach (): Uint8Array {
+    const result = this.bytes.subarray(0, this.at)
+    this.at = 0
+    this.replace(new Uint8Array(0))
+    return result
+  }
+
   /** A copy of what was written; the writer is empty afterwards. */
   finish (): Uint8Array {
     const result = this.bytes.slice(0, this.at)
@@ -108,7 +137,7 @@ export class MsgpackWriter {
   /** Forgets what was written, and the buffer too when one giant value made it grow. */
   reset (): void {
     this.at = 0
-    if (this.bytes.length > maxKeptBytes) this.replace(new Uint8Array(512))
+    if (this.bytes.length > maxKeptBytes) this.replace(new Uint8Array(minBufferBytes))
   }
 
   private header (count: number, fix: number, fixLimit: number, code16: number): void {
@@ -136,13 +165,6 @@ export class MsgpackWriter {
     this.bytes[this.at] = code
     this.view.setBigInt64(this.at + 1, BigInt.asIntN(64, value))
     this.at += 9
-  }
-
-  private reserve (count: number): void {
-    if (this.at + count <= this.bytes.length) return
-    const larger = new Uint8Array(Math.max(this.bytes.length * 2, this.at + count))
-    larger.set(this.bytes)
-    this.replace(larger)
   }
 
   private replace (bytes: Uint8Array<ArrayBuffer>): void {

@@ -37,6 +37,8 @@ export const errorTable = {
   PEER_UNREACHABLE: { status: 500, exit: 1, advice: 'Check that the peer runs and has the same cluster secret.' },
   /** Another peer's answer to a call that it takes from trusted peers only (RPC ErrType 3): that peer is left out of lists. */
   NOT_AUTHORIZED: { status: 500, exit: 1, advice: 'Let the other peer trust this one: consensus.crdt.trusted_peers in its service.json.' },
+  /** Another peer's own error, by its text. */
+  PEER_ANSWER: { status: 500, exit: 1, advice: 'Another peer of the cluster answered with this error: see its log.' },
   CANCELLED: { status: 500, exit: 125, advice: 'The caller went away or the peer stops.' },
   TIMED_OUT: { status: 500, exit: 62, advice: 'Try again, or raise the time limit.' },
   INTERNAL: { status: 500, exit: 1, advice: 'This is a defect of the program: please report it.' },

@@ -1,7 +1,8 @@
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
-import type { RepositoryCollection } from '../domain/repository.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { RepositoryCollection, RepositoryStat } from '../domain/repository.ts'
 import type { PinInfo, TrackerStatus } from '../domain/status.ts'
 import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
@@ -16,7 +17,11 @@ export interface PeerStatuses extends AsyncIterable<PinInfo[]> {
   readonly isOrdered?: () => boolean
 }
 
-/** What a peer asks of another (spec/wire.md 5.2). Never used for oneself. */
+/**
+ * What a peer asks of another (spec/wire.md 5.2). Never used for oneself.
+ * @throws ClusterError `PEER_UNREACHABLE`, `TIMED_OUT`, `CANCELLED`; `NOT_AUTHORIZED` when this peer
+ * is not trusted there; `INVALID_WIRE_DATA`; and what the other peer answered, by its text
+ */
 export interface PeerCalls {
   id (peer: PeerId, options: CallOptions): Promise<PeerInformation>
   /** Asks `peer` to take `added` in (`Cluster.PeerAdd`); it calls `added` back first. Answers what that told it. */
@@ -28,7 +33,15 @@ export interface PeerCalls {
   collectGarbage (peer: PeerId, options: CallOptions): Promise<RepositoryCollection>
   swarmPeers (peer: PeerId, options: CallOptions): Promise<PeerId[]>
   members (peer: PeerId, options: CallOptions): Promise<PeerInformation[]>
+  /** Sends blocks to the IPFS node of `peer` as they come; resolves when it has all. */
   putBlocks (peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void>
+  version (peer: PeerId, options: CallOptions): Promise<string>
+  /** Takes `removed` out of the cluster. */
+  removePeer (peer: PeerId, removed: PeerId, options: CallOptions): Promise<void>
+  repositoryStat (peer: PeerId, options: CallOptions): Promise<RepositoryStat>
+  /** For consensus with a leader: hands a change on to it. */
+  logPin (peer: PeerId, pin: Pin, options: CallOptions): Promise<void>
+  logUnpin (peer: PeerId, pin: Pin, options: CallOptions): Promise<void>
 }
 
 /** For a peer that is alone: nobody can be reached. */
@@ -43,6 +56,11 @@ export const loneCalls: PeerCalls = {
   swarmPeers: unreachable,
   members: unreachable,
   putBlocks: unreachable,
+  version: unreachable,
+  removePeer: unreachable,
+  repositoryStat: unreachable,
+  logPin: unreachable,
+  logUnpin: unreachable,
 }
 
 function unreachable (peer: PeerId): Promise<never> {

@@ -1,0 +1,29 @@
+import type { PeerId } from '../domain/peer.ts'
+
+/** Calls of one peer that are answered at a time: an order of magnitude above what a busy Go peer makes. */
+const maxCallsPerPeer = 512
+/** Calls of all peers: a stream and what it waits with cost some hundred KiB at worst. */
+const maxCalls = 2048
+
+/** Counts the calls that are being answered. One peer alone cannot take all places. */
+export class CallLimits {
+  readonly #byPeer = new Map<PeerId, number>()
+  #total = 0
+
+  /** Takes a place for a call; the text says why there is none. Whoever got one must {@link leave}. */
+  enter (peer: PeerId): string | undefined {
+    const own = this.#byPeer.get(peer) ?? 0
+    if (own >= maxCallsPerPeer) return `too many calls at once: this peer answers ${maxCallsPerPeer} of one caller`
+    if (this.#total >= maxCalls) return `too many calls at once: this peer answers ${maxCalls}`
+    this.#byPeer.set(peer, own + 1)
+    this.#total++
+    return undefined
+  }
+
+  leave (peer: PeerId): void {
+    this.#total--
+    const own = this.#byPeer.get(peer) ?? 0
+    if (own > 1) this.#byPeer.set(peer, own - 1)
+    else this.#byPeer.delete(peer)
+  }
+}

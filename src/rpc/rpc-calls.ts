@@ -1,0 +1,68 @@
+import { ClusterError } from '../domain/errors.ts'
+import type { SentBlock } from '../codec/peer-messages.ts'
+import type { Block } from '../ipfs/connector.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { Network } from '../platform/network.ts'
+import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import { RpcClient } from './client.ts'
+import { methods } from './methods.ts'
+import type { PeerCalls } from './peer-calls.ts'
+
+/** Most members that a peer may list: far above the largest cluster. */
+const maxMembers = 10_000
+
+/** {@link PeerCalls} over the network, wire-compatible with the reference (spec/wire.md 5). */
+export function rpcCalls ({ network, platform }: { readonly network: Network, readonly platform: Platform }): PeerCalls {
+  const client = new RpcClient(network, platform)
+  return {
+    id: (peer, options) => client.unary(methods.id, peer, undefined, options),
+    addPeer: (peer, added, options) => client.unary(methods.addPeer, peer, added, options),
+    status: (peer, cid, options) => client.unary(methods.status, peer, cid, options),
+    statusAll: (peer, filter, options) => client.stream(methods.statusAll, peer, [filter], options),
+    recover: (peer, cid, options) => client.unary(methods.recover, peer, cid, options),
+    async * recoverAll (peer, options) {
+      for await (const batch of client.stream(methods.recoverAll, peer, [], options)) yield * batch
+    },
+    collectGarbage: (peer, options) => client.unary(methods.collectGarbage, peer, undefined, options),
+    swarmPeers: async (peer, options) => [...await client.unary(methods.swarmPeers, peer, undefined, options)],
+    members: (peer, options) => members(client, peer, options),
+    putBlocks: (peer, blocks, options) => putBlocks(client, peer, blocks, options),
+    version: async (peer, options) => (await client.unary(methods.version, peer, undefined, options)).version,
+    removePeer: (peer, removed, options) => client.unary(methods.removePeer, peer, removed, options),
+    repositoryStat: (peer, options) => client.unary(methods.repositoryStat, peer, undefined, options),
+    logPin: (peer, pin, options) => client.unary(methods.logPin, peer, pin, options),
+    logUnpin: (peer, pin, options) => client.unary(methods.logUnpin, peer, pin, options),
+  }
+}
+
+async function members (client: RpcClient, peer: PeerId, options: CallOptions): Promise<PeerInformation[]> {
+  const found: PeerInformation[] = []
+  for await (const batch of client.stream(methods.members, peer, [], options)) {
+    found.push(...batch)
+    if (found.length > maxMembers) throw new ClusterError('TOO_LARGE', `peer ${peer} lists more than ${maxMembers} members`)
+  }
+  return found
+}
+
+async function putBlocks (client: RpcClient, peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void> {
+  const iterator = blocks[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  // The reference takes a stream without blocks for an error.
+  if (first.done === true) return
+  for await (const _ of client.stream(methods.putBlocks, peer, sentBlocks(first.value, iterator), options)) {
+    // Nothing is sent back but the end.
+  }
+}
+
+async function * sentBlocks (first: Block, others: AsyncIterator<Block>): AsyncGenerator<SentBlock> {
+  try {
+    for (let block = first; ;) {
+      yield { cid: block.cid, bytes: block.bytes, size: block.bytes.length }
+      const next = await others.next()
+      if (next.done === true) return
+      block = next.value
+    }
+  } finally {
+    await others.return?.()
+  }
+}

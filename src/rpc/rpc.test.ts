@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ClusterError } from '../domain/errors.ts'
+import type { PinInfo } from '../domain/status.ts'
+import type { Block } from '../ipfs/connector.ts'
+import { systemClock } from '../platform/clock.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
+import { blockOf, cidOf, informationOf, peerOf, pinInfoOf, pinOf, twoPeers } from './rpc.fixture.ts'
+
+const server = peerOf(2)
+const noOptions = {}
+
+test('every call reaches the other peer and its answer comes back', async () => {
+  const peers = await twoPeers(systemClock)
+  const { calls, service } = peers
+  const cid = cidOf(4)
+  assert.deepEqual(await calls.id(server, noOptions), informationOf(server, 'served'))
+  assert.equal(await calls.version(server, noOptions), '1.1.6')
+  assert.deepEqual(await calls.addPeer(server, peerOf(3), noOptions), informationOf(peerOf(3), 'added'))
+  assert.deepEqual(await calls.members(server, noOptions), [informationOf(server, 'served'), informationOf(peerOf(5), 'other')])
+  assert.deepEqual(await calls.status(server, cid, noOptions), { ...pinInfoOf(0, server), cid })
+  assert.deepEqual(await calls.recover(server, cid, noOptions), { ...pinInfoOf(0, server), cid })
+  assert.deepEqual(await Array.fromAsync(calls.recoverAll(server, noOptions)), [pinInfoOf(1, server), pinInfoOf(2, server)])
+  assert.deepEqual(await calls.collectGarbage(server, noOptions), { peer: server, peername: 'served', keys: [{ cid: cidOf(1), error: '' }, { cid: undefined, error: 'locked' }], error: '' })
+  assert.deepEqual(await calls.repositoryStat(server, noOptions), { repoSize: 5_000_000_000, storageMax: 10_000_000_000, numberOfObjects: 0 })
+  assert.deepEqual(await calls.swarmPeers(server, noOptions), [peerOf(8), peerOf(9)])
+  await calls.removePeer(server, peerOf(3), noOptions)
+  await calls.logPin(server, pinOf(1), noOptions)
+  await calls.logUnpin(server, pinOf(2), noOptions)
+  assert.deepEqual(service.calls, [
+    'id', `addPeer ${peerOf(3)}`, 'members', `status ${cid}`, `recover ${cid}`, 'recoverAll', 'collectGarbage', 'repositoryStat', 'swarmPeers', `removePeer ${peerOf(3)}`, 'logPin pin 1', 'logUnpin pin 2',
+  ])
+  assert.deepEqual(peers.warnings, [])
+  await peers.stop()
+})
+
+test('all statuses come in batches, in their order, with the promise that they are ordered', async () => {
+  const peers = await twoPeers(systemClock)
+  const infos = Array.from({ length: 5000 }, (_, number) => pinInfoOf(number, server))
+  peers.service.statuses = [infos.slice(0, 1), infos.slice(1, 4000), [], infos.slice(4000)]
+  const statuses = peers.calls.statusAll(server, 16, noOptions)
+  const got: PinInfo[] = []
+  let batches = 0
+  for await (const batch of statuses) {
+    assert.equal(statuses.isOrdered?.(), true)
+    batches++
+    got.push(...batch)
+  }
+  assert.deepEqual(got, infos)
+  assert.ok(batches < 500, `${batches} batches`)
+  assert.deepEqual(peers.service.calls, ['statusAll 16'])
+  await peers.stop()
+})
+
+async function * eachOf (blocks: readonly Block[]): AsyncGenerator<Block> { yield * blocks }
+
+test('blocks of all sizes arrive as they are, and none means no call', async () => {
+  const peers = await twoPeers(systemClock)
+  const blocks = [0, 1, 20, 262_144, 3, 1_048_576, 4 * 1_048_576].map(size => blockOf(new Uint8Array(size).fill(size % 251)))
+  await peers.calls.putBlocks(server, eachOf(blocks), noOptions)
+  assert.deepEqual(peers.service.blocks.map(block => [block.cid.toString(), block.bytes]), blocks.map(block => [block.cid.toString(), block.bytes]))
+  await peers.calls.putBlocks(server, eachOf([]), noOptions)
+  assert.deepEqual(peers.service.calls, ['putBlocks'])
+  await peers.stop()
+})
+
+test('an error of the other peer comes with its text, and as the code that it means', async () => {
+  const peers = await twoPeers(systemClock)
+  const { calls, service } = peers
+  const cases = [['pin is not part of the pinset', 'NOT_FOUND'], ['IPFS error (pin/ls). Code: 500. Message: x', 'IPFS_ANSWER'], ['something else', 'PEER_ANSWER']] as const
+  for (const [text, code] of cases) {
+    service.failure = new ClusterError('INTERNAL', text)
+    await assert.rejects(calls.status(server, cidOf(1), noOptions), { code, message: text })
+    await assert.rejects(Array.fromAsync(calls.recoverAll(server, noOptions)), { code, message: text })
+    await assert.rejects(calls.putBlocks(server, eachOf([blockOf(new Uint8Array(9))]), noOptions), { code, message: text })
+  }
+  assert.equal(peers.warnings.length, 3, 'one for each method')
+  await peers.stop()
+})
+
+test('statuses before an error are not lost', async () => {
+  const peers = await twoPeers(systemClock)
+  peers.service.statuses = [[pinInfoOf(1, server)]]
+  peers.service.failure = new Error('could not get pinset from IPFS: it is down')
+  const got: PinInfo[] = []
+  await assert.rejects(async () => { for await (const batch of peers.calls.statusAll(server, 0, noOptions)) got.push(...batch) }, { code: 'IPFS_UNREACHABLE' })
+  assert.deepEqual(got, [pinInfoOf(1, server)])
+  await peers.stop()
+})
+
+test('a peer that is not trusted may do what is open to all and nothing else', async () => {
+  const peers = await twoPeers(systemClock)
+  peers.distrusted.add(peers.caller.self)
+  assert.equal((await peers.calls.id(server, noOptions)).peername, 'served')
+  await assert.rejects(peers.calls.status(server, cidOf(1), noOptions), { code: 'NOT_AUTHORIZED', message: 'client does not have permissions to call PinTracker.Status' })
+  await assert.rejects(Array.fromAsync(peers.calls.statusAll(server, 0, noOptions)), { code: 'NOT_AUTHORIZED' })
+  await assert.rejects(peers.calls.putBlocks(server, eachOf([blockOf(new Uint8Array(1_000_000))]), noOptions), { code: 'NOT_AUTHORIZED' })
+  assert.deepEqual(peers.service.calls, ['id'])
+  assert.equal(peers.service.blocks.length, 0)
+  await peers.stop()
+})
+
+test('a caller that gives up ends the work of the other peer', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  peers.service.isWaiting = true
+  const controller = new AbortController()
+  const options = { signal: controller.signal }
+  const asked = [
+    peers.calls.status(server, cidOf(1), options),
+    peers.calls.members(server, options),
+    Array.fromAsync(peers.calls.statusAll(server, 0, options)),
+    peers.calls.putBlocks(server, eachOf([blockOf(new Uint8Array(9))]), options),
+  ].map(call => call.then(() => 'answered', (error: unknown) => (error as ClusterError).code))
+  await clock.settle()
+  assert.equal(peers.service.calls.length, 4)
+  controller.abort(new Error('enough'))
+  await clock.settle()
+  assert.deepEqual(await Promise.all(asked), ['CANCELLED', 'CANCELLED', 'CANCELLED', 'CANCELLED'])
+  assert.equal(peers.service.cancelled, 4)
+  await peers.stop()
+  await clock.settle()
+  assert.equal(clock.nextAt(), undefined, 'no timer is left')
+})
+
+test('a peer that says nothing is given up after the time of the method', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  peers.service.isWaiting = true
+  const asked = peers.calls.status(server, cidOf(1), noOptions).catch((error: unknown) => error)
+  const listed = Array.fromAsync(peers.calls.statusAll(server, 0, noOptions)).catch((error: unknown) => error)
+  const put = peers.calls.putBlocks(server, eachOf([blockOf(new Uint8Array(9))]), noOptions).catch((error: unknown) => error)
+  await clock.advance(14_000)
+  assert.equal(peers.service.cancelled, 0)
+  await clock.advance(2_000)
+  assert.equal(peers.service.cancelled, 1)
+  assert.equal((await asked as ClusterError).message, `peer ${server} did not answer PinTracker.Status within 15 seconds`)
+  await clock.advance(5 * 60_000)
+  assert.equal((await listed as ClusterError).code, 'TIMED_OUT')
+  assert.equal((await put as ClusterError).code, 'TIMED_OUT')
+  assert.equal(peers.service.cancelled, 3)
+  await peers.stop()
+})

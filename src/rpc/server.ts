@@ -1,0 +1,110 @@
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { rpcProtocol } from '../domain/version.ts'
+import type { Platform, Startable } from '../platform/lifecycle.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Counter } from '../platform/metrics.ts'
+import type { Network, PeerStream } from '../platform/network.ts'
+import { CallLimits } from './call-limits.ts'
+import { ValueReader, ValueWriter } from './framing.ts'
+import { endCall, ServedCall, type CallContext } from './served-call.ts'
+import type { PeerService } from './peer-service.ts'
+import { SenderLog } from './sender-log.ts'
+import { handlersOf } from './service-handlers.ts'
+import { StreamWatch } from './stream-watch.ts'
+
+/** Refused calls that still wait for their caller to read the refusal; those above are reset at once. */
+const maxWaitingRefusals = 64
+/** What is being answered gets this time to end when the peer stops. */
+const stopMs = 5000
+
+export interface PeerServerParts {
+  readonly network: Network
+  readonly service: PeerService
+  readonly isTrusted: (peer: PeerId) => boolean
+  readonly platform: Platform
+}
+
+/** Answers the calls of other peers (spec/wire.md 5), from its start to its stop. */
+export function servePeers (parts: PeerServerParts): Startable {
+  return new PeerServer(parts)
+}
+
+class PeerServer implements Startable {
+  readonly #parts: PeerServerParts
+  readonly #context: CallContext
+  readonly #limits = new CallLimits()
+  readonly #logger: Logger
+  readonly #refused: Counter
+  readonly #running = new Map<ServedCall, Promise<void>>()
+  #waitingRefusals = 0
+  #stopServing: (() => void) | undefined
+
+  constructor (parts: PeerServerParts) {
+    const { platform, service, isTrusted } = parts
+    const { clock, metrics } = platform
+    this.#parts = parts
+    this.#logger = platform.loggers.component('p2p-gorpc')
+    this.#refused = metrics.counter('ipfscluster_rpc_refused', 'Total number of calls of other peers that were refused')
+    this.#context = {
+      clock,
+      isTrusted,
+      handlers: handlersOf(service),
+      logger: this.#logger,
+      senders: new SenderLog(this.#logger),
+      refused: this.#refused,
+      answered: metrics.counter('ipfscluster_rpc_answered', 'Total number of calls of other peers that were answered'),
+      unreadable: metrics.counter('ipfscluster_rpc_unreadable', 'Total number of calls of other peers that could not be read'),
+    }
+    metrics.gauge('ipfscluster_rpc_running', 'Current number of calls of other peers that are being answered', () => this.#running.size)
+  }
+
+  async start (): Promise<void> {
+    this.#stopServing = this.#parts.network.handle(rpcProtocol, stream => { this.#accept(stream) })
+  }
+
+  async stop (): Promise<void> {
+    this.#stopServing?.()
+    this.#stopServing = undefined
+    for (const call of this.#running.keys()) call.cancel(new ClusterError('CANCELLED', 'this peer stops'))
+    const { promise: timeIsUp, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#context.clock.after(stopMs, resolve)
+    await Promise.race([Promise.all(this.#running.values()), timeIsUp])
+    cancel()
+  }
+
+  #accept (stream: PeerStream): void {
+    const refusal = this.#limits.enter(stream.peer)
+    if (refusal !== undefined) {
+      void this.#refuse(stream, refusal)
+      return
+    }
+    const call = new ServedCall(stream, this.#context)
+    this.#running.set(call, call.run().finally(() => {
+      this.#limits.leave(stream.peer)
+      this.#running.delete(call)
+    }))
+  }
+
+  async #refuse (stream: PeerStream, reason: string): Promise<void> {
+    this.#refused.add(1)
+    this.#context.senders.warn(stream.peer, 'calls of a peer are refused', reason)
+    if (this.#waitingRefusals >= maxWaitingRefusals) {
+      stream.reset()
+      return
+    }
+    this.#waitingRefusals++
+    try {
+      const writer = new ValueWriter(stream)
+      writer.addError({ service: '', method: '' }, reason, 1)
+      await endCall(new StreamWatch(stream, this.#context.clock), writer, stream, new ValueReader(stream).drain(maxRefusedBytes))
+    } catch {
+      stream.reset()
+    } finally {
+      this.#waitingRefusals--
+    }
+  }
+}
+
+/** What a caller may have sent before it reads that its call is refused. */
+const maxRefusedBytes = 1024 * 1024
