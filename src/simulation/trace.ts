@@ -25,6 +25,8 @@ export class Trace {
     this.#print?.(`${(at / 1_000).toFixed(3).padStart(10)} ${who.padEnd(8)} ${what}`)
   }
 
+  /** True when each event is printed. */
+  get isRead (): boolean { return this.#print !== undefined }
   get events (): number { return this.#events }
   get hash (): string { return hex(this.#high) + hex(this.#low) }
 

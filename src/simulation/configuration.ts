@@ -1,0 +1,65 @@
+import { createConfiguration } from '../config/create.ts'
+import type { Configuration } from '../config/configuration.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** What all peers of one simulated cluster have in common. */
+export interface ClusterSettings {
+  readonly batching: { readonly maxBatchSize: number, readonly maxBatchAgeMs: number }
+  readonly rebroadcastIntervalMs: number
+  readonly repairIntervalMs: number
+  readonly pinRecoverIntervalMs: number
+  readonly stateSyncIntervalMs: number
+  readonly pingIntervalMs: number
+  readonly replicationFactorMin: number
+  readonly replicationFactorMax: number
+  readonly trustsAll: boolean
+}
+
+/** As an operator might have chosen them, with shorter periods, so that an hour holds more. */
+export function randomSettings (random: SeededRandom, peers: number): ClusterSettings {
+  const factor = random.chance(0.3) ? -1 : 1 + random.integer(Math.min(3, peers))
+  return {
+    batching: random.chance(0.5) ? { maxBatchSize: 0, maxBatchAgeMs: 0 } : { maxBatchSize: random.pick([5, 100]), maxBatchAgeMs: random.pick([200, 1_000, 5_000]) },
+    rebroadcastIntervalMs: random.pick([10_000, 30_000]),
+    repairIntervalMs: random.pick([60_000, 120_000]),
+    pinRecoverIntervalMs: random.pick([60_000, 120_000]),
+    stateSyncIntervalMs: random.pick([30_000, 60_000]),
+    pingIntervalMs: random.pick([5_000, 15_000]),
+    replicationFactorMin: factor === -1 ? -1 : Math.max(1, factor - random.integer(2)),
+    replicationFactorMax: factor,
+    trustsAll: random.chance(0.5),
+  }
+}
+
+const base = createConfiguration({ folder: '/simulated', random: { bytes: length => new Uint8Array(length), integer: () => 0, fraction: () => 0 }, environment: {}, warn: () => {}, datastore: 'leveldb' })
+
+/** The configuration of one peer. */
+export async function peerConfiguration (settings: ClusterSettings, peername: string, peers: readonly PeerId[], region: string): Promise<Configuration> {
+  const initial = await base
+  return {
+    ...initial,
+    cluster: {
+      ...initial.cluster,
+      peername,
+      disableRepinning: false,
+      monitorPingIntervalMs: settings.pingIntervalMs,
+      pinRecoverIntervalMs: settings.pinRecoverIntervalMs,
+      stateSyncIntervalMs: settings.stateSyncIntervalMs,
+      replicationFactorMin: settings.replicationFactorMin,
+      replicationFactorMax: settings.replicationFactorMax,
+    },
+    consensus: {
+      ...initial.consensus,
+      crdt: {
+        ...initial.consensus.crdt,
+        trustedPeers: settings.trustsAll ? 'all' : [...peers],
+        batching: { ...initial.consensus.crdt.batching, ...settings.batching },
+        rebroadcastIntervalMs: settings.rebroadcastIntervalMs,
+        repairIntervalMs: settings.repairIntervalMs,
+      },
+    },
+    monitor: { ...initial.monitor, pubsubmon: { ...initial.monitor.pubsubmon, checkIntervalMs: settings.pingIntervalMs } },
+    informer: { ...initial.informer, tags: { ...initial.informer.tags, tags: { group: region } } },
+  }
+}

@@ -1,0 +1,54 @@
+import { PinMessage } from '../codec/messages.ts'
+import { replicaKeys } from '../consensus/crdt/keys.ts'
+import { cidFromKey, type Cid } from '../domain/cid.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { SimulatedPeer } from './simulated-peer.ts'
+import type { SimulatedDisk } from './simulated-store.ts'
+
+/* What peers have on disk, seen from outside: without a wait, so that looking changes nothing. */
+
+const keys = replicaKeys('/c')
+const valuesPrefix = '/c/s/k/'
+
+export interface StoredPinset {
+  /** Stored bytes by key, in base64. */
+  readonly values: ReadonlyMap<Cid, string>
+  /** The same, to compare. */
+  readonly digest: string
+}
+
+export function pinsetOn (disk: SimulatedDisk): StoredPinset {
+  const values = new Map<Cid, string>()
+  for (const key of keysUnder(disk, valuesPrefix)) {
+    const cid = key.endsWith('/v') ? cidFromKey(key.slice(valuesPrefix.length, -2)) : undefined
+    if (cid !== undefined) values.set(cid, Buffer.from(disk.values.get(key) as Uint8Array).toString('base64'))
+  }
+  return { values, digest: [...values].map(([cid, value]) => `${cid} ${value}`).join('\n') }
+}
+
+export function pinOf (value: string): Pin { return PinMessage.decodeProtobuf(Buffer.from(value, 'base64')) }
+
+/** Acknowledged changes that stand in no delta yet. */
+export function journalled (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/journal/').length }
+
+/** Changes that the tracker has not handled for good. */
+export function unhandledChanges (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/changes/').length }
+
+export function headNames (disk: SimulatedDisk): string[] {
+  return keysUnder(disk, keys.headPrefix).map(key => key.slice(keys.headPrefix.length))
+}
+
+/** True when another peer has all that this one knows on its disk for good. */
+export function isReplicated (peer: SimulatedPeer, peers: readonly SimulatedPeer[]): boolean {
+  if (journalled(peer.disk) > 0) return false
+  const heads = headNames(peer.disk).map(name => keys.processed(name))
+  return peers.some(other => {
+    if (other === peer) return false
+    const unsynced = other.disk.unsyncedKeys()
+    return heads.every(key => other.disk.values.get(key) !== undefined && !unsynced.has(key))
+  })
+}
+
+function keysUnder (disk: SimulatedDisk, prefix: string): string[] {
+  return disk.values.range({ gte: prefix, lt: `${prefix}\u007f` })
+}

@@ -1,0 +1,128 @@
+import { PinMessage } from '../codec/messages.ts'
+import type { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
+import type { Cid } from '../domain/cid.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Pin } from '../domain/pin.ts'
+
+/** A change that a peer was asked to make to the pinset, by a user or by the peer's own upkeep. */
+export interface Change {
+  readonly number: number
+  readonly peer: PeerId
+  readonly cid: Cid
+  /** The pin in its stored form; undefined for a removal. */
+  readonly value: string | undefined
+  readonly pin: Pin | undefined
+  /** Changes for this CID that the peer had taken in when it was asked, directly. */
+  readonly seen: ReadonlySet<Change>
+  isAcknowledged: boolean
+  /** From the peer's own upkeep, not from a user. */
+  isUpkeep: boolean
+}
+
+/** Everything that was asked of the pinset since all peers agreed last: what the outcome is held against. */
+export class History {
+  readonly #changes = new Map<Cid, Change[]>()
+  /** Users whose requests are on their way into each peer. */
+  readonly #userRequests = new Map<PeerId, number>()
+  /** The number of the last change that each peer cannot know of any more but by way of others. */
+  readonly #forgotten = new Map<PeerId, number>()
+  #number = 0
+  acknowledged = 0
+  upkeepPins = 0
+
+  /** Changes for that CID, in the order in which their peers took them. */
+  of (cid: Cid): readonly Change[] { return this.#changes.get(cid) ?? [] }
+  cids (): Cid[] { return [...this.#changes.keys()] }
+
+  /** Takes what this peer logs until the result is called for a user's doing. */
+  userAsks (peer: PeerId): () => void {
+    const add = (count: number): void => { this.#userRequests.set(peer, (this.#userRequests.get(peer) ?? 0) + count) }
+    add(1)
+    return () => { add(-1) }
+  }
+
+  /** Notes all that goes into this consensus from now on. */
+  record (self: PeerId, consensus: CrdtConsensus): void {
+    const logPin = consensus.logPin.bind(consensus)
+    const logUnpin = consensus.logUnpin.bind(consensus)
+    consensus.logPin = async (pin, ...rest: []) => {
+      const before = await consensus.pinset().get(pin.cid)
+      const change = this.#begin(self, pin.cid, before, pin)
+      await logPin(pin, ...rest)
+      this.#acknowledge(change)
+    }
+    consensus.logUnpin = async (pin, ...rest: []) => {
+      const before = await consensus.pinset().get(pin.cid)
+      const change = this.#begin(self, pin.cid, before, undefined)
+      await logUnpin(pin, ...rest)
+      this.#acknowledge(change)
+    }
+  }
+
+  /** The peer has lost its datastore. */
+  forget (peer: PeerId): void { this.#forgotten.set(peer, this.#number) }
+
+  /** All peers have the same pinset, and all that was acknowledged is in it: only that counts from now on. */
+  restart (pins: ReadonlyMap<Cid, string>): void {
+    this.#changes.clear()
+    this.#forgotten.clear()
+    for (const [cid, value] of pins) {
+      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isUpkeep: false }])
+    }
+  }
+
+  /** What a pinset may hold for the CID after all changes have spread. */
+  allowed (cid: Cid): { readonly values: ReadonlySet<string>, readonly mayBeAbsent: boolean } {
+    const changes = this.of(cid)
+    const before = precedences(changes)
+    const isBefore = (a: Change, b: Change): boolean => before.get(b)?.has(a) === true
+    const pins = changes.filter(change => change.value !== undefined)
+    const removals = changes.filter(change => change.value === undefined)
+    const values = new Set<string>()
+    for (const pin of pins) {
+      const isGone = changes.some(later => later.isAcknowledged && isBefore(pin, later))
+      if (!isGone) values.add(pin.value as string)
+    }
+    const mayBeAbsent = pins.every(pin => !pin.isAcknowledged || removals.some(removal => !isBefore(removal, pin)))
+    return { values, mayBeAbsent }
+  }
+
+  #begin (peer: PeerId, cid: Cid, before: Pin | undefined, pin: Pin | undefined): Change {
+    const earlier = this.#changes.get(cid) ?? []
+    this.#changes.set(cid, earlier)
+    const value = before === undefined ? undefined : storedForm(before)
+    // Two peers may write the same: which of both was seen cannot be told then.
+    const alike = value === undefined ? [] : earlier.filter(change => change.value === value)
+    const forgotten = this.#forgotten.get(peer) ?? 0
+    const seen = new Set([...earlier.filter(change => change.number > forgotten && (change.peer === peer || change.peer === '')), ...alike.length === 1 ? alike : []])
+    const isUpkeep = (this.#userRequests.get(peer) ?? 0) === 0
+    if (isUpkeep && pin !== undefined) this.upkeepPins++
+    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isUpkeep }
+    earlier.push(change)
+    return change
+  }
+
+  #acknowledge (change: Change): void {
+    change.isAcknowledged = true
+    this.acknowledged++
+  }
+}
+
+/** A pin as all peers store it. */
+export function storedForm (pin: Pin): string {
+  return Buffer.from(PinMessage.encodeProtobuf(pin)).toString('base64')
+}
+
+/** For each change all those that its peer knew of, also by way of others. */
+function precedences (changes: readonly Change[]): Map<Change, Set<Change>> {
+  const before = new Map<Change, Set<Change>>()
+  for (const change of changes) {
+    const all = new Set<Change>()
+    for (const seen of change.seen) {
+      all.add(seen)
+      for (const earlier of before.get(seen) ?? []) all.add(earlier)
+    }
+    before.set(change, all)
+  }
+  return before
+}

@@ -1,0 +1,78 @@
+import { sleep } from '../platform/clock.ts'
+import { acknowledged } from './checks/acknowledged.ts'
+import { bookkeeping } from './checks/bookkeeping.ts'
+import { bounded } from './checks/bounded.ts'
+import type { Check } from './checks/check.ts'
+import { differences, holders } from './checks/holders.ts'
+import { replication } from './checks/replication.ts'
+import { truth } from './checks/truth.ts'
+import { journalled, pinOf, pinsetOn, type StoredPinset } from './disk-contents.ts'
+import type { World } from './world.ts'
+
+const checks: readonly Check[] = [acknowledged, replication, holders, truth, bookkeeping, bounded]
+
+/** How often it is looked whether all is done, in milliseconds. */
+const lookMs = 1_000
+/** What a peer may need to start, to connect and to hear of what it missed, besides the time between two rebroadcasts, in milliseconds. */
+const spreadMs = 30_000
+/** After this all that has spread is to be done, also what had failed and waits for the next recovery, in milliseconds. */
+const workMs = 300_000
+
+/** How long the cluster took to come to rest, in milliseconds. */
+export interface RestTimes { readonly agreedMs: number, readonly doneMs: number }
+
+/** Ends all faults, waits until the cluster has recovered, and holds every promise against what it finds. */
+export async function comeToRest (world: World): Promise<RestTimes> {
+  world.calm()
+  const began = world.clock.monotonic()
+  const elapsed = (): number => world.clock.monotonic() - began
+  const { rebroadcastIntervalMs, pinRecoverIntervalMs, stateSyncIntervalMs } = world.settings
+  await wait(world, () => agreed(world) !== undefined, spreadMs + 1.5 * rebroadcastIntervalMs)
+  const agreedMs = elapsed()
+  if (agreed(world) === undefined) {
+    const pinsets = world.peers.map(peer => `${peer.name} ${peer.serving === undefined ? 'does not serve' : `${pinsetOn(peer.disk).values.size} pins, ${journalled(peer.disk)} journalled`}`)
+    world.violate(`the peers do not agree within ${(agreedMs / 1_000).toFixed(0)} s: ${pinsets.join('; ')}`)
+    return { agreedMs, doneMs: agreedMs }
+  }
+  // Pins may still run out, which is a change as any other: agreement may come and go.
+  await wait(world, () => {
+    const pinset = agreed(world)
+    return pinset !== undefined && isDone(world, pinset)
+  }, workMs + 2 * pinRecoverIntervalMs + stateSyncIntervalMs)
+  const doneMs = elapsed()
+  const found = agreed(world)
+  if (found === undefined) {
+    world.violate('the peers had agreed, and do not agree any more')
+    return { agreedMs, doneMs }
+  }
+  const pinset = new Map([...found.values].map(([cid, value]) => [cid, pinOf(value)]))
+  for (const { promise, atRest } of checks) {
+    for (const broken of await atRest({ world, pinset, values: found.values })) world.violate(`${promise}: ${broken}`)
+  }
+  world.history.restart(found.values)
+  world.trace.note('world', `at rest with ${pinset.size} pins, agreed after ${agreedMs} ms, done after ${doneMs} ms`)
+  world.isCalm = false
+  return { agreedMs, doneMs }
+}
+
+/** The pinset when all peers serve and have the same one, nothing of which waits in a journal. */
+function agreed (world: World): StoredPinset | undefined {
+  let first: StoredPinset | undefined
+  for (const peer of world.peers) {
+    if (peer.serving === undefined || journalled(peer.disk) > 0) return undefined
+    const pinset = pinsetOn(peer.disk)
+    first ??= pinset
+    if (pinset.digest !== first.digest) return undefined
+  }
+  return first
+}
+
+function isDone (world: World, { values }: StoredPinset): boolean {
+  const pinset = new Map([...values].map(([cid, value]) => [cid, pinOf(value)]))
+  return world.peers.every(peer => differences(peer, pinset).length === 0 && peer.serving?.tracker.queueSize() === 0 && peer.process?.figures.value('ipfscluster_pins_pin_error') === 0)
+}
+
+async function wait (world: World, isOver: () => boolean, limitMs: number): Promise<void> {
+  const until = world.clock.monotonic() + limitMs
+  while (world.clock.monotonic() < until && !isOver()) await world.while(sleep(world.clock, lookMs), limitMs)
+}

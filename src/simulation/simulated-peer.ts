@@ -1,0 +1,181 @@
+import { expireLoop, recoverLoop } from '../cluster/state-sync.ts'
+import { composePeer, type Peer } from '../cluster/compose.ts'
+import { pushMetrics } from '../cluster/metric-loops.ts'
+import { pingMetric } from '../cluster/ping.ts'
+import { Responsibility } from '../cluster/responsibility.ts'
+import type { Configuration } from '../config/configuration.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { sleep } from '../platform/clock.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import { loneCalls } from '../rpc/peer-calls.ts'
+import { Figures } from './figures.ts'
+import { PeerClock } from './peer-clock.ts'
+import type { SimulatedNode } from './simulated-ipfs.ts'
+import type { SimulatedDisk } from './simulated-store.ts'
+import { traceLoggers } from './trace-loggers.ts'
+import type { World } from './world.ts'
+
+/** A peer that cannot start is tried again after this, in milliseconds, as a supervisor of services does. */
+const startAgainMs = 5_000
+/** One that does not stop by itself is killed after this, in milliseconds. */
+const stopTimeoutMs = 30_000
+
+/** One life of the process. */
+export interface PeerProcess {
+  readonly number: number
+  readonly clock: PeerClock
+  readonly figures: Figures
+  /** Undefined until it is made. */
+  peer: Peer | undefined
+  /** True from the end of its start to the beginning of its stop. */
+  isServing: boolean
+  readonly loops: AbortController
+}
+
+/** A peer with its disk and IPFS node, on which one process after the other runs. */
+export class SimulatedPeer {
+  readonly name: string
+  readonly self: PeerId
+  readonly number: number
+  readonly configuration: Configuration
+  readonly disk: SimulatedDisk
+  readonly node: SimulatedNode
+  readonly #world: World
+  #process: PeerProcess | undefined
+  #processes = 0
+  /** Somebody has started it while it was stopping. */
+  #isWanted = false
+  /** Wall clock of the machine, ahead of the world's. */
+  wallOffsetMs = 0
+
+  constructor (world: World, parts: { readonly name: string, readonly self: PeerId, readonly number: number, readonly configuration: Configuration, readonly disk: SimulatedDisk, readonly node: SimulatedNode }) {
+    this.#world = world
+    this.name = parts.name
+    this.self = parts.self
+    this.number = parts.number
+    this.configuration = parts.configuration
+    this.disk = parts.disk
+    this.node = parts.node
+  }
+
+  get process (): PeerProcess | undefined { return this.#process }
+
+  /** The peer when its process answers requests. */
+  get serving (): Peer | undefined {
+    const process = this.#process
+    return process?.isServing === true && !process.clock.isPaused ? process.peer : undefined
+  }
+
+  /** Starts a process, again and again until it stands or somebody ends it. */
+  start (): void {
+    this.#isWanted = true
+    if (this.#process !== undefined) return
+    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, loops: new AbortController() }
+    this.#process = process
+    this.#world.trace.note(this.name, `process ${process.number} starts`)
+    process.clock.soon(() => {
+      this.#run(process).catch((error: unknown) => {
+        if (this.#process !== process) return
+        this.#world.trace.note(this.name, `cannot start: ${errorText(error)}`)
+        if (error instanceof ClusterError && error.code === 'STORE_DAMAGED') this.#world.damageSeen(this)
+        this.kill()
+        this.#world.clock.after(startAgainMs, () => { this.start() })
+      })
+    })
+  }
+
+  /** As SIGKILL does. */
+  kill (): void {
+    const process = this.#process
+    this.#isWanted = false
+    if (process === undefined) return
+    this.#process = undefined
+    process.clock.kill()
+    this.#world.networks.vanish(this.self)
+    this.disk.killProcess()
+    this.#world.trace.note(this.name, `process ${process.number} is gone`)
+  }
+
+  losePower (): void {
+    this.kill()
+    this.#world.trace.note(this.name, `power lost, with it ${this.disk.losePower()} batches`)
+  }
+
+  /** As SIGTERM does. */
+  stop (): void {
+    const process = this.#process
+    if (process?.peer === undefined) {
+      this.kill()
+      return
+    }
+    process.isServing = false
+    this.#isWanted = false
+    this.#world.trace.note(this.name, 'is asked to stop')
+    const killIfHere = (): void => {
+      if (this.#process !== process) return
+      const isWanted = this.#isWanted
+      this.kill()
+      if (isWanted) this.start()
+    }
+    this.#world.clock.after(stopTimeoutMs, killIfHere)
+    this.#stop(process, process.peer).then(killIfHere, (error: unknown) => {
+      this.#world.trace.note(this.name, `did not stop in order: ${errorText(error)}`)
+      killIfHere()
+    })
+  }
+
+  setWallOffset (offsetMs: number): void {
+    this.wallOffsetMs = offsetMs
+    this.#process?.clock.setWallOffset(offsetMs)
+  }
+
+  async #run (process: PeerProcess): Promise<void> {
+    const { clock, figures, loops } = process
+    const platform: Platform = { clock, random: this.#world.random.fork(`${this.name}/${process.number}`), loggers: traceLoggers(this.#world.trace, this.name), metrics: figures }
+    const network = this.#world.networks.join(this.self, this.number, clock)
+    const peer = await composePeer(this.configuration, {
+      self: this.self,
+      network,
+      store: this.#world.bugs.store(this.disk.open(clock), this),
+      ipfs: () => this.#world.bugs.ipfs(this.node.connector(clock), this),
+      calls: loneCalls,
+      platform,
+    })
+    this.#world.bugs.peer(peer, this)
+    this.#world.history.record(this.self, peer.consensus)
+    for (const { component } of peer.components) await component.start(loops.signal)
+    process.peer = peer
+    process.isServing = true
+    this.#world.trace.note(this.name, 'serves')
+    await runLoops(peer, platform, loops.signal)
+  }
+
+  async #stop (process: PeerProcess, peer: Peer): Promise<void> {
+    process.loops.abort(new ClusterError('CANCELLED', 'the peer stops'))
+    for (const { component } of peer.components.toReversed()) await component.stop()
+  }
+}
+
+/** What a running peer does of itself. */
+async function runLoops (peer: Peer, platform: Platform, signal: AbortSignal): Promise<void> {
+  const { cluster, consensus, tracker, monitor, ipfsIdentity, informers, configuration: { cluster: settings } } = peer
+  const alerts = peer.alerts.record(monitor, platform.loggers.component('cluster'), signal)
+  while (!signal.aborted) {
+    const isReady = await ipfsIdentity.ask({ signal }).then(() => true, () => false)
+    if (isReady) break
+    await sleep(platform.clock, 1_000, signal).catch(() => {})
+  }
+  const ping = {
+    name: 'ping',
+    metrics: async () => [pingMetric(cluster.self, settings.peername, ipfsIdentity.last(), platform.clock.now(), settings.monitorPingIntervalMs)],
+  }
+  const upkeep = { consensus, tracker, responsibility: new Responsibility(cluster.self), platform, unpin: (cid: Parameters<typeof cluster.unpin>[0]) => cluster.unpin(cid, { signal }) }
+  await Promise.all([
+    alerts,
+    pushMetrics(ping, monitor, platform, signal),
+    ...informers.map(informer => pushMetrics(informer, monitor, platform, signal)),
+    expireLoop(upkeep, settings.stateSyncIntervalMs, signal),
+    recoverLoop(upkeep, settings.pinRecoverIntervalMs, signal),
+  ])
+}

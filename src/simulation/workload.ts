@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto'
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import { defaultPinOptions, type PinOptions } from '../domain/pin.ts'
+import { sleep } from '../platform/clock.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import type { SimulatedPeer } from './simulated-peer.ts'
+import type { World } from './world.ts'
+
+/** A user gives up on a request after this, in milliseconds. */
+const patienceMs = 60_000
+
+export interface WorkloadOptions {
+  readonly users: number
+  /** Time between two requests of a user at most, in milliseconds. */
+  readonly mostPauseMs: number
+  /** CIDs that all users fight over. */
+  readonly sharedCids: number
+}
+
+/** Random users of a cluster. */
+export class Workload {
+  readonly #world: World
+  readonly #options: WorkloadOptions
+  readonly #shared: Cid[]
+  readonly #known: Cid[] = []
+  #made = 0
+  #names = 0
+  requests = 0
+  answered = 0
+  refused = 0
+
+  constructor (world: World, options: WorkloadOptions) {
+    this.#world = world
+    this.#options = options
+    this.#shared = Array.from({ length: options.sharedCids }, (_, n) => cidOf(`shared ${n}`))
+  }
+
+  /** Resolves when all users have stopped asking. */
+  async run (untilMs: number, round: number): Promise<void> {
+    const { clock, random } = this.#world
+    await Promise.all(Array.from({ length: this.#options.users }, async (_, n) => {
+      const own = random.fork(`user/${round}/${n}`)
+      for (;;) {
+        await sleep(clock, own.between(0, this.#options.mostPauseMs))
+        if (clock.monotonic() >= untilMs) return
+        const serving = this.#world.serving()
+        if (serving.length > 0) await this.#ask(own.pick(serving), own)
+      }
+    }))
+  }
+
+  async #ask (peer: SimulatedPeer, random: SeededRandom): Promise<void> {
+    const cluster = peer.serving?.cluster
+    if (cluster === undefined) return
+    const kind = random.fraction()
+    const cid = kind < 0.6 && random.chance(0.5) ? this.#newCid() : this.#someCid(random)
+    const [what, request]: [string, () => Promise<unknown>] = kind < 0.6
+      ? ['pin', () => cluster.pin(cid, this.#pinOptions(random))]
+      : kind < 0.85
+        ? ['unpin', () => cluster.unpin(cid)]
+        : kind < 0.9
+          ? ['update', () => cluster.pin(this.#newCid(), { ...this.#pinOptions(random), pinUpdate: cid })]
+          : kind < 0.95
+            ? ['status', () => cluster.status(cid)]
+            : ['recover', () => cluster.recover(cid, { local: true })]
+    await this.#answer(peer, what, cid, request)
+  }
+
+  async #answer (peer: SimulatedPeer, what: string, cid: Cid, request: () => Promise<unknown>): Promise<void> {
+    const { clock, trace, history } = this.#world
+    this.requests++
+    const isChange = what !== 'status' && what !== 'recover'
+    const acknowledgedBefore = history.acknowledged
+    const asked = isChange ? history.userAsks(peer.self) : undefined
+    let outcome = 'no answer'
+    const gaveUp = new AbortController()
+    const asking = request().then(
+      () => { outcome = 'done' },
+      (error: unknown) => { outcome = error instanceof ClusterError ? error.code : `THREW ${errorText(error)}` },
+    )
+    await Promise.race([asking.then(() => { gaveUp.abort() }), sleep(clock, patienceMs, gaveUp.signal).catch(() => {})])
+    asked?.()
+    if (outcome === 'done') this.answered++
+    else this.refused++
+    trace.note(peer.name, `${what} ${cid.slice(-6)}: ${outcome}`)
+    if (outcome.startsWith('THREW') || outcome === 'INTERNAL') this.#world.violate(`${peer.name} answered ${what} with an error that is none of the product's: ${outcome}`)
+    if (isChange && outcome === 'done' && history.acknowledged === acknowledgedBefore) this.#world.violate(`${peer.name} acknowledged ${what} ${cid} without having logged it`)
+  }
+
+  #newCid (): Cid {
+    const cid = cidOf(`content ${this.#made++}`)
+    this.#known.push(cid)
+    return cid
+  }
+
+  #someCid (random: SeededRandom): Cid {
+    return this.#known.length > 0 && random.chance(0.5) ? random.pick(this.#known) : random.pick(this.#shared)
+  }
+
+  #pinOptions (random: SeededRandom): PinOptions {
+    const { peers, clock } = this.#world
+    const max = random.chance(0.4) ? 0 : random.chance(0.2) ? -1 : 1 + random.integer(Math.min(4, peers.length))
+    const min = max <= 0 ? max : Math.max(1, max - random.integer(3))
+    return {
+      ...defaultPinOptions,
+      name: `pin ${this.#names++}`,
+      replicationFactorMin: min,
+      replicationFactorMax: max,
+      mode: random.chance(0.05) ? 'direct' : 'recursive',
+      userAllocations: random.chance(0.2) ? [random.pick(peers).self] : null,
+      expireAt: random.chance(0.1) ? clock.now() + random.between(30_000, 600_000) : 0,
+      metadata: random.chance(0.1) ? { key: `value ${random.integer(100)}` } : null,
+    }
+  }
+}
+
+function cidOf (name: string): Cid {
+  return cidFromBytes(Uint8Array.from([1, 0x55, 0x12, 0x20, ...createHash('sha256').update(name).digest()]))
+}

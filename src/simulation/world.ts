@@ -1,0 +1,119 @@
+import type { Cid } from '../domain/cid.ts'
+import { peerIdFromBytes } from '../domain/peer-id.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
+import { noBugs, type Bugs } from './bugs/bugs.ts'
+import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
+import { History } from './history.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { seededRandom } from './seeded-random.ts'
+import { SimulatedNode } from './simulated-ipfs.ts'
+import { SimulatedNetworks } from './simulated-network.ts'
+import { SimulatedPeer } from './simulated-peer.ts'
+import { SimulatedDisk } from './simulated-store.ts'
+import { Trace } from './trace.ts'
+
+export interface WorldOptions {
+  readonly seed: number
+  readonly peers: number
+  readonly bugs?: Bugs | undefined
+  /** Is given each event as a line. */
+  readonly print?: ((line: string) => void) | undefined
+}
+
+/** A whole cluster with all that it stands on, on one clock, from one seed. */
+export class World {
+  readonly clock: VirtualClock
+  readonly random: SeededRandom
+  readonly trace: Trace
+  readonly networks: SimulatedNetworks
+  readonly history = new History()
+  readonly settings: ClusterSettings
+  readonly bugs: Bugs
+  readonly peers: SimulatedPeer[] = []
+  /** Content that nobody has at present. */
+  readonly unreachable = new Set<Cid>()
+  /** What was found wrong. */
+  readonly violations: string[] = []
+  /** No fault may strike. */
+  isCalm = false
+  readonly #byId = new Map<PeerId, SimulatedPeer>()
+
+  private constructor (options: WorldOptions) {
+    this.clock = virtualClock()
+    this.random = seededRandom(options.seed)
+    this.trace = new Trace(this.clock, options.print)
+    this.bugs = options.bugs ?? noBugs
+    this.settings = randomSettings(this.random.fork('settings'), options.peers)
+    this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer) })
+  }
+
+  /** The world of a seed, before anything runs in it. */
+  static async create (options: WorldOptions): Promise<World> {
+    const world = new World(options)
+    const ids = Array.from({ length: options.peers * 2 }, (_, n) => peerId(world.random.fork(`identity/${n}`)))
+    const members = ids.slice(0, options.peers)
+    for (const [n, self] of members.entries()) {
+      const name = `peer${n}`
+      const random = world.random.fork(name)
+      const peer = new SimulatedPeer(world, {
+        name,
+        self,
+        number: n,
+        configuration: await peerConfiguration(world.settings, name, members, `region${n % 2}`),
+        disk: new SimulatedDisk(random.fork('disk')),
+        node: new SimulatedNode(ids[options.peers + n] as PeerId, random.fork('ipfs'), world.unreachable),
+      })
+      world.peers.push(peer)
+      world.#byId.set(self, peer)
+    }
+    world.trace.note('world', JSON.stringify(world.settings))
+    return world
+  }
+
+  nameOf (peer: PeerId): string { return this.#byId.get(peer)?.name ?? peer.slice(-6) }
+  peer (id: PeerId): SimulatedPeer | undefined { return this.#byId.get(id) }
+
+  /** Peers that answer requests. */
+  serving (): SimulatedPeer[] { return this.peers.filter(peer => peer.serving !== undefined) }
+
+  violate (what: string): void {
+    this.trace.note('world', `VIOLATION ${what}`)
+    this.violations.push(`${(this.clock.monotonic() / 1_000).toFixed(1)} s: ${what}`)
+  }
+
+  /** A peer refuses its damaged datastore: the operator does what the message says. */
+  damageSeen (peer: SimulatedPeer): void {
+    peer.disk.wipe()
+    this.trace.note(peer.name, 'datastore moved away')
+  }
+
+  /** Lets time go on until the promise has settled. */
+  async while<T> (promise: Promise<T>, limitMs: number): Promise<T> {
+    let isSettled = false
+    const settle = (): void => { isSettled = true }
+    promise.then(settle, settle)
+    await this.clock.until(() => isSettled, limitMs)
+    return promise
+  }
+
+  /** Repairs all that is broken and starts all that is down. */
+  calm (): void {
+    this.trace.note('world', 'all faults end')
+    this.isCalm = true
+    Object.assign(this.networks.conditions, { leastDelayMs: 1, mostDelayMs: 20, spikes: 0, gossipLoss: 0, gossipDuplicates: 0 })
+    this.networks.healAll()
+    this.unreachable.clear()
+    for (const peer of this.peers) {
+      Object.assign(peer.disk.conditions, { isFull: false, writeMs: 0.2, syncMs: 4, failure: 0 })
+      Object.assign(peer.node.conditions, { isDown: false, isHung: false, answerMs: 20, lies: 0 })
+      peer.setWallOffset(0)
+      if (peer.process?.clock.isPaused === true) peer.process.clock.resume()
+      peer.start()
+    }
+  }
+}
+
+function peerId (random: SeededRandom): PeerId {
+  return peerIdFromBytes(Uint8Array.from([0x00, 0x24, 0x08, 0x01, 0x12, 0x20, ...random.bytes(32)]))
+}
