@@ -190,3 +190,20 @@ export async function twoPeers (clock: Clock): Promise<TwoPeers> {
     },
   }
 }
+
+/** Opens a stream of the protocol, sends `writes` and, unless told otherwise, the end; resolves with all that comes back. */
+export async function rawCall (from: Network, to: PeerId, writes: readonly Uint8Array[], options: { readonly isLeftOpen?: boolean } = {}): Promise<Uint8Array> {
+  const stream = await from.open(to, rpcProtocol, {})
+  const sending = (async () => {
+    for (const bytes of writes) await stream.write(bytes)
+    if (options.isLeftOpen !== true) await stream.closeWrite()
+  })()
+  const chunks: Uint8Array[] = []
+  try {
+    for await (const chunk of stream.incoming) chunks.push(chunk)
+  } finally {
+    stream.reset()
+    await sending.catch(() => {})
+  }
+  return Buffer.concat(chunks)
+}
