@@ -14,10 +14,21 @@ export class Responsibility {
   constructor (self: PeerId) { this.#self = self }
 
   /** True when no one of `members` is nearer than this peer; a tie counts as nearest. */
-  isMine (cid: Cid, members: readonly PeerId[]): boolean {
+  isMine (cid: Cid, members: readonly PeerId[]): boolean { return this.rank(cid, members) === 0 }
+
+  /** The nearest of `members` and this peer. */
+  nearest (cid: Cid, members: readonly PeerId[]): PeerId {
+    const target = hash(cidToBytes(cid))
+    let nearest = this.#self
+    for (const member of members) if (isNearer(this.#hashOf(member), this.#hashOf(nearest), target)) nearest = member
+    return nearest
+  }
+
+  /** How many of `members` are nearer than this peer: 0 for the one that acts, 1 for the next when that one does not. */
+  rank (cid: Cid, members: readonly PeerId[]): number {
     const target = hash(cidToBytes(cid))
     const own = this.#hashOf(this.#self)
-    return members.every(member => member === this.#self || !isNearer(this.#hashOf(member), own, target))
+    return members.filter(member => member !== this.#self && isNearer(this.#hashOf(member), own, target)).length
   }
 
   #hashOf (peer: PeerId): Uint8Array {

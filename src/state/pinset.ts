@@ -109,6 +109,19 @@ export class Pinset implements StateStore {
     return mapBatches(merged, cid => cid, query)
   }
 
+  async holders (limit: number): Promise<PeerId[]> {
+    const found = new Set([...this.#pending.values()].flatMap(change => change.pin?.allocations ?? []))
+    for (let from = allocatedPrefix; found.size < limit;) {
+      let next: string | undefined
+      for await (const [key] of this.#store.keys({ gte: from, lt: '/flotilla/allocated0', limit: 1 })) next = key
+      if (next === undefined) break
+      const peer = next.slice(allocatedPrefix.length, next.lastIndexOf('/')) as PeerId
+      found.add(peer)
+      from = `${allocatedPrefix}${peer}0`
+    }
+    return [...found].slice(0, limit)
+  }
+
   valueKey (cid: Cid): string { return `${this.#valuePrefix}${cidKey(cid)}/v` }
 
   /** Shows a durable change to readers before the store's own keys have it. */

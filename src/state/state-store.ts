@@ -28,4 +28,6 @@ export interface StateStore {
   count (): number
   /** Pins that name `peer` in their allocations (not those pinned everywhere), from an index. */
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]>
+  /** Peers that are named in allocations, from the same index: one read for each, at most `limit`. */
+  holders? (limit: number): Promise<PeerId[]>
 }

@@ -1,0 +1,130 @@
+import type { Cid } from '../domain/cid.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { sleep } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { PeerCalls } from '../rpc/peer-calls.ts'
+import type { RepairNotes } from './repair-notes.ts'
+import { repairRound, type RoundParts, type RoundResult } from './repair-round.ts'
+
+/** A peer that lives answers within this time, in milliseconds. */
+const answerMs = 4_000
+/** Rounds of many peers do not begin at the same moment, in milliseconds. */
+const jitterMs = 2_000
+/** A responsible peer whose work has not become less after this time leaves it to the next, in milliseconds. */
+const fallbackMs = 60_000
+/** How often pins for which there was no holder are tried again, at first and in the end, in milliseconds. */
+const retryMs = { first: 60_000, longest: 10 * 60_000 }
+/** How often a peer that stays away is looked at again when nothing was left to do, in milliseconds. */
+const recheckMs = { first: 10 * 60_000, longest: 2 * 3_600_000 }
+/** Least time between two notes of how far a round is, in milliseconds. */
+const noteMs = 5_000
+
+export interface PeerRepairParts extends RoundParts {
+  readonly calls: Pick<PeerCalls, 'id'>
+  readonly notes: RepairNotes
+  /** Called once, when it is certain that the peer is gone. */
+  readonly onConfirmed: () => void
+  readonly onMoved: (count: number) => void
+}
+
+/** Looks after the pins of one peer that is gone, for as long as it is. */
+export class PeerRepair {
+  readonly #parts: PeerRepairParts
+  readonly #peer: PeerId
+  readonly #logger: Logger
+  /** Responsible peers that did nothing while this one is gone. */
+  readonly #idle = new Set<PeerId>()
+  #previous: RoundResult | undefined
+  #notedAt = -Infinity
+  /** Pins of the peer that have fewer holders than they should. */
+  short = 0
+
+  constructor (peer: PeerId, parts: PeerRepairParts) {
+    this.#peer = peer
+    this.#parts = parts
+    this.#logger = parts.platform.loggers.component('cluster')
+  }
+
+  /**
+   * Works until the signal is aborted.
+   * @param after where an earlier run of this peer stopped
+   * @returns why there was nothing to repair
+   */
+  async run (after: Cid | undefined, signal: AbortSignal): Promise<'answers' | 'holds nothing'> {
+    const { platform: { clock, random }, notes, onConfirmed } = this.#parts
+    if (!await this.#holdsPins(signal)) return 'holds nothing'
+    if (await this.#answers(signal)) return 'answers'
+    onConfirmed()
+    await notes.save(this.#peer, after)
+    this.#logger.info({ peer: this.#peer }, `peer ${this.#peer} is gone: ${this.#parts.mayMove ? 'pins that lack holders without it get others' : 'repinning is disabled, its pins stay where they are'}`)
+    let from = after
+    for (let round = 0, waitMs = 0; ; round++) {
+      await sleep(clock, waitMs + random.integer(jitterMs), signal)
+      if (round > 0 && await this.#answers(signal)) return 'answers'
+      const result = await repairRound(this.#parts, { peer: this.#peer, after: from, idle: this.#idle, signal, onStep: cid => { this.#note(cid) } })
+      await notes.save(this.#peer, undefined)
+      waitMs = this.#afterRound(result, from !== undefined, round)
+      from = undefined
+    }
+  }
+
+  /** Draws the conclusions; answers how long to wait for the next round. */
+  #afterRound (result: RoundResult, isPart: boolean, round: number): number {
+    const { short, moved, hopeless, ofOthers } = result
+    this.short = short
+    this.#parts.onMoved(moved)
+    if (moved > 0) this.#logger.info({ peer: this.#peer, moved, short }, `repinned ${moved} pins out of ${this.#peer}`)
+    if (short > 0 && round === 0) this.#logger.warn({ peer: this.#peer, short }, `${short} pins have fewer holders than their replication_factor_min since peer ${this.#peer} is gone`)
+    if (ofOthers.size === 0) return backOff(hopeless > 0 ? retryMs : recheckMs, round)
+    if (isPart) return fallbackMs
+    const idle = [...ofOthers].filter(([owner, count]) => count >= (this.#previous?.ofOthers.get(owner) ?? Infinity)).map(([owner]) => owner)
+    if (idle.length === 0) {
+      this.#previous = result
+      return fallbackMs
+    }
+    for (const owner of idle) {
+      this.#idle.add(owner)
+      this.#logger.warn({ peer: owner }, `peer ${owner} does not repin what it is responsible for: the next one does`)
+    }
+    // What the next ones inherit is more than they had: it is not held against them.
+    this.#previous = undefined
+    return 0
+  }
+
+  async #holdsPins (signal: AbortSignal): Promise<boolean> {
+    for await (const cids of this.#parts.consensus.pinset().allocatedTo(this.#peer, { limit: 1, signal })) if (cids.length > 0) return true
+    return false
+  }
+
+  /** The second evidence: whoever answers, be it with an error, lives, and only its metrics get lost. */
+  async #answers (signal: AbortSignal): Promise<boolean> {
+    const { calls, platform: { clock } } = this.#parts
+    const ended = new AbortController()
+    const cancel = clock.after(answerMs, () => { ended.abort(new ClusterError('TIMED_OUT', 'no answer')) })
+    try {
+      await calls.id(this.#peer, { signal: AbortSignal.any([signal, ended.signal]) })
+      return true
+    } catch (error) {
+      signal.throwIfAborted()
+      if (ended.signal.aborted) return false
+      const isSilent = !(error instanceof ClusterError) || ['PEER_UNREACHABLE', 'TIMED_OUT', 'CANCELLED'].includes(error.code)
+      this.#logger.debug({ peer: this.#peer }, `asked whether it is there: ${errorText(error)}`)
+      return !isSilent
+    } finally {
+      cancel()
+    }
+  }
+
+  #note (after: Cid): void {
+    const { notes, platform: { clock } } = this.#parts
+    if (clock.monotonic() - this.#notedAt < noteMs) return
+    this.#notedAt = clock.monotonic()
+    // A note that gets lost only makes the next start look at more pins.
+    notes.save(this.#peer, after).catch(() => {})
+  }
+}
+
+function backOff ({ first, longest }: { readonly first: number, readonly longest: number }, round: number): number {
+  return Math.min(longest, first * 2 ** Math.min(round, 20))
+}

@@ -1,0 +1,122 @@
+import type { Consensus } from '../consensus/consensus.ts'
+import type { Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { sleep } from '../platform/clock.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import type { Pace } from './repair-pace.ts'
+import type { Shortage } from './repair-shortage.ts'
+import type { Responsibility } from './responsibility.ts'
+
+/** Pins looked at between two turns of the event loop. */
+const pinsPerStep = 500
+/** A rest after each step, in milliseconds: looking at a million pins is to be felt by nobody. */
+const restMs = 20
+
+export interface RoundParts {
+  readonly self: PeerId
+  readonly consensus: Consensus
+  readonly responsibility: Responsibility
+  readonly shortage: Shortage
+  readonly pace: Pace
+  readonly platform: Platform
+  /** Peers whose holdings do not count now, the one of the round included. */
+  readonly gone: () => readonly PeerId[]
+  /** False: only count. */
+  readonly mayMove: boolean
+}
+
+export interface RoundOptions {
+  /** Whose pins. */
+  readonly peer: PeerId
+  /** Where an earlier round stopped. */
+  readonly after: Cid | undefined
+  /** Responsible peers that have been seen to do nothing: the next nearest acts for them. */
+  readonly idle: ReadonlySet<PeerId>
+  /** Called with each step that is done. */
+  readonly onStep: (after: Cid) => void
+  readonly signal: AbortSignal
+}
+
+export interface RoundResult {
+  /** Pins that this peer gave other holders. */
+  readonly moved: number
+  /** Pins that stay below their minimum; those with several gone holders are counted with one of them. */
+  readonly short: number
+  /** Pins for which no other holder was found. */
+  readonly hopeless: number
+  /** Pins that others have to move, by who is responsible. */
+  readonly ofOthers: ReadonlyMap<PeerId, number>
+}
+
+/** Goes once through the pins of a peer that is gone and moves those for which this peer is responsible. */
+export async function repairRound (parts: RoundParts, options: RoundOptions): Promise<RoundResult> {
+  const { self, consensus, responsibility, shortage, platform, mayMove } = parts
+  const { peer, signal, idle } = options
+  const result = { moved: 0, short: 0, hopeless: 0, ofOthers: new Map<PeerId, number>() }
+  for await (const cids of steps(parts, options)) {
+    const members = await responsible(parts, idle, signal)
+    const pins = await consensus.pinset().getMany(cids)
+    for (const pin of pins) {
+      signal.throwIfAborted()
+      if (pin === undefined || !shortage.isShort(pin, platform.clock.now())) continue
+      const counts = countedWith(pin.allocations ?? [], parts.gone()) === peer ? 1 : 0
+      result.short += counts
+      if (!mayMove) continue
+      const owner = responsibility.nearest(pin.cid, members)
+      if (owner !== self) {
+        result.ofOthers.set(owner, (result.ofOthers.get(owner) ?? 0) + 1)
+        continue
+      }
+      const outcome = await move(parts, pin.cid, signal)
+      if (outcome === 'hopeless') result.hopeless++
+      else result.short -= counts
+      if (outcome === 'moved') result.moved++
+    }
+  }
+  return result
+}
+
+/** Gives a pin other holders unless somebody else has done so meanwhile. */
+async function move (parts: RoundParts, cid: Cid, signal: AbortSignal): Promise<'moved' | 'done' | 'hopeless'> {
+  const { consensus, shortage, pace, platform: { clock, loggers } } = parts
+  await pace.take(signal)
+  const pin = await consensus.pinset().get(cid)
+  signal.throwIfAborted()
+  if (pin === undefined || !shortage.isShort(pin, clock.now())) return 'done'
+  const logger = loggers.component('cluster')
+  let filled
+  try {
+    filled = shortage.filled(pin, parts.gone(), clock.now())
+  } catch (error) {
+    if (!(error instanceof ClusterError)) throw error
+    logger.debug({ cid }, `the pin stays below its minimum: ${error.message}`)
+    return 'hopeless'
+  }
+  await consensus.logPin(filled, { signal })
+  logger.debug({ cid, allocations: filled.allocations }, 'repinned')
+  return 'moved'
+}
+
+/** Trusted members that are there and do their work. */
+async function responsible ({ consensus, gone }: RoundParts, idle: ReadonlySet<PeerId>, signal: AbortSignal): Promise<PeerId[]> {
+  const away = new Set(gone())
+  return (await consensus.peers({ signal })).filter(member => consensus.isTrusted(member) && !away.has(member) && !idle.has(member))
+}
+
+/** The pins in steps, each read anew from the index: a round may take long and must hold nothing. */
+async function * steps ({ consensus, platform }: RoundParts, { peer, after, onStep, signal }: RoundOptions): AsyncGenerator<Cid[]> {
+  for (let last = after; ;) {
+    const cids: Cid[] = []
+    for await (const some of consensus.pinset().allocatedTo(peer, { ...(last !== undefined && { after: last }), limit: pinsPerStep, signal })) cids.push(...some)
+    const next = cids.at(-1)
+    if (next === undefined) return
+    yield cids
+    onStep(last = next)
+    await sleep(platform.clock, restMs, signal)
+  }
+}
+
+function countedWith (allocations: readonly PeerId[], gone: readonly PeerId[]): PeerId | undefined {
+  return allocations.find(peer => gone.includes(peer))
+}

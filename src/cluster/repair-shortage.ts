@@ -1,0 +1,53 @@
+import type { PeerId } from '../domain/peer.ts'
+import { isExpiredAt, type Pin } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
+import type { Pinning } from './pin.ts'
+
+/**
+ * Which pins lack holders because some are gone, and who takes their place. While enough are left
+ * nothing moves (spec/components.md 1.8). Holders that are there stay, also without valid metrics:
+ * theirs may be the last copy.
+ */
+export class Shortage {
+  readonly #pinning: Pick<Pinning, 'factors' | 'allocate'>
+  readonly #isGone: (peer: PeerId) => boolean
+
+  constructor (pinning: Pick<Pinning, 'factors' | 'allocate'>, isGone: (peer: PeerId) => boolean) {
+    this.#pinning = pinning
+    this.#isGone = isGone
+  }
+
+  /** True when fewer holders are left than the pin's minimum. */
+  isShort (pin: Pin, now: Time): boolean {
+    const allocations = pin.allocations ?? []
+    if (allocations.length === 0 || isExpiredAt(pin, now)) return false
+    const left = allocations.filter(peer => !this.#isGone(peer)).length
+    return left < allocations.length && left < this.#factors(pin).replicationFactorMin
+  }
+
+  /**
+   * The same pin with enough holders.
+   * @throws ClusterError `NOT_ENOUGH_PEERS`
+   */
+  filled (pin: Pin, gone: readonly PeerId[], now: Time): Pin {
+    const factors = this.#factors(pin)
+    const kept = (pin.allocations ?? []).filter(peer => !this.#isGone(peer))
+    const added = this.#pinning.allocate({
+      ...pin,
+      replicationFactorMin: factors.replicationFactorMin - kept.length,
+      replicationFactorMax: factors.replicationFactorMax - kept.length,
+    }, [], new Set([...kept, ...gone]))
+    return { ...pin, ...factors, allocations: [...kept, ...added], timestamp: now }
+  }
+
+  /** Pins of old versions have none of their own; where the configured ones do not go with it, one holder is the least. */
+  #factors (pin: Pin): Pick<Pin, 'replicationFactorMin' | 'replicationFactorMax'> {
+    const { replicationFactorMin, replicationFactorMax } = pin
+    if (replicationFactorMin !== 0 && replicationFactorMax !== 0) return { replicationFactorMin, replicationFactorMax }
+    try {
+      return this.#pinning.factors(pin)
+    } catch {
+      return { replicationFactorMin: 1, replicationFactorMax: Math.max(1, pin.allocations?.length ?? 0) }
+    }
+  }
+}

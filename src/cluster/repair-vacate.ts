@@ -1,0 +1,54 @@
+import type { Consensus } from '../consensus/consensus.ts'
+import type { Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { Pinning } from './pin.ts'
+import { Shortage } from './repair-shortage.ts'
+
+/** Pins read from the index at once. */
+const pinsPerStep = 500
+/** Changes that wait for the disk at the same time: they share its syncs. */
+const changesAtOnce = 32
+
+export interface VacateParts {
+  readonly consensus: Consensus
+  readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
+  readonly platform: Platform
+}
+
+/** Moves the pins of a peer that would have too few holders without it; answers how many. */
+export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => readonly PeerId[], { signal }: CallOptions): Promise<number> {
+  const { consensus, pinning, platform: { clock, loggers } } = parts
+  const logger = loggers.component('cluster')
+  const away = (): PeerId[] => [...gone(), peer]
+  const shortage = new Shortage(pinning, holder => away().includes(holder))
+  let moved = 0
+  let hopeless = 0
+  const move = async (pin: Pin): Promise<void> => {
+    let filled
+    try {
+      filled = shortage.filled(pin, away(), clock.now())
+    } catch (error) {
+      if (!(error instanceof ClusterError)) throw error
+      hopeless++
+      logger.debug({ cid: pin.cid }, `the pin stays with the peer: ${error.message}`)
+      return
+    }
+    await consensus.logPin(filled, { signal })
+    moved++
+  }
+  for (let last: Cid | undefined; ;) {
+    signal?.throwIfAborted()
+    const cids: Cid[] = []
+    for await (const some of consensus.pinset().allocatedTo(peer, { ...(last !== undefined && { after: last }), limit: pinsPerStep })) cids.push(...some)
+    last = cids.at(-1)
+    if (last === undefined) break
+    const short = (await consensus.pinset().getMany(cids)).filter(pin => pin !== undefined && shortage.isShort(pin, clock.now())) as Pin[]
+    for (let i = 0; i < short.length; i += changesAtOnce) await Promise.all(short.slice(i, i + changesAtOnce).map(move))
+  }
+  logger.info({ peer, moved, hopeless }, `repinned ${moved} pins out of ${peer}`)
+  if (hopeless > 0) logger.warn({ peer, hopeless }, `${hopeless} pins stay with peer ${peer}: there are not enough other peers`)
+  return moved
+}

@@ -1,0 +1,224 @@
+import { balancedAllocator } from '../allocator/balanced.ts'
+import { MetricMessage } from '../codec/messages.ts'
+import type { ChangeLog, Consensus } from '../consensus/consensus.ts'
+import { cidFromBytes, compareCids, type Cid } from '../domain/cid.ts'
+import { peerIdFromBytes } from '../domain/peer-id.ts'
+import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
+import { GossipMonitor } from '../monitor/gossip-monitor.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import { silentLogger } from '../platform/logger.ts'
+import { MemoryNetworks } from '../platform/memory-network.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import type { Network } from '../platform/network.ts'
+import { systemRandom } from '../platform/random.ts'
+import type { Store } from '../platform/store.ts'
+import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
+import type { PinsetQuery, StateStore } from '../state/state-store.ts'
+import { AlertHistory } from './alert-history.ts'
+import { pushMetrics } from './metric-loops.ts'
+import { Pinning } from './pin.ts'
+import { RepairLoop } from './repair.ts'
+
+const protocol = '/test/id'
+/** How long a change takes to the other peers, in milliseconds. */
+const changeDelayMs = 200
+const pingIntervalMs = 15_000
+const freeSpaceIntervalMs = 15_000
+
+export interface TestPeerOptions {
+  readonly disableRepinning?: boolean
+  readonly followerMode?: boolean
+  /** Does not repair at all, as a peer of the reference with repinning disabled. */
+  readonly isPassive?: boolean
+}
+
+/** One move of a pin. */
+export interface Move { readonly by: PeerId, readonly pin: Pin, readonly at: number }
+
+/** Peers with real monitors, allocators and repair loops; the pinset is copied to all that are up. */
+export class TestCluster {
+  readonly clock: VirtualClock = virtualClock()
+  readonly networks = new MemoryNetworks(this.clock)
+  readonly peers: TestPeer[] = []
+  readonly moves: Move[] = []
+  readonly warnings: string[] = []
+
+  async add (count: number, options: TestPeerOptions = {}): Promise<void> {
+    for (let i = 0; i < count; i++) {
+      const peer = new TestPeer(this, peerOf(this.peers.length), options)
+      this.peers.push(peer)
+      await peer.start()
+    }
+  }
+
+  peer (index: number): TestPeer { return this.peers[index] as TestPeer }
+
+  ids (...indexes: number[]): PeerId[] { return indexes.map(index => this.peer(index).self) }
+
+  /** A pin with its holders, known to all peers. */
+  pin (n: number, holders: readonly number[], factors: { min: number, max: number }): Cid {
+    const options = { ...defaultPinOptions, replicationFactorMin: factors.min, replicationFactorMax: factors.max }
+    const pin = { ...pinWithOptions(cidOf(n), options, this.clock.now()), allocations: this.ids(...holders) }
+    for (const peer of this.peers) peer.pinset.put(pin)
+    return pin.cid
+  }
+
+  /** The holders of a pin by index, the same on all peers that are up; throws when they differ. */
+  holders (cid: Cid): number[] {
+    const seen = this.peers.filter(({ isUp }) => isUp).map(({ pinset }) => pinset.pins.get(cid)?.allocations ?? [])
+    const [first = []] = seen
+    if (seen.some(one => one.join() !== first.join())) throw new Error('the peers differ')
+    return first.map(id => this.peers.findIndex(({ self }) => self === id))
+  }
+
+  async stop (): Promise<void> { await Promise.all(this.peers.map(peer => peer.kill())) }
+}
+
+export class TestPeer {
+  readonly self: PeerId
+  readonly pinset = new HeldPinset()
+  readonly alerts = new AlertHistory()
+  readonly #cluster: TestCluster
+  readonly #options: TestPeerOptions
+  readonly #store: Store = memoryStore()
+  #network: Network
+  #stopping = new AbortController()
+  #running: Promise<unknown> = Promise.resolve()
+  #monitor: GossipMonitor | undefined
+  /** Does not answer any calls, though its metrics come. */
+  isUp = false
+  isMute = false
+  freeSpace = 100
+  repair: RepairLoop | undefined
+
+  constructor (cluster: TestCluster, self: PeerId, options: TestPeerOptions) {
+    this.self = self
+    this.#cluster = cluster
+    this.#options = options
+    this.#network = cluster.networks.join(self)
+  }
+
+  async start (): Promise<void> {
+    const { clock } = this.#cluster
+    this.#stopping = new AbortController()
+    const { signal } = this.#stopping
+    const platform: Platform = { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
+    await this.connect()
+    const network: Network = { ...this.#network, publish: async (topic, data) => { if (this.isUp) await this.#network.publish(topic, data) } }
+    const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
+    await monitor.start()
+    const consensus = this.#consensus(monitor)
+    const { disableRepinning = false, followerMode = false, isPassive = false } = this.#options
+    const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace']), clock, options: { replicationFactorMin: 1, replicationFactorMax: 2, followerMode, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false } })
+    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
+    const metric = (name: string, intervalMs: number, weight: () => number) => ({ name, metrics: async () => [{ name, peer: this.self, value: String(weight()), expire: clock.now() + 2 * intervalMs, valid: true, weight: weight(), partitionable: false, receivedAt: 0 }] })
+    this.#running = Promise.all([
+      this.alerts.record(monitor, silentLogger, signal),
+      pushMetrics(metric('ping', pingIntervalMs, () => 0), monitor, platform, signal),
+      pushMetrics(metric('freespace', freeSpaceIntervalMs, () => this.freeSpace), monitor, platform, signal),
+      isPassive ? undefined : this.repair.run(signal),
+    ])
+  }
+
+  /** Ends the process: nothing is sent or answered any more. */
+  async kill (): Promise<void> {
+    await this.disconnect()
+    this.#stopping.abort()
+    await this.#running
+    await this.#monitor?.stop()
+  }
+
+  /** Takes part in the network again. */
+  async connect (): Promise<void> {
+    this.isUp = true
+    this.#network.handle(protocol, stream => { if (!this.isMute) stream.closeWrite().catch(() => {}) })
+    await this.#network.start(new AbortController().signal)
+  }
+
+  /** The process goes on, but nobody can be reached. */
+  async disconnect (): Promise<void> {
+    this.isUp = false
+    await this.#network.stop()
+  }
+
+  async #ask (peer: PeerId, signal: AbortSignal | undefined): Promise<PeerInformation> {
+    const stream = await this.#network.open(peer, protocol, { signal })
+    signal?.addEventListener('abort', () => { stream.reset() })
+    for await (const bytes of stream.incoming) if (bytes.length > 0) break
+    return { id: peer, addresses: null, clusterPeers: null, clusterPeersAddresses: null, version: '', commit: '', rpcProtocolVersion: '', error: '', ipfs: { id: undefined, addresses: null, error: '' }, peername: '' }
+  }
+
+  #consensus (monitor: GossipMonitor): Consensus {
+    const { pinset, self } = this
+    return {
+      kind: 'crdt',
+      start: async () => {},
+      stop: async () => {},
+      ready: async () => {},
+      logPin: async pin => {
+        this.#cluster.moves.push({ by: self, pin, at: this.#cluster.clock.monotonic() })
+        pinset.put(pin)
+        for (const peer of this.#cluster.peers) {
+          if (peer !== this) this.#cluster.clock.after(changeDelayMs, () => { if (peer.isUp && this.isUp) peer.pinset.put(pin) })
+        }
+      },
+      logUnpin: async () => {},
+      pinset: () => pinset,
+      changes: (): ChangeLog => { throw new Error('not here') },
+      peers: async () => [...new Set([...monitor.latest('ping').map(({ peer }) => peer), self])].toSorted(),
+      addPeer: async () => {},
+      removePeer: async () => {},
+      leader: () => undefined,
+      isTrusted: () => true,
+      trust: () => {},
+      distrust: () => {},
+    }
+  }
+}
+
+/** A pinset with an index by holder; as reads are counted it shows what a repair looks at. */
+class HeldPinset implements StateStore {
+  readonly pins = new Map<Cid, Pin>()
+  readonly #byHolder = new Map<PeerId, Set<Cid>>()
+  reads = 0
+
+  put (pin: Pin): void {
+    const old = this.pins.get(pin.cid)
+    if (old !== undefined && old.timestamp > pin.timestamp) return
+    for (const peer of old?.allocations ?? []) this.#byHolder.get(peer)?.delete(pin.cid)
+    this.pins.set(pin.cid, pin)
+    for (const peer of pin.allocations ?? []) {
+      const held = this.#byHolder.get(peer) ?? new Set()
+      this.#byHolder.set(peer, held.add(pin.cid))
+    }
+  }
+
+  async get (cid: Cid): Promise<Pin | undefined> { return this.pins.get(cid) }
+  async getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>> {
+    this.reads += cids.length
+    return cids.map(cid => this.pins.get(cid))
+  }
+
+  async has (cid: Cid): Promise<boolean> { return this.pins.has(cid) }
+  count (): number { return this.pins.size }
+  async * list (): AsyncGenerator<Pin[]> { yield [...this.pins.values()] }
+
+  async * allocatedTo (peer: PeerId, { after, limit = Infinity }: PinsetQuery): AsyncGenerator<Cid[]> {
+    yield [...this.#byHolder.get(peer) ?? []].filter(cid => after === undefined || compareCids(cid, after) > 0).toSorted(compareCids).slice(0, limit)
+  }
+
+  async holders (): Promise<PeerId[]> { return [...this.#byHolder.entries()].filter(([, held]) => held.size > 0).map(([peer]) => peer) }
+}
+
+/** A CID by its number, spread over the hash space. */
+export function cidOf (n: number): Cid {
+  const digest = Buffer.alloc(32)
+  digest.writeUInt32BE(n)
+  return cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), digest]))
+}
+
+function peerOf (n: number): PeerId {
+  return peerIdFromBytes(Buffer.concat([Buffer.from([0, 36, 8, 1, 0x12, 32]), Buffer.alloc(32, n + 1)]))
+}

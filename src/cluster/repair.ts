@@ -1,0 +1,203 @@
+import type { Consensus } from '../consensus/consensus.ts'
+import type { Cid } from '../domain/cid.ts'
+import { errorText } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { PeerMonitor } from '../monitor/monitor.ts'
+import { sleep } from '../platform/clock.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { Counter } from '../platform/metrics.ts'
+import type { Store } from '../platform/store.ts'
+import type { PeerCalls } from '../rpc/peer-calls.ts'
+import type { Pinning } from './pin.ts'
+import { judge, type UnheardHolder } from './repair-deaths.ts'
+import { RepairNotes } from './repair-notes.ts'
+import { Pace } from './repair-pace.ts'
+import { PeerRepair } from './repair-peer.ts'
+import { Shortage } from './repair-shortage.ts'
+import { vacatePeer } from './repair-vacate.ts'
+import { Responsibility } from './responsibility.ts'
+
+/**
+ * Pins that this peer moves in a second, and at once after a rest: a blip that outlasts every
+ * grace moves few before its end, and 24 peers still repair a million pins within a quarter of an hour.
+ */
+const movePace = { perSecond: 50, burst: 50 }
+/** How often the peers are looked at when nothing is due, in milliseconds. */
+const lookMs = 5_000
+/** Not more often than this. */
+const leastLookMs = 100
+/** Peers that are asked and repaired at the same time. */
+const maxRepairs = 64
+/** How often the index is asked who holds pins, in milliseconds; the answer is bounded. */
+const holdersMs = 10 * 60_000
+const maxHolders = 1_000
+/** When to look again at a peer that is silent but answers, holds nothing, or could not be repaired, in milliseconds. */
+const againMs = { 'answers': 30_000, 'holds nothing': 60_000, 'failed': 60_000 }
+
+export interface RepairParts {
+  readonly self: PeerId
+  readonly consensus: Consensus
+  readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
+  readonly monitor: PeerMonitor
+  readonly calls: Pick<PeerCalls, 'id'>
+  readonly settings: RepairSettings
+  /** Where it is kept how far repairs are; without it a restart looks at all pins of a peer again. */
+  readonly store?: Store | undefined
+  readonly platform: Platform
+}
+
+export interface RepairSettings {
+  /** Only counts what is short of holders. */
+  readonly disableRepinning: boolean
+  /** Does nothing at all. */
+  readonly followerMode: boolean
+  /** The metric that tells that a peer lives. */
+  readonly livenessMetric?: string | undefined
+}
+
+/**
+ * Gives the pins of peers that are gone to others (spec/components.md 1.8): where fewer than the
+ * minimum of holders is left, by the one peer that is responsible, at a bounded pace, as long as the
+ * peer is away. It goes by how long peers have been silent, not by single alerts: so nothing is
+ * missed over a restart, and all peers that see the same come to the same end.
+ */
+export class RepairLoop {
+  readonly #parts: RepairParts
+  readonly #notes: RepairNotes
+  readonly #pace: Pace
+  readonly #moved: Counter
+  readonly #repairs = new Map<PeerId, { readonly repair: PeerRepair, readonly stop: AbortController, isConfirmed: boolean, readonly ended: Promise<void> }>()
+  /** When a peer is looked at again that was not repaired, by the monotonic clock. */
+  readonly #postponed = new Map<PeerId, number>()
+  /** Holders that were not heard since the start, and since when that is known. */
+  readonly #unheard = new Map<PeerId, { readonly since: number, readonly wasGone: boolean }>()
+  #cursors = new Map<PeerId, Cid | undefined>()
+  #holdersAt = -Infinity
+  #wasAlone = false
+
+  constructor (parts: RepairParts) {
+    const { clock, metrics } = parts.platform
+    this.#parts = parts
+    this.#notes = new RepairNotes(parts.store)
+    this.#pace = new Pace(clock, movePace)
+    this.#moved = metrics.counter('ipfscluster_pins_repinned', 'Pins that this peer gave other holders because one was gone')
+    metrics.gauge('ipfscluster_pins_degraded', 'Pins with fewer living holders than their replication_factor_min', () => this.degraded())
+  }
+
+  /** Pins that have fewer holders than they should, as far as peers that are gone have been looked at. */
+  degraded (): number { return [...this.#repairs.values()].reduce((sum, { repair }) => sum + repair.short, 0) }
+
+  /** Watches and repairs; ends with the signal. */
+  async run (signal: AbortSignal): Promise<void> {
+    const { settings, platform: { clock, loggers } } = this.#parts
+    if (settings.followerMode) return
+    const logger = loggers.component('cluster')
+    this.#cursors = await this.#notes.load().catch(() => new Map())
+    for (const peer of this.#cursors.keys()) this.#unheard.set(peer, { since: clock.monotonic(), wasGone: true })
+    while (!signal.aborted) {
+      let waitMs = lookMs
+      try {
+        waitMs = await this.#look(signal)
+      } catch (error) {
+        if (!signal.aborted) logger.error(`peers could not be checked for repair: ${errorText(error)}`)
+      }
+      await sleep(clock, waitMs, signal).catch(() => {})
+    }
+    await Promise.all([...this.#repairs.values()].map(({ ended }) => ended))
+  }
+
+  /**
+   * Gives the pins of a peer that is being removed to others, where they would have too few holders
+   * without it, whoever is responsible. Resolves when all of it is durable.
+   */
+  async vacate (peer: PeerId, options: CallOptions = {}): Promise<void> {
+    const { settings, platform: { loggers } } = this.#parts
+    if (settings.disableRepinning || settings.followerMode) {
+      loggers.component('cluster').warn({ peer }, `repinning is disabled. Will not re-allocate cids from ${peer}`)
+      return
+    }
+    this.#moved.add(await vacatePeer(this.#parts, peer, () => this.#gone(), options))
+  }
+
+  #gone (): PeerId[] { return [...this.#repairs].filter(([, { isConfirmed }]) => isConfirmed).map(([peer]) => peer) }
+
+  /** Starts what is due and stops what is no longer; answers when to look again, in milliseconds. */
+  async #look (signal: AbortSignal): Promise<number> {
+    const { self, monitor, settings, platform: { clock } } = this.#parts
+    await this.#askHolders()
+    const heard = monitor.presences(settings.livenessMetric ?? 'ping').filter(({ peer }) => peer !== self)
+    for (const { peer, expiredMs } of heard) {
+      this.#unheard.delete(peer)
+      if (expiredMs > 0) continue
+      this.#postponed.delete(peer)
+      if (this.#cursors.delete(peer)) this.#notes.remove(peer).catch(() => {})
+    }
+    const now = clock.monotonic()
+    const unheard: UnheardHolder[] = [...this.#unheard].map(([peer, { since, wasGone }]) => ({ peer, missedMs: now - since, wasGone }))
+    const { gone, nextMs, isAlone } = judge({ heard, unheard })
+    for (const [peer, at] of this.#postponed) if (at <= now) this.#postponed.delete(peer)
+    this.#tellAlone(isAlone)
+    for (const [peer, { stop }] of this.#repairs) if (isAlone || (!gone.includes(peer) && heard.some(presence => presence.peer === peer))) stop.abort()
+    for (const peer of gone) {
+      if (this.#repairs.has(peer) || this.#repairs.size >= maxRepairs || this.#postponed.has(peer)) continue
+      this.#start(peer, signal)
+    }
+    return Math.min(lookMs, Math.max(leastLookMs, nextMs))
+  }
+
+  #start (peer: PeerId, signal: AbortSignal): void {
+    const { settings, platform: { clock, loggers } } = this.#parts
+    const logger = loggers.component('cluster')
+    const isGone = (holder: PeerId): boolean => this.#repairs.get(holder)?.isConfirmed === true
+    const repair = new PeerRepair(peer, {
+      ...this.#parts,
+      notes: this.#notes,
+      pace: this.#pace,
+      responsibility: new Responsibility(this.#parts.self),
+      shortage: new Shortage(this.#parts.pinning, isGone),
+      gone: () => this.#gone(),
+      mayMove: !settings.disableRepinning,
+      onConfirmed: () => {
+        const entry = this.#repairs.get(peer)
+        if (entry !== undefined) entry.isConfirmed = true
+        this.#cursors.set(peer, undefined)
+      },
+      onMoved: count => { this.#moved.add(count) },
+    })
+    const stop = new AbortController()
+    const work = async (): Promise<void> => {
+      let outcome: keyof typeof againMs = 'failed'
+      try {
+        outcome = await repair.run(this.#cursors.get(peer), AbortSignal.any([signal, stop.signal]))
+        if (outcome === 'answers') logger.info({ peer }, `peer ${peer} is not heard but answers: its pins stay where they are`)
+      } catch (error) {
+        if (stop.signal.aborted) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
+        else if (!signal.aborted) logger.error({ peer }, `the pins of peer ${peer} could not be repaired and are tried again: ${errorText(error)}`)
+      }
+      this.#repairs.delete(peer)
+      if (!stop.signal.aborted) this.#postponed.set(peer, clock.monotonic() + againMs[outcome])
+    }
+    // Entered before the work begins: what the work finds out is noted in the entry.
+    const ended = Promise.resolve().then(work)
+    this.#repairs.set(peer, { repair, stop, isConfirmed: false, ended })
+  }
+
+  /** Finds holders that were never heard: they died before this peer started. */
+  async #askHolders (): Promise<void> {
+    const { self, consensus, monitor, settings, platform: { clock } } = this.#parts
+    const now = clock.monotonic()
+    if (now - this.#holdersAt < holdersMs) return
+    this.#holdersAt = now
+    const heard = new Set(monitor.presences(settings.livenessMetric ?? 'ping').map(({ peer }) => peer))
+    const holders = new Set(await consensus.pinset().holders?.(maxHolders))
+    for (const peer of this.#unheard.keys()) if (!holders.has(peer)) this.#unheard.delete(peer)
+    for (const peer of holders) {
+      if (peer !== self && !heard.has(peer) && !this.#repairs.has(peer) && !this.#unheard.has(peer)) this.#unheard.set(peer, { since: now, wasGone: false })
+    }
+  }
+
+  #tellAlone (isAlone: boolean): void {
+    if (isAlone && !this.#wasAlone) this.#parts.platform.loggers.component('cluster').warn('no other peer is heard: this one seems to be cut off, so it repairs nothing')
+    this.#wasAlone = isAlone
+  }
+}
