@@ -11,7 +11,7 @@ const everyone = ['domain', 'codec', 'platform']
 const allowed: Record<string, readonly string[]> = {
   domain: [],
   codec: ['domain'],
-  platform: ['domain'],
+  platform: ['domain', 'codec'],
   config: everyone,
   rpc: [...everyone, 'ipfs'],
   state: everyone,

@@ -1,0 +1,55 @@
+import { ClusterError } from '../../domain/errors.ts'
+
+/** The bytes with their length before them, as a varint. */
+export function frame (bytes: Uint8Array): Uint8Array {
+  const prefix: number[] = []
+  let rest = bytes.length
+  for (; rest >= 0x80; rest >>>= 7) prefix.push((rest & 0x7f) | 0x80)
+  prefix.push(rest)
+  const framed = new Uint8Array(prefix.length + bytes.length)
+  framed.set(prefix)
+  framed.set(bytes, prefix.length)
+  return framed
+}
+
+/**
+ * Cuts a stream into what {@link frame} has put together. No more than one frame and one piece of
+ * the stream is held.
+ * @throws ClusterError `INVALID_WIRE_DATA` for a frame above `maxBytes` or an end in the midst of one
+ */
+export async function * readFrames (pieces: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+  let length: number | undefined
+  let shift = 1
+  let partial = 0
+  let collected: Uint8Array[] = []
+  let missing = 0
+  for await (const piece of pieces) {
+    for (let at = 0; at < piece.length;) {
+      if (length === undefined) {
+        const byte = piece[at++] as number
+        partial += (byte & 0x7f) * shift
+        shift *= 128
+        if (partial > maxBytes) throw new ClusterError('INVALID_WIRE_DATA', `a message has more than ${maxBytes} bytes`)
+        if (byte >= 0x80) {
+          if (shift > 2 ** 35) throw new ClusterError('INVALID_WIRE_DATA', 'the length of a message is malformed')
+          continue
+        }
+        length = missing = partial
+        if (length > 0) continue
+      }
+      const part = piece.subarray(at, at + missing)
+      at += part.length
+      missing -= part.length
+      if (missing > 0) {
+        collected.push(part)
+        continue
+      }
+      yield collected.length === 0 ? part : Buffer.concat([...collected, part])
+      collected = []
+      length = undefined
+      partial = 0
+      shift = 1
+    }
+  }
+  if (length !== undefined || shift > 1) throw new ClusterError('INVALID_WIRE_DATA', 'a message is cut off')
+}

@@ -1,0 +1,73 @@
+import { parseIpAddress } from '../../domain/ip-address.ts'
+import { parseMultiaddress } from '../../domain/multiaddress.ts'
+import { parsePeerId } from '../../domain/peer-id.ts'
+import type { Multiaddress, PeerId } from '../../domain/peer.ts'
+
+const tcp = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(?:\/(?:ws|wss|tls\/ws))?(?:\/p2p\/[^/]+)?$/
+
+/**
+ * The listen addresses that are served. QUIC and the like cannot carry a private network: like the
+ * reference we leave them out without a word, as its default configuration has one.
+ */
+export function servedAddresses (addresses: readonly Multiaddress[]): Multiaddress[] {
+  return addresses.filter(address => tcp.test(address))
+}
+
+/** The peer that is reached by dialling the address: its last `/p2p/` part, the one behind a relay. */
+export function dialledPeer (address: Multiaddress): PeerId | undefined {
+  const [, text] = /\/p2p\/([^/]+)$/.exec(address) ?? []
+  if (text === undefined) return undefined
+  try {
+    return parsePeerId(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** True for an address of this machine alone. */
+export function isLoopback (address: Multiaddress): boolean {
+  return /^\/(?:ip4\/127\.|ip6\/(?:0*:)*0*1\/|dns4?6?\/localhost\/)/.test(address)
+}
+
+export function usesWebSockets (address: Multiaddress): boolean {
+  return /\/wss?(?:\/|$)/.test(address)
+}
+
+interface Network { readonly bytes: Uint8Array, readonly bits: number }
+
+/**
+ * Tells which addresses others may hear of. An entry of `hidden` is one address, or a network
+ * such as `/ip4/10.0.0.0/ipcidr/8` (spec/components.md 9).
+ */
+export function announceFilter (hidden: readonly Multiaddress[]): (address: string) => boolean {
+  const exact = new Set<string>()
+  const networks: Network[] = []
+  for (const entry of hidden) {
+    const network = readNetwork(entry)
+    if (network === undefined) exact.add(entry)
+    else networks.push(network)
+  }
+  return address => {
+    const plain = parseMultiaddress(address.replace(/\/p2p\/[^/]+$/, ''))
+    if (exact.has(plain)) return false
+    const [, host = ''] = /^\/ip[46]\/([^/]+)/.exec(plain) ?? []
+    const bytes = parseIpAddress(host)
+    return bytes === undefined || !networks.some(network => contains(network, bytes))
+  }
+}
+
+function readNetwork (entry: Multiaddress): Network | undefined {
+  const [, version, host = '', bits] = /^\/ip([46])\/([^/]+)\/ipcidr\/(\d+)$/.exec(entry) ?? []
+  const bytes = parseIpAddress(host)
+  // Version 4 is held as `::ffff:a.b.c.d`.
+  return bytes === undefined ? undefined : { bytes, bits: Number(bits) + (version === '4' ? 96 : 0) }
+}
+
+function contains ({ bytes, bits }: Network, address: Uint8Array): boolean {
+  for (let bit = 0; bit < bits; bit += 8) {
+    const mask = 0xff & (0xff00 >> Math.min(8, bits - bit))
+    const at = bit / 8
+    if (((bytes[at] as number) ^ (address[at] as number)) & mask) return false
+  }
+  return true
+}

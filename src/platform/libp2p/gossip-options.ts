@@ -1,0 +1,51 @@
+import type { GossipsubOpts, Message } from '@libp2p/gossipsub'
+import { peerIdToBytes } from '../../domain/peer-id.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { NetworkSettings } from './network-settings.ts'
+
+/** The largest message that peers of either kind pass on. */
+export const maxGossipMessageBytes = 1024 * 1024
+/** Room for the signature, the topic and what travels with a message. */
+const envelopeBytes = 16 * 1024
+/** The reference does not use its configured value but this. */
+const seenMessagesMs = 30 * 60 * 1000
+/** Names of messages in one announcement; heartbeats are slow, so there are many. */
+const maxIHaveLength = 10_000
+/** Unsent bytes for one peer: one that does not read is cut off instead of filling the memory. */
+const maxOutboundBytes = 16 * 1024 * 1024
+const fromBytesInMessageId = 16
+
+/** Gossipsub as the reference's peers have it (spec/wire.md 3, spec/components.md 9). */
+export function gossipOptions ({ pubsub, followerMode }: NetworkSettings): Partial<GossipsubOpts> {
+  const f = pubsub.dFactor
+  return {
+    D: 6 * f, Dlo: 5 * f, Dhi: 12 * f, Dscore: 4 * f, Dout: 2 * f, Dlazy: 6 * f,
+    heartbeatInterval: pubsub.heartbeatIntervalMs,
+    mcacheLength: pubsub.historyLength,
+    mcacheGossip: pubsub.historyGossip,
+    seenTTL: seenMessagesMs,
+    floodPublish: pubsub.floodPublish,
+    doPX: !followerMode,
+    allowPublishToZeroTopicPeers: true,
+    emitSelf: true,
+    globalSignaturePolicy: 'StrictSign',
+    msgIdFn: messageId,
+    msgIdToStrFn: id => Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1'),
+    maxInboundDataLength: maxGossipMessageBytes + envelopeBytes,
+    maxOutboundBufferSize: maxOutboundBytes,
+    decodeRpcLimits: { maxSubscriptions: 1_000, maxMessages: 5_000, maxIhaveMessageIDs: maxIHaveLength, maxIwantMessageIDs: maxIHaveLength, maxIdontwantMessageIDs: maxIHaveLength, maxControlMessages: 1_000, maxPeerInfos: 64 },
+    // The reference scores nobody. Its peers may share an address, and what a score punishes is
+    // punished by no one else: a low one would only split the cluster.
+    scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0, topics: {} },
+    scoreThresholds: { acceptPXThreshold: 0 },
+  }
+}
+
+/** The first 16 bytes of the signer's ID and the 8 bytes of the sequence number. */
+function messageId (message: Message): Uint8Array {
+  if (message.type !== 'signed') return new Uint8Array()
+  const id = Buffer.alloc(fromBytesInMessageId + 8)
+  id.set(peerIdToBytes(message.from.toString() as PeerId).subarray(0, fromBytesInMessageId))
+  id.writeBigUInt64BE(message.sequenceNumber, fromBytesInMessageId)
+  return id
+}

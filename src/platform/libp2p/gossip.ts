@@ -1,0 +1,73 @@
+import type { GossipSub, Message, TopicValidatorResult } from '@libp2p/gossipsub'
+import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { GossipMessage } from '../network.ts'
+import { maxGossipMessageBytes } from './gossip-options.ts'
+import type { Host } from './host.ts'
+
+interface Subscription {
+  readonly handler: (message: GossipMessage) => void
+  readonly accept: ((from: PeerId) => boolean) | undefined
+}
+
+/** Messages to all subscribers of a topic, over gossipsub. */
+export class Gossip {
+  readonly #topics = new Map<string, Set<Subscription>>()
+  #pubsub: GossipSub | undefined
+
+  start (host: Host): void {
+    const { pubsub } = host.services
+    this.#pubsub = pubsub
+    pubsub.addEventListener('message', ({ detail }) => { this.#deliver(detail) })
+    for (const topic of this.#topics.keys()) this.#join(pubsub, topic)
+  }
+
+  stop (): void { this.#pubsub = undefined }
+
+  /** @throws ClusterError `TOO_LARGE`, `PEER_UNREACHABLE` before the network is started */
+  async publish (topic: string, data: Uint8Array): Promise<void> {
+    if (data.length > maxGossipMessageBytes) throw new ClusterError('TOO_LARGE', `a message of ${data.length} bytes is too large to be passed on: peers take ${maxGossipMessageBytes}`)
+    if (this.#pubsub === undefined) throw new ClusterError('PEER_UNREACHABLE', 'the network of this peer is not started')
+    await this.#pubsub.publish(topic, data)
+  }
+
+  subscribe (topic: string, handler: Subscription['handler'], accept: Subscription['accept']): () => void {
+    const subscription = { handler, accept }
+    const others = this.#topics.get(topic)
+    if (others === undefined) {
+      this.#topics.set(topic, new Set([subscription]))
+      if (this.#pubsub !== undefined) this.#join(this.#pubsub, topic)
+    } else others.add(subscription)
+    return () => { this.#leave(topic, subscription) }
+  }
+
+  #join (pubsub: GossipSub, topic: string): void {
+    pubsub.topicValidators.set(topic, (_passedOnBy, message) => (this.#isWanted(message) ? 'accept' : 'ignore') as TopicValidatorResult)
+    pubsub.subscribe(topic)
+  }
+
+  #leave (topic: string, subscription: Subscription): void {
+    const subscriptions = this.#topics.get(topic)
+    if (subscriptions?.delete(subscription) !== true || subscriptions.size > 0) return
+    this.#topics.delete(topic)
+    this.#pubsub?.unsubscribe(topic)
+    this.#pubsub?.topicValidators.delete(topic)
+  }
+
+  #isWanted (message: Message): boolean {
+    if (message.type !== 'signed') return false
+    const from = message.from.toString() as PeerId
+    for (const { accept } of this.#topics.get(message.topic) ?? []) {
+      if (accept === undefined || accept(from)) return true
+    }
+    return false
+  }
+
+  #deliver (message: Message): void {
+    if (message.type !== 'signed') return
+    const from = message.from.toString() as PeerId
+    for (const { handler, accept } of this.#topics.get(message.topic) ?? []) {
+      if (accept === undefined || accept(from)) handler({ from, data: message.data })
+    }
+  }
+}

@@ -1,0 +1,142 @@
+import type { ConnectionEncrypter, Libp2p, PeerRouting } from '@libp2p/interface'
+import type { GossipSub } from '@libp2p/gossipsub'
+import type { tcp } from '@libp2p/tcp'
+import { ClusterError, errorText } from '../../domain/errors.ts'
+import type { Multiaddress } from '../../domain/peer.ts'
+import type { Platform } from '../lifecycle.ts'
+import { announceFilter, isLoopback, servedAddresses, usesWebSockets } from './addresses.ts'
+import type { BandwidthCounter } from './bandwidth.ts'
+import { gossipOptions } from './gossip-options.ts'
+import type { NetworkSettings } from './network-settings.ts'
+import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
+
+/** Our libp2p with the services that are always there. */
+export type Host = Libp2p<{ readonly pubsub: GossipSub }>
+
+export interface HostOptions {
+  /** The private key in libp2p's protobuf form. */
+  readonly privateKey: Uint8Array
+  readonly settings: NetworkSettings
+  readonly bandwidth: BandwidthCounter
+  /** Finds peers whose addresses are not known. */
+  readonly peerRouting: PeerRouting
+  readonly platform: Platform
+  readonly onStranger: (address: string) => void
+}
+
+/** As the reference names itself: some tools look for it. */
+const agentVersion = 'github.com/ipfs-cluster/ipfs-cluster@'
+/** A connection takes some file handle and memory: this many are let in whatever the limits say (as the reference). */
+const minInboundConnections = 800
+/** Handshakes at a time: after an outage all peers of a cluster come at once. */
+const maxPendingConnections = 256
+/** Connections a second from one address: many peers may sit behind one. */
+const inboundPerSecond = 256
+/** A handshake or a choice of protocols that takes longer is given up. */
+const negotiationTimeoutMs = 10_000
+/** How often each connection is tried. A peer that does not answer in time is cut off, so that its streams end. */
+const connectionCheckMs = 15_000
+const minCheckTimeoutMs = 10_000
+/** Bytes of one stream on their way to us. With 10 MiB/s and 100 ms between two peers it does not hold the sender up. */
+export const maxStreamWindowBytes = 1024 * 1024
+/** What libp2p may hold for a stream that is not read: more than a window, so that the sender never breaks the limit. */
+const maxReadBufferBytes = 4 * 1024 * 1024
+/** Streams of one connection, all protocols together: a busy peer has hundreds of calls on their way. */
+const maxStreams = 8_192
+
+/**
+ * Makes the libp2p host of a cluster peer; it is not started (spec/wire.md 2, spec/components.md 9).
+ * @throws ClusterError `INVALID_CONFIGURATION` when it cannot be made
+ */
+export async function makeHost (options: HostOptions): Promise<Host> {
+  const { settings, privateKey, peerRouting, bandwidth } = options
+  const listen = servedAddresses(settings.listenMultiaddress)
+  const [{ createLibp2p }, { privateKeyFromProtobuf }, { tcp }, { noise }, { yamux }, { identify, identifyPush }, { ping }, { gossipsub }, outside] = await Promise.all([
+    import('libp2p'), import('@libp2p/crypto/keys'), import('@libp2p/tcp'), import('@libp2p/noise'), import('@libp2p/yamux'),
+    import('@libp2p/identify'), import('@libp2p/ping'), import('@libp2p/gossipsub'), partsForOutside(settings, listen),
+  ])
+  const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
+  return createLibp2p({
+    privateKey: privateKeyFromProtobuf(privateKey),
+    nodeInfo: { userAgent: agentVersion },
+    addresses: {
+      listen,
+      announce: [...settings.announceMultiaddress],
+      announceFilter: addresses => addresses.filter(address => isAnnounced(address.toString())),
+    },
+    transports: [tcp(), ...outside.transports],
+    connectionEncrypters: [noise(), lazyTls],
+    streamMuxers: [yamux({
+      maxInboundStreams: maxStreams,
+      maxOutboundStreams: maxStreams,
+      maxEarlyStreams: maxStreams,
+      streamOptions: { maxStreamWindowSize: maxStreamWindowBytes, maxReadBufferLength: maxReadBufferBytes },
+    })],
+    ...(settings.secret.length === 0 ? {} : { connectionProtector: (await import('./private-network.ts')).privateNetwork({ secret: settings.secret, random: options.platform.random, onStranger: options.onStranger }) }),
+    connectionManager: {
+      maxConnections: maxConnections(settings),
+      maxIncomingPendingConnections: maxPendingConnections,
+      inboundConnectionThreshold: inboundPerSecond,
+      dialTimeout: settings.dialPeerTimeoutMs,
+      addressDialTimeout: settings.dialPeerTimeoutMs,
+      inboundUpgradeTimeout: negotiationTimeoutMs,
+      inboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
+      outboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
+    },
+    connectionMonitor: { pingInterval: connectionCheckMs, pingTimeout: { minTimeout: minCheckTimeoutMs } },
+    connectionGater: { denyDialMultiaddr: () => false },
+    peerRouters: [() => peerRouting],
+    metrics: () => bandwidth.metrics,
+    logger: silentLibp2pLogger,
+    services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), pubsub: gossipsub(gossipOptions(settings)), ...outside.services },
+    start: false,
+  })
+}
+
+/** @throws ClusterError `ADDRESS_IN_USE`, `INVALID_CONFIGURATION` */
+export async function startHost (host: Host, settings: NetworkSettings): Promise<void> {
+  try {
+    await host.start()
+  } catch (error) {
+    const causes = [error, ...(error instanceof AggregateError ? error.errors : []), (error as { cause?: unknown }).cause]
+    const text = causes.map(errorText).join(': ')
+    const addresses = servedAddresses(settings.listenMultiaddress).join(', ')
+    if (text.includes('EADDRINUSE')) throw new ClusterError('ADDRESS_IN_USE', `cannot listen for other peers on ${addresses}: another program does; choose another cluster.listen_multiaddress`, { cause: error })
+    throw new ClusterError('INVALID_CONFIGURATION', `cannot listen for other peers on ${addresses}: ${errorText(error)}; correct cluster.listen_multiaddress`, { cause: error })
+  }
+}
+
+/** The reference's rule: one for each MiB of the memory limit, at least twice the high water mark. */
+function maxConnections ({ resourceManager, connectionManager }: NetworkSettings): number {
+  if (!resourceManager.enabled) return Number.MAX_SAFE_INTEGER
+  const byMemory = resourceManager.memoryLimitBytes === 0 ? minInboundConnections : resourceManager.memoryLimitBytes / 2 ** 20
+  const byFiles = resourceManager.fileDescriptorsLimit === 0 ? Number.MAX_SAFE_INTEGER : resourceManager.fileDescriptorsLimit
+  return Math.max(1, Math.min(byFiles, Math.max(minInboundConnections, byMemory, 2 * connectionManager.highWater)))
+}
+
+// The service map of libp2p is open: each service brings its own type.
+interface OutsideParts { readonly services: Record<string, never>, readonly transports: Array<ReturnType<typeof tcp>> }
+
+/** What helps peers behind a router to be reached. A peer that listens on its own machine alone has no use for it. */
+async function partsForOutside (settings: NetworkSettings, listen: readonly Multiaddress[]): Promise<OutsideParts> {
+  const transports: unknown[] = []
+  if (listen.some(usesWebSockets)) transports.push((await import('@libp2p/websockets')).webSockets())
+  if (listen.every(isLoopback)) return { services: {}, transports } as unknown as OutsideParts
+  const [{ circuitRelayTransport, circuitRelayServer }, { autoNAT }, { dcutr }, { uPnPNAT }] = await Promise.all([
+    import('@libp2p/circuit-relay-v2'), import('@libp2p/autonat'), import('@libp2p/dcutr'), import('@libp2p/upnp-nat'),
+  ])
+  transports.push(circuitRelayTransport())
+  const services = { autoNAT: autoNAT(), dcutr: dcutr(), portMap: uPnPNAT(), ...(settings.enableRelayHop ? { relay: circuitRelayServer() } : {}) }
+  return { services, transports } as unknown as OutsideParts
+}
+
+/** TLS brings a certificate library that takes a tenth of a second to load, and peers choose Noise first. */
+function lazyTls (components: unknown): ConnectionEncrypter {
+  let loaded: Promise<ConnectionEncrypter> | undefined
+  const load = (): Promise<ConnectionEncrypter> => loaded ??= import('@libp2p/tls').then(({ tls }) => (tls() as (components: unknown) => ConnectionEncrypter)(components))
+  return {
+    protocol: '/tls/1.0.0',
+    secureInbound: async (connection, options) => (await load()).secureInbound(connection, options),
+    secureOutbound: async (connection, options) => (await load()).secureOutbound(connection, options),
+  }
+}

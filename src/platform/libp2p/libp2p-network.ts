@@ -1,0 +1,212 @@
+import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId } from '@libp2p/interface'
+import type { CID } from 'multiformats/cid'
+import { ClusterError } from '../../domain/errors.ts'
+import { parseMultiaddress } from '../../domain/multiaddress.ts'
+import type { Bandwidth, Multiaddress, PeerId } from '../../domain/peer.ts'
+import type { CallOptions, Platform } from '../lifecycle.ts'
+import type { Logger } from '../logger.ts'
+import type { BlockSource, GossipMessage, Network, PeerStream } from '../network.ts'
+import { Bitswap } from '../bitswap/bitswap.ts'
+import { dialledPeer } from './addresses.ts'
+import { BandwidthCounter } from './bandwidth.ts'
+import { callFailure } from './failures.ts'
+import { Gossip } from './gossip.ts'
+import { makeHost, startHost, type Host } from './host.ts'
+import { KnownPeers } from './known-peers.ts'
+import type { NetworkSettings } from './network-settings.ts'
+import { peerStream } from './peer-stream.ts'
+
+export interface Libp2pNetworkOptions {
+  /** What identity.json holds: the key is in libp2p's protobuf form. */
+  readonly identity: { readonly id: PeerId, readonly privateKey: Uint8Array }
+  /** The `cluster` section of the configuration. */
+  readonly settings: NetworkSettings
+  readonly platform: Platform
+}
+
+/** Streams of one protocol to or from one peer: a busy peer has hundreds of calls on their way. */
+const maxStreamsPerProtocol = 2_048
+
+/** The real network between peers: libp2p as the reference's peers speak it (spec/wire.md 1-3, 8). */
+export function libp2pNetwork (options: Libp2pNetworkOptions): Network {
+  return new Libp2pNetwork(options)
+}
+
+class Libp2pNetwork implements Network {
+  readonly self: PeerId
+  readonly #options: Libp2pNetworkOptions
+  readonly #logger: Logger
+  readonly #known: KnownPeers
+  readonly #bandwidth: BandwidthCounter
+  readonly #gossip: Gossip
+  readonly #handlers = new Map<string, (stream: PeerStream) => void>()
+  readonly #listeners = new Set<(peer: PeerId, isConnected: boolean) => void>()
+  readonly #bitswap: Bitswap
+  #source: BlockSource = async () => undefined
+  #host: Host | undefined
+
+  constructor (options: Libp2pNetworkOptions) {
+    this.self = options.identity.id
+    this.#options = options
+    this.#logger = options.platform.loggers.component('p2p')
+    this.#known = new KnownPeers(this.self)
+    this.#bandwidth = new BandwidthCounter(options.platform.clock)
+    this.#gossip = new Gossip()
+    this.#bitswap = new Bitswap({ network: this, source: cid => this.#source(cid), platform: options.platform })
+    this.#bitswap.start()
+  }
+
+  async start (signal: AbortSignal): Promise<void> {
+    const { identity, settings, platform } = this.#options
+    const host = await makeHost({
+      privateKey: identity.privateKey,
+      settings,
+      platform,
+      bandwidth: this.#bandwidth,
+      peerRouting: { findPeer: () => Promise.reject(new Error('not found')), async * getClosestPeers () {} },
+      onStranger: address => { this.#logger.warn({ address }, `refused ${address}: it does not have the cluster secret`) },
+    })
+    signal.throwIfAborted()
+    this.#host = host
+    for (const protocol of this.#handlers.keys()) await this.#serve(host, protocol)
+    this.#listen(host)
+    try {
+      await startHost(host, settings)
+      this.#gossip.start(host)
+    } catch (error) {
+      this.#host = undefined
+      await host.stop()
+      throw error
+    }
+  }
+
+  async stop (): Promise<void> {
+    const host = this.#host
+    this.#host = undefined
+    this.#gossip.stop()
+    this.#bitswap.stop()
+    await host?.stop()
+  }
+
+  addresses (): readonly Multiaddress[] {
+    return this.#host?.getMultiaddrs().map(address => parseMultiaddress(address.toString())) ?? []
+  }
+
+  peers (): readonly PeerId[] {
+    return this.#host?.getPeers().map(peer => peer.toString() as PeerId) ?? []
+  }
+
+  knownAddresses (peer: PeerId): readonly Multiaddress[] { return this.#known.addresses(peer) }
+
+  knownPeers (): readonly PeerId[] { return this.#known.peers() }
+
+  async remember (addresses: readonly Multiaddress[]): Promise<void> {
+    for (const address of addresses) this.#known.add(address)
+  }
+
+  async connect (address: Multiaddress, { signal }: CallOptions): Promise<PeerId> {
+    const host = this.#started()
+    const { multiaddr } = await import('@multiformats/multiaddr')
+    this.#known.add(address)
+    try {
+      const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
+      return connection.remotePeer.toString() as PeerId
+    } catch (error) {
+      throw callFailure(error, signal, `failed to dial ${dialledPeer(address) ?? address}`)
+    }
+  }
+
+  onPeer (listener: (peer: PeerId, isConnected: boolean) => void): () => void {
+    this.#listeners.add(listener)
+    return () => { this.#listeners.delete(listener) }
+  }
+
+  handle (protocol: string, handler: (stream: PeerStream) => void): () => void {
+    this.#handlers.set(protocol, handler)
+    if (this.#host !== undefined) this.#serve(this.#host, protocol).catch(() => {})
+    return () => {
+      this.#handlers.delete(protocol)
+      this.#host?.unhandle(protocol).catch(() => {})
+    }
+  }
+
+  async open (peer: PeerId, protocol: string, { signal }: CallOptions): Promise<PeerStream> {
+    const host = this.#started()
+    signal?.throwIfAborted()
+    let connection: Connection
+    try {
+      connection = await this.#connection(host, peer, signal)
+    } catch (error) {
+      throw callFailure(error, signal, `failed to dial ${peer}`)
+    }
+    try {
+      return peerStream(await connection.newStream([protocol], { maxOutboundStreams: maxStreamsPerProtocol, ...(signal !== undefined && { signal }) }), peer)
+    } catch (error) {
+      throw callFailure(error, signal, `cannot open a stream of ${protocol} to ${peer}`)
+    }
+  }
+
+  publish (topic: string, data: Uint8Array): Promise<void> { return this.#gossip.publish(topic, data) }
+
+  subscribe (topic: string, handler: (message: GossipMessage) => void, accept?: (from: PeerId) => boolean): () => void {
+    return this.#gossip.subscribe(topic, handler, accept)
+  }
+
+  serveBlocks (source: BlockSource): void { this.#source = source }
+
+  fetchBlock (cid: CID, options: CallOptions & { readonly from?: PeerId | undefined }): Promise<Uint8Array> { return this.#bitswap.fetch(cid, options) }
+
+  announceBlock (cid: CID): void { this.#bitswap.announce(cid) }
+
+  bandwidth (): Record<string, Bandwidth> { return this.#bandwidth.read() }
+
+  #started (): Host {
+    if (this.#host === undefined) throw new ClusterError('PEER_UNREACHABLE', 'the network of this peer is not started')
+    return this.#host
+  }
+
+  #serve (host: Host, protocol: string): Promise<void> {
+    return host.handle(protocol, (stream, connection) => {
+      const served = peerStream(stream, connection.remotePeer.toString() as PeerId)
+      const handler = this.#handlers.get(protocol)
+      if (handler === undefined) served.reset()
+      else handler(served)
+    }, { maxInboundStreams: maxStreamsPerProtocol, maxOutboundStreams: maxStreamsPerProtocol })
+  }
+
+  #listen (host: Host): void {
+    const tell = (isConnected: boolean) => ({ detail }: CustomEvent<Libp2pPeerId>) => {
+      const peer = detail.toString() as PeerId
+      for (const listener of this.#listeners) listener(peer, isConnected)
+    }
+    host.addEventListener('peer:connect', tell(true))
+    host.addEventListener('peer:disconnect', tell(false))
+    host.addEventListener('peer:update', ({ detail: { peer } }: Libp2pEvents['peer:update']) => {
+      for (const { multiaddr } of peer.addresses) this.#learn(peer.id, multiaddr.toString())
+    })
+  }
+
+  #learn (peer: Libp2pPeerId, address: string): void {
+    try {
+      this.#known.add(parseMultiaddress(address.includes('/p2p/') ? address : `${address}/p2p/${peer.toString()}`))
+    } catch {
+      // Of a kind that we do not know, so we could not dial it either.
+    }
+  }
+
+  async #connection (host: Host, peer: PeerId, signal: AbortSignal | undefined): Promise<Connection> {
+    const { peerIdFromString } = await import('@libp2p/peer-id')
+    const id = peerIdFromString(peer)
+    const open = host.getConnections(id).find(connection => connection.status === 'open' && connection.limits === undefined)
+    if (open !== undefined) return open
+    const { multiaddr } = await import('@multiformats/multiaddr')
+    const addresses = this.#known.addresses(peer)
+    if (addresses.length > 0) await host.peerStore.merge(id, { multiaddrs: addresses.map(address => multiaddr(address)) })
+    return host.dial(id, this.#dialOptions(signal))
+  }
+
+  #dialOptions (signal: AbortSignal | undefined): { signal: AbortSignal } {
+    const limit = AbortSignal.timeout(this.#options.settings.dialPeerTimeoutMs)
+    return { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) }
+  }
+}

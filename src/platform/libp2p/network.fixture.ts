@@ -1,0 +1,74 @@
+import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import type { Multiaddress, PeerId } from '../../domain/peer.ts'
+import { systemClock } from '../clock.ts'
+import type { Platform } from '../lifecycle.ts'
+import type { Loggers } from '../logger.ts'
+import { noMetrics } from '../metrics.ts'
+import type { Network } from '../network.ts'
+import { systemRandom } from '../random.ts'
+import { libp2pNetwork } from './libp2p-network.ts'
+import type { NetworkSettings } from './network-settings.ts'
+
+export const testSecret = new Uint8Array(32).fill(7)
+
+export const testSettings: NetworkSettings = {
+  secret: testSecret,
+  listenMultiaddress: ['/ip4/127.0.0.1/tcp/0' as Multiaddress],
+  announceMultiaddress: [],
+  noAnnounceMultiaddress: [],
+  enableRelayHop: true,
+  connectionManager: { highWater: 400, lowWater: 100, gracePeriodMs: 120_000 },
+  resourceManager: { enabled: true, memoryLimitBytes: 0, fileDescriptorsLimit: 0 },
+  pubsub: { heartbeatIntervalMs: 10_000, dFactor: 4, historyGossip: 2, historyLength: 6, floodPublish: false },
+  dialPeerTimeoutMs: 3_000,
+  mdnsIntervalMs: 0,
+  followerMode: false,
+}
+
+export interface TestNetwork { readonly network: Network, readonly self: PeerId, readonly log: readonly string[] }
+
+/** A network with a new identity, on loopback, not started; it is stopped at the end of the test. */
+export async function testNetwork (test: { after (work: () => Promise<void>): void }, settings: Partial<NetworkSettings> = {}): Promise<TestNetwork> {
+  const key = await generateKeyPair('Ed25519')
+  const self = peerIdFromPrivateKey(key).toString() as PeerId
+  const log: string[] = []
+  const network = libp2pNetwork({ identity: { id: self, privateKey: privateKeyToProtobuf(key) }, settings: { ...testSettings, ...settings }, platform: testPlatform(log) })
+  test.after(() => network.stop())
+  return { network, self, log }
+}
+
+/** Started networks, each connected to all before it. */
+export async function connectedNetworks (test: { after (work: () => Promise<void>): void }, count: number, settings: Partial<NetworkSettings> = {}): Promise<TestNetwork[]> {
+  const networks: TestNetwork[] = []
+  for (let i = 0; i < count; i++) {
+    const next = await testNetwork(test, settings)
+    await next.network.start(new AbortController().signal)
+    for (const { network } of networks) {
+      const seen = hasPeer(network, next.self)
+      await next.network.connect(network.addresses()[0] as Multiaddress, {})
+      await seen
+    }
+    networks.push(next)
+  }
+  return networks
+}
+
+/** Resolves when the network has a connection to the peer: the one that is dialled sees it later than the other. */
+export function hasPeer (network: Network, peer: PeerId): Promise<void> {
+  return new Promise(resolve => {
+    const end = network.onPeer((connected, isConnected) => {
+      if (!isConnected || connected !== peer) return
+      end()
+      resolve()
+    })
+    if (network.peers().includes(peer)) { end(); resolve() }
+  })
+}
+
+export function testPlatform (log: string[]): Platform {
+  const line = (level: string) => (first: object | string, second?: string): void => { log.push(`${level} ${second ?? first as string}`) }
+  const logger = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
+  const loggers: Loggers = { component: () => logger }
+  return { clock: systemClock, random: systemRandom, loggers, metrics: noMetrics }
+}
