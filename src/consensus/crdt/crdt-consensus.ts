@@ -3,11 +3,13 @@ import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Pin } from '../../domain/pin.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
+import type { Network } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
 import { StoredChangeLog } from '../../state/change-log.ts'
 import { Pinset } from '../../state/pinset.ts'
 import type { ChangeLog, Consensus } from '../consensus.ts'
 import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
+import { Exchange } from './exchange.ts'
 import { Journal } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { PinValues } from './pin-values.ts'
@@ -33,6 +35,16 @@ export interface CrdtOptions {
   /** Members by what the monitor has heard (spec/wire.md 6.2). */
   readonly members: () => PeerId[]
   readonly platform: Platform
+  /** The other peers; absent for a peer that does not run, or is alone. */
+  readonly exchange?: ExchangeOptions
+}
+
+/** How this peer exchanges changes with others. */
+export interface ExchangeOptions {
+  readonly network: Network
+  /** Peers of one cluster have the same. */
+  readonly clusterName: string
+  readonly rebroadcastIntervalMs: number
 }
 
 /** {@link Consensus} by a replicated set that every trusted peer may write (spec/wire.md 7). */
@@ -44,6 +56,7 @@ export class CrdtConsensus implements Consensus {
   readonly #journal: Journal
   readonly #publisher: DeltaPublisher
   readonly #replica: Replica
+  readonly #exchange: Exchange | undefined
   readonly #trusted: Set<PeerId | '*'>
   readonly #stopping = new AbortController()
   #running: Promise<void> | undefined
@@ -59,9 +72,11 @@ export class CrdtConsensus implements Consensus {
     this.#changes = new StoredChangeLog(store, clock, cids => this.#pinset.getMany(cids))
     const values = new PinValues(codec)
     this.#replica = new Replica(store, keys, (key, value) => values.isPinOf(key, value))
+    const writer = new Writer({ store, replica: this.#replica, pinset: this.#pinset, changes: this.#changes, values })
+    this.#exchange = options.exchange && new Exchange({ ...options.exchange, store, keys, replica: this.#replica, writer, isTrusted: peer => this.isTrusted(peer), platform })
     this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
     this.#publisher = new DeltaPublisher({
-      writer: new Writer({ store, replica: this.#replica, pinset: this.#pinset, changes: this.#changes, values }),
+      writer,
       replica: this.#replica,
       store,
       journal: this.#journal,
@@ -71,9 +86,9 @@ export class CrdtConsensus implements Consensus {
       logger: platform.loggers.component('crdt'),
       batching: options.batching.maxSize > 0 && options.batching.maxAgeMs > 0 ? options.batching : undefined,
       paceMs,
-      isHeard: () => false,
-      priorityFloor: () => 0,
-      onDelta: () => {},
+      isHeard: () => this.#exchange?.isHeard ?? false,
+      priorityFloor: () => this.#exchange?.highestPriority ?? 0,
+      onDelta: (node, isDurable) => { this.#exchange?.tell(node, isDurable) },
     })
     platform.metrics.gauge('ipfscluster_pins', 'Total number of pins', () => this.#pinset.count())
   }
@@ -82,8 +97,10 @@ export class CrdtConsensus implements Consensus {
     await this.#replica.load()
     await this.#pinset.load()
     await this.#changes.load()
+    await this.#exchange?.load()
     this.#publisher.enqueue(await this.#journal.load())
     this.#running = this.#publisher.run(this.#stopping.signal)
+    this.#exchange?.start(this.#stopping.signal)
   }
 
   async stop (): Promise<void> {
@@ -93,6 +110,7 @@ export class CrdtConsensus implements Consensus {
     // A delta that cannot be written stays in the journal: do not wait for a full disk.
     if (this.#running !== undefined && this.#publisher.failing === undefined) await this.#publisher.flush()
     this.#stopping.abort()
+    await this.#exchange?.stopped()
     await this.#running
     await this.#changes.flush().catch(() => {})
     await this.#options.store.close()

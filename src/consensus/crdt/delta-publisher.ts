@@ -152,9 +152,10 @@ export class DeltaPublisher {
     const prepared = await replica.prepareLocal(additions, removals, this.#options.priorityFloor())
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
-    await this.#options.writer.commit({ prepared, extra, known: latest, sync: this.#options.isHeard() })
+    const sync = this.#options.isHeard()
+    await this.#options.writer.commit({ prepared, extra, known: latest, sync })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
-    if (prepared !== undefined) this.#options.onDelta(prepared.node)
+    if (prepared !== undefined) this.#options.onDelta(prepared.node, sync)
   }
 
   /**
@@ -216,6 +217,6 @@ export interface PublisherOptions {
   readonly isHeard: () => boolean
   /** The highest priority seen in nodes that are not merged yet: what is newer than they must say so. */
   readonly priorityFloor: () => number
-  /** A delta of ours is written; on disk when it {@link isHeard}. */
-  readonly onDelta: (node: DeltaNode) => void
+  /** A delta of ours is written, and perhaps on disk already. */
+  readonly onDelta: (node: DeltaNode, isDurable: boolean) => void
 }

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { decodeBase32 } from '../../domain/base32.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import { multihashKey } from './keys.ts'
+import { ProtobufBytes, readFields } from './protobuf-fields.ts'
 
 /** An element of a delta: `id` is empty in additions and the block ID in tombstones (spec/wire.md 6.4). */
 export interface DeltaElement {
@@ -84,64 +85,23 @@ function nodeIdentity (bytes: Uint8Array): { cid: CID, blockId: string } {
 }
 
 export function encodeDelta (delta: Delta): Uint8Array {
-  const writer = new DeltaWriter()
-  for (const element of delta.elements) writer.element(1, element)
-  for (const tombstone of delta.tombstones) writer.element(2, tombstone)
+  const message = new ProtobufBytes()
+  for (const element of delta.elements) encodeElement(message, 1, element)
+  for (const tombstone of delta.tombstones) encodeElement(message, 2, tombstone)
   if (delta.priority !== 0) {
-    writer.varint(3 << 3)
-    writer.varint(delta.priority)
+    message.varint(3 << 3)
+    message.varint(delta.priority)
   }
-  return writer.finish()
+  return message.finish()
 }
 
-class DeltaWriter {
-  #buffer = Buffer.allocUnsafe(4096)
-  #at = 0
-
-  varint (value: number): void {
-    this.#reserve(10)
-    let rest = value
-    while (rest >= 128) {
-      this.#buffer[this.#at++] = (rest % 128) | 128
-      rest = Math.floor(rest / 128)
-    }
-    this.#buffer[this.#at++] = rest
-  }
-
-  element (field: number, element: DeltaElement): void {
-    // Keys and IDs are ASCII: their length in bytes is that of the text.
-    const { key, id, value } = element
-    const size = textSize(key.length) + textSize(id.length) + textSize(value.length)
-    this.varint((field << 3) | 2)
-    this.varint(size)
-    this.#text(1, key)
-    this.#text(2, id)
-    if (value.length === 0) return
-    this.varint((3 << 3) | 2)
-    this.varint(value.length)
-    this.#reserve(value.length)
-    this.#buffer.set(value, this.#at)
-    this.#at += value.length
-  }
-
-  finish (): Uint8Array {
-    return Uint8Array.prototype.slice.call(this.#buffer, 0, this.#at)
-  }
-
-  #text (field: number, text: string): void {
-    if (text.length === 0) return
-    this.varint((field << 3) | 2)
-    this.varint(text.length)
-    this.#reserve(text.length)
-    this.#at += this.#buffer.write(text, this.#at, 'latin1')
-  }
-
-  #reserve (bytes: number): void {
-    if (this.#at + bytes <= this.#buffer.length) return
-    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#at + bytes))
-    this.#buffer.copy(larger, 0, 0, this.#at)
-    this.#buffer = larger
-  }
+function encodeElement (message: ProtobufBytes, field: number, { key, id, value }: DeltaElement): void {
+  // Keys and IDs are ASCII: their length in bytes is that of the text.
+  message.varint((field << 3) | 2)
+  message.varint(textSize(key.length) + textSize(id.length) + textSize(value.length))
+  if (key !== '') message.text(1, key)
+  if (id !== '') message.text(2, id)
+  if (value.length > 0) message.bytes(3, value)
 }
 
 function textSize (length: number): number {
@@ -154,7 +114,7 @@ export function decodeDelta (bytes: Uint8Array): Delta {
   const elements: DeltaElement[] = []
   const tombstones: DeltaElement[] = []
   let priority = 0
-  readFields(bytes, (field, value, part) => {
+  readFields(bytes, malformed, (field, value, part) => {
     if (field === 1) elements.push(...decodeElement(part))
     else if (field === 2) tombstones.push(...decodeElement(part).filter(({ id }) => id !== ''))
     else if (field === 3) priority = value
@@ -168,7 +128,7 @@ function decodeElement (bytes: Uint8Array): DeltaElement[] {
   let key = ''
   let id = ''
   let value: Uint8Array = empty
-  readFields(bytes, (field, _, part) => {
+  readFields(bytes, malformed, (field, _, part) => {
     if (field === 1) key = ascii(part)
     else if (field === 2) id = ascii(part)
     else if (field === 3) value = part
@@ -186,39 +146,6 @@ function isKey (text: string): boolean {
 
 function ascii (bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
-}
-
-/** Walks the fields of a protobuf message; unknown ones are the visitor's to skip. */
-function readFields (bytes: Uint8Array, visit: (field: number, value: number, part: Uint8Array) => void): void {
-  let at = 0
-  const varint = (): number => {
-    let value = 0
-    for (let i = 0; i < 8; i++) {
-      const byte = bytes[at++]
-      if (byte === undefined) throw malformed('delta cut off')
-      value += (byte & 127) * 2 ** (7 * i)
-      if (byte < 128) return value
-    }
-    throw malformed('number too large')
-  }
-  while (at < bytes.length) {
-    const tag = varint()
-    const field = Math.floor(tag / 8)
-    switch (tag % 8) {
-      case 0: visit(field, varint(), empty); break
-      case 1: at += 8; break
-      case 5: at += 4; break
-      case 2: {
-        const length = varint()
-        if (at + length > bytes.length) throw malformed('delta cut off')
-        visit(field, 0, bytes.subarray(at, at + length))
-        at += length
-        break
-      }
-      default: throw malformed('unknown protobuf wire type')
-    }
-  }
-  if (at > bytes.length) throw malformed('delta cut off')
 }
 
 function malformed (reason: string, cause?: unknown): ClusterError {

@@ -1,0 +1,173 @@
+import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Network } from '../../platform/network.ts'
+import type { Random } from '../../platform/random.ts'
+import { cidOfMultihash } from './delta.ts'
+import type { Arrival, Wanted } from './walk-step.ts'
+
+/** Blocks that are asked for at the same time: enough to hide the round trips, few enough for their answers to fit into memory. */
+const maxParallel = 32
+/** Of these, at most so many for what one peer has told of: a peer that tells of what nobody has must not keep others waiting. */
+const maxParallelOfPeer = 24
+/** And at most so many for what was asked for before in vain. */
+const maxParallelRetries = 8
+/** Wanted nodes that are kept in memory; the others stand on disk and are taken when there is room. */
+const maxQueued = 4_096
+/** How long one peer is waited for before another one is asked first. */
+const attemptMs = 30_000
+const firstRetryMs = 1_000
+const lastRetryMs = 5 * 60_000
+/** After so long, and so many attempts with other peers around, a node counts as lost. */
+const giveUpMs = 10 * 60_000
+const giveUpAttempts = 5
+
+interface Want {
+  readonly node: string
+  /** Who told of it, or of what follows it. */
+  readonly origin: PeerId | undefined
+  /** Who is asked first. */
+  provider: PeerId | undefined
+  attempts: number
+  readonly since: number
+  notBefore: number
+}
+
+export interface FetcherOptions {
+  readonly network: Network
+  readonly clock: Clock
+  readonly random: Random
+  /** A block that is in the store already. */
+  readonly stored: (node: string) => Promise<Uint8Array | undefined>
+  readonly onBlock: (arrival: Arrival) => void
+  readonly onLost: (node: string) => void
+  /** True while what has arrived already must be dealt with first. */
+  readonly isFull: () => boolean
+}
+
+/** Fetches the blocks of wanted nodes, several at a time, each from one peer after the other. */
+export class BlockFetcher {
+  readonly #options: FetcherOptions
+  /** What is to be asked for, by who told of it: each has its turn. */
+  readonly #queues = new Map<PeerId | undefined, Want[]>()
+  readonly #retries: Want[] = []
+  /** Every node that is queued, delayed or being fetched. */
+  readonly #known = new Map<string, Want>()
+  readonly #running = new Map<string, { readonly want: Want, readonly controller: AbortController }>()
+  #delayed: Want[] = []
+  #cancelTimer: (() => void) | undefined
+  #isStopped = false
+  /** Some wanted nodes stand on disk only. */
+  hasMore = false
+
+  constructor (options: FetcherOptions) { this.#options = options }
+
+  /** Nodes that are queued, delayed or being fetched. */
+  get size (): number { return this.#known.size }
+
+  /** True when there is room for more of those that stand on disk. */
+  get wantsMore (): boolean { return this.hasMore && this.#known.size < maxQueued / 4 }
+
+  want (nodes: readonly Wanted[]): void {
+    const now = this.#options.clock.monotonic()
+    for (const { node, from } of nodes) {
+      if (this.#known.has(node)) continue
+      if (this.#known.size >= maxQueued) { this.hasMore = true; continue }
+      const want = { node, origin: from, provider: from, attempts: 0, since: now, notBefore: now }
+      this.#known.set(node, want)
+      const queue = this.#queues.get(from)
+      if (queue === undefined) this.#queues.set(from, [want])
+      else queue.push(want)
+    }
+    this.next()
+  }
+
+  /** The node is here, or nobody wants it any more. */
+  forget (node: string): void {
+    if (!this.#known.delete(node)) return
+    this.#running.get(node)?.controller.abort(new ClusterError('CANCELLED', 'the node is here'))
+    this.#delayed = this.#delayed.filter(want => want.node !== node)
+  }
+
+  /** Tries at once what waits for its next attempt, and asks others for what is being fetched. */
+  hurry (): void {
+    this.#retries.push(...this.#delayed.splice(0))
+    for (const { controller } of this.#running.values()) controller.abort(new ClusterError('TIMED_OUT', 'another peer is asked'))
+    this.next()
+  }
+
+  /** Starts what may be started. */
+  next (): void {
+    while (!this.#isStopped && this.#running.size < maxParallel && !this.#options.isFull()) {
+      const want = this.#takeNext()
+      if (want === undefined) return
+      if (this.#known.get(want.node) === want) void this.#fetch(want)
+    }
+  }
+
+  #takeNext (): Want | undefined {
+    for (const [origin, queue] of this.#queues) {
+      if (this.#count(want => want.origin === origin) >= maxParallelOfPeer) continue
+      // To the end of the line, whoever has more.
+      this.#queues.delete(origin)
+      const want = queue.shift()
+      if (queue.length > 0) this.#queues.set(origin, queue)
+      if (want !== undefined) return want
+    }
+    return this.#count(want => want.attempts > 0) < maxParallelRetries ? this.#retries.shift() : undefined
+  }
+
+  #count (counts: (want: Want) => boolean): number {
+    let count = 0
+    for (const { want } of this.#running.values()) if (counts(want)) count++
+    return count
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    this.#cancelTimer?.()
+    for (const { controller } of this.#running.values()) controller.abort(new ClusterError('CANCELLED', 'this peer is stopping'))
+  }
+
+  async #fetch (want: Want): Promise<void> {
+    const { network, clock, stored, onBlock } = this.#options
+    const { node, origin, provider } = want
+    const controller = new AbortController()
+    this.#running.set(node, { want, controller })
+    const cancel = clock.after(attemptMs, () => { controller.abort(new ClusterError('TIMED_OUT', 'no peer sent the block in time')) })
+    try {
+      const block = await stored(node) ?? await network.fetchBlock(cidOfMultihash(node), { signal: controller.signal, from: provider })
+      if (this.#known.delete(node) && !this.#isStopped) onBlock({ node, from: origin, block })
+    } catch {
+      if (this.#known.has(node) && !this.#isStopped) this.#retryLater(want)
+    } finally {
+      cancel()
+      this.#running.delete(node)
+      this.next()
+    }
+  }
+
+  #retryLater (want: Want): void {
+    const { clock, network, random, onLost } = this.#options
+    const now = clock.monotonic()
+    const others = network.peers()
+    if (others.length > 0) want.attempts++
+    if (want.attempts >= giveUpAttempts && now - want.since >= giveUpMs) {
+      this.#known.delete(want.node)
+      onLost(want.node)
+      return
+    }
+    want.provider = others[random.integer(Math.max(1, others.length))]
+    want.notBefore = now + Math.min(firstRetryMs * 2 ** Math.min(want.attempts, 20), lastRetryMs)
+    this.#delayed.push(want)
+    this.#cancelTimer ??= clock.after(firstRetryMs, () => { this.#takeDue() })
+  }
+
+  #takeDue (): void {
+    const now = this.#options.clock.monotonic()
+    this.#retries.push(...this.#delayed.filter(want => want.notBefore <= now))
+    this.#delayed = this.#delayed.filter(want => want.notBefore > now)
+    this.#cancelTimer = this.#delayed.length === 0 ? undefined : this.#options.clock.after(firstRetryMs, () => { this.#takeDue() })
+    this.next()
+  }
+}

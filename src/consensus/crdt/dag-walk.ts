@@ -1,0 +1,321 @@
+import { errorText } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { sleep } from '../../platform/clock.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Counter } from '../../platform/metrics.ts'
+import type { Network } from '../../platform/network.ts'
+import type { Store } from '../../platform/store.ts'
+import { BlockFetcher } from './block-fetcher.ts'
+import { cidOfMultihash } from './delta.ts'
+import type { ReplicaKeys } from './keys.ts'
+import type { Replica } from './replica.ts'
+import { WalkRecords, type WalkSummary } from './walk-records.ts'
+import { WalkStep, type Announcement, type Arrival } from './walk-step.ts'
+import type { Writer } from './writer.ts'
+
+/** Announcements that wait for their step: more come again with the next rebroadcast. */
+const maxAnnouncements = 10_000
+/** Nodes that one peer has told of and that were not found yet: more are not taken from it. */
+const maxOpenOfPeer = 1_000
+/** Bytes of blocks that wait for their step, before no more are fetched. */
+const maxArrivedBytes = 16 * 1024 * 1024
+/** What one step takes of what has come. */
+const maxTaken = 256
+/** Nodes of lists on disk that are taken at once. */
+const takenFromDisk = 1_000
+const firstRetryMs = 200
+const lastRetryMs = 10_000
+/** Work without progress for so long is told. */
+const stalledMs = 60_000
+const watchMs = 10_000
+
+export interface DagWalkOptions {
+  readonly store: Store
+  readonly keys: ReplicaKeys
+  readonly replica: Replica
+  readonly writer: Writer
+  readonly network: Network
+  readonly platform: Platform
+  /** Nodes were merged; the heads may be others now. */
+  readonly onMerged: () => void
+  /** Something below the heads is missing (or is there now). */
+  readonly onHole: () => void
+}
+
+/** Where the walk stands. */
+export interface WalkState extends WalkSummary {
+  /** For how long there has been work without progress; 0 when all is well. */
+  readonly stalledMs: number
+}
+
+/**
+ * Brings in what other peers tell of: fetches nodes down to those that are merged, and merges
+ * them upwards, so that a node is merged only when all its ancestors are. What is unfinished
+ * stands on disk and goes on after a restart; in memory is only what is being worked on.
+ */
+export class DagWalk {
+  readonly #options: DagWalkOptions
+  readonly #records: WalkRecords
+  readonly #fetcher: BlockFetcher
+  readonly #logger: Logger
+  readonly #metrics: { readonly merged: Counter, readonly dropped: Counter, readonly bad: Counter, readonly stalls: Counter }
+  readonly #open = new Map<PeerId, Set<string>>()
+  readonly #told = new Set<string>()
+  #announcements: Announcement[] = []
+  #arrivals: Arrival[] = []
+  #arrivedBytes = 0
+  #lost: string[] = []
+  #hasDrains = true
+  #wake: (() => void) | undefined
+  #idle: Array<() => void> = []
+  #lastProgress: number
+  /** The {@link #lastProgress} of which a stall was told. */
+  #toldStall: number | undefined
+  #cancelWatch: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #failing: string | undefined
+  /** How far the wanted nodes on disk have been taken. */
+  #cursor = ''
+
+  constructor (options: DagWalkOptions) {
+    const { store, keys, network, writer, platform: { clock, random, loggers, metrics } } = options
+    this.#options = options
+    this.#logger = loggers.component('crdt')
+    this.#records = new WalkRecords(store)
+    this.#lastProgress = clock.monotonic()
+    this.#fetcher = new BlockFetcher({
+      network,
+      clock,
+      random,
+      stored: node => store.get(keys.block(node)),
+      onBlock: arrival => { this.#arrive(arrival) },
+      onLost: node => { this.#lost.push(node); this.#wake?.() },
+      isFull: () => this.#arrivedBytes >= maxArrivedBytes,
+    })
+    writer.onReload(() => this.#reload())
+    this.#metrics = {
+      merged: metrics.counter('ipfscluster_crdt_merged_nodes', 'Total number of nodes of other peers that were merged into the pinset'),
+      dropped: metrics.counter('ipfscluster_crdt_dropped_heads', 'Total number of heads told by other peers that were not taken: too many at once'),
+      bad: metrics.counter('ipfscluster_crdt_bad_nodes', 'Total number of blocks of other peers that are no nodes of the pinset, or not those that were asked for'),
+      stalls: metrics.counter('ipfscluster_crdt_stalls', 'Total number of times that nodes were missing and none came for a minute'),
+    }
+    metrics.gauge('ipfscluster_crdt_unmerged_nodes', 'Current number of nodes that are known but not merged', () => unmerged(this.#records.summary))
+    metrics.gauge('ipfscluster_crdt_holes', 'Current number of nodes that could not be had and are left out', () => this.#records.summary.hole)
+  }
+
+  async load (): Promise<void> { await this.#records.load() }
+
+  start (signal: AbortSignal): void {
+    this.#running = this.#run(signal)
+    this.#watch()
+  }
+
+  /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
+  async stopped (): Promise<void> {
+    this.#cancelWatch?.()
+    this.#fetcher.stop()
+    await this.#running
+  }
+
+  /** Takes a node that a peer tells of, if it is not known. */
+  announce (announcement: Announcement): void {
+    const { from, node } = announcement
+    if (this.#announcements.length >= maxAnnouncements || !this.#mayTell(from, node)) {
+      this.#metrics.dropped.add(1)
+      return
+    }
+    this.#announcements.push(announcement)
+    this.#wake?.()
+  }
+
+  /** Nodes that were left out are tried again. */
+  async retryHoles (): Promise<void> {
+    const holes = await this.#records.listed('hole', takenFromDisk)
+    this.#fetcher.want(holes.map(node => ({ node, from: undefined })))
+  }
+
+  /** What is being waited for is asked of other peers, at once. */
+  hurry (): void { this.#fetcher.hurry() }
+
+  /** The highest priority among nodes that are not merged. */
+  get highestPriority (): number { return this.#records.summary.highestPriority }
+
+  get state (): WalkState { return { ...this.#records.summary, stalledMs: this.#stalledMs() } }
+
+  /** Resolves when nothing is left that can be done now; what must be fetched is not waited for. */
+  async settled (): Promise<void> {
+    if (this.#hasWork() && this.#failing === undefined) await new Promise<void>(resolve => { this.#idle.push(resolve) })
+  }
+
+  #mayTell (from: PeerId | undefined, node: string): boolean {
+    if (from === undefined) return true
+    const open = this.#open.get(from) ?? new Set()
+    if (open.size >= maxOpenOfPeer) return open.has(node)
+    this.#open.set(from, open.add(node))
+    return true
+  }
+
+  #arrive (arrival: Arrival): void {
+    this.#arrivals.push(arrival)
+    this.#arrivedBytes += arrival.block.length
+    this.#wake?.()
+  }
+
+  #hasWork (): boolean {
+    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#hasDrains || this.#records.summary.ready > 0 || this.#fetcher.wantsMore
+  }
+
+  async #run (signal: AbortSignal): Promise<void> {
+    this.#fetcher.hasMore = this.#records.summary.fetch > 0
+    let delay = firstRetryMs
+    while (!signal.aborted) {
+      if (!this.#hasWork()) {
+        for (const resolve of this.#idle.splice(0)) resolve()
+        await this.#change(signal)
+        continue
+      }
+      try {
+        await this.#options.writer.turn(() => this.#step())
+        delay = firstRetryMs
+        this.#failing = undefined
+      } catch (error) {
+        this.#noteFailure(error)
+        for (const resolve of this.#idle.splice(0)) resolve()
+        await sleep(this.#options.platform.clock, delay, signal).catch(() => {})
+        delay = Math.min(delay * 2, lastRetryMs)
+      }
+    }
+  }
+
+  async #step (): Promise<void> {
+    const { store, keys, platform: { random } } = this.#options
+    if (this.#fetcher.wantsMore) await this.#wantFromDisk()
+    const announcements = this.#announcements.slice(0, maxTaken)
+    const arrivals = this.#arrivals.slice(0, maxTaken)
+    const lost = this.#lost.slice(0, maxTaken)
+    const step = new WalkStep({ store, keys, records: this.#records, random })
+    await step.announce(announcements)
+    await step.arrive(arrivals)
+    await step.giveUp(lost)
+    const drains = this.#hasDrains ? await this.#records.listed('drain', maxTaken) : []
+    await step.drain(drains)
+    await step.takeReady()
+    await step.drain([])
+    await this.#commit(step)
+
+    this.#announcements.splice(0, announcements.length)
+    this.#arrivals.splice(0, arrivals.length)
+    this.#lost.splice(0, lost.length)
+    for (const { block } of arrivals) this.#arrivedBytes -= block.length
+    this.#hasDrains = step.leavesDrains || drains.length === maxTaken
+    const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost]
+    this.#close(taken, new Set(step.wanted.map(({ node }) => node)))
+    for (const { node } of step.merged) this.#fetcher.forget(node.blockId.slice(1))
+    this.#fetcher.want(step.wanted)
+    this.#fetcher.next()
+    this.#tell(step)
+  }
+
+  async #commit (step: WalkStep): Promise<void> {
+    const { replica, writer } = this.#options
+    const extra = step.operations()
+    if (step.merged.length === 0 && extra.length === 0) return
+    const prepared = step.merged.length === 0 ? undefined : await replica.prepareForeign(step.merged)
+    await writer.commit({ prepared, extra, sync: false })
+    step.change.apply()
+  }
+
+  /** Who told of a node that is not searched for any more may tell of others. */
+  #close (nodes: readonly string[], wanted: ReadonlySet<string>): void {
+    for (const [from, open] of this.#open) {
+      for (const node of nodes) if (!wanted.has(node)) open.delete(node)
+      if (open.size === 0) this.#open.delete(from)
+    }
+  }
+
+  #tell (step: WalkStep): void {
+    const { network, platform: { clock }, onMerged, onHole } = this.#options
+    for (const { node, reason, from } of step.bad) {
+      this.#metrics.bad.add(1)
+      this.#logger.error({ cid: cidOfMultihash(node).toString(), peer: from }, `a node of the pinset cannot be read and counts as empty: ${reason}`)
+    }
+    for (const peer of step.forged) {
+      this.#metrics.bad.add(1)
+      this.#warnOnce(peer, 'a peer sends blocks that are not those it names; they are dropped')
+    }
+    if (step.merged.length > 0 || step.arrived > 0 || (step.wanted.length > 0 && unmerged(this.#records.summary) === step.wanted.length)) this.#lastProgress = clock.monotonic()
+    for (const { node } of step.merged) network.announceBlock(node.cid)
+    this.#metrics.merged.add(step.merged.length)
+    if (step.merged.length > 0) onMerged()
+    if (step.holes > 0) {
+      this.#logger.error(`${step.holes} nodes of the pinset could not be had from any peer: what follows them is merged without them, and they are searched for from time to time`)
+      onHole()
+    }
+  }
+
+  #warnOnce (peer: PeerId, message: string): void {
+    if (this.#told.has(peer) || this.#told.size >= maxOpenOfPeer) return
+    this.#told.add(peer)
+    this.#logger.warn({ peer }, message)
+  }
+
+  async #wantFromDisk (): Promise<void> {
+    const nodes = await this.#records.listed('fetch', takenFromDisk, this.#cursor)
+    this.#cursor = nodes.length < takenFromDisk ? '' : nodes.at(-1) ?? ''
+    const records = await this.#records.getMany(nodes)
+    this.#fetcher.hasMore = nodes.length === takenFromDisk
+    this.#fetcher.want(nodes.map((node, i) => {
+      const record = records[i]
+      return { node, from: record?.state === 'fetch' ? record.from : undefined }
+    }))
+  }
+
+  async #reload (): Promise<void> {
+    await this.#records.load()
+    this.#hasDrains = true
+    this.#fetcher.hasMore = true
+  }
+
+  #noteFailure (error: unknown): void {
+    if (this.#failing === undefined) this.#logger.error(`nodes of other peers cannot be merged now; it is tried again: ${errorText(error)}`)
+    this.#failing = errorText(error)
+  }
+
+  #stalledMs (): number {
+    return unmerged(this.#records.summary) === 0 ? 0 : this.#options.platform.clock.monotonic() - this.#lastProgress
+  }
+
+  /** Tells when there is work and nothing comes of it, and asks other peers. */
+  #watch (): void {
+    const { clock } = this.#options.platform
+    this.#cancelWatch = clock.after(watchMs, () => {
+      const stalledForMs = this.#stalledMs()
+      if (unmerged(this.#records.summary) === 0) this.#lastProgress = clock.monotonic()
+      if (stalledForMs >= stalledMs && this.#toldStall !== this.#lastProgress) {
+        this.#toldStall = this.#lastProgress
+        this.#metrics.stalls.add(1)
+        const { fetch, waits } = this.#records.summary
+        this.#logger.warn({ missing: fetch, waiting: waits }, 'parts of the pinset are missing and no peer sends them; the others go on, and all connected peers are asked again')
+        this.#fetcher.hurry()
+      }
+      this.#watch()
+    })
+  }
+
+  /** Resolves when something has come or the signal did. */
+  #change (signal: AbortSignal): Promise<void> {
+    return new Promise(resolve => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done)
+        this.#wake = undefined
+        resolve()
+      }
+      this.#wake = done
+      signal.addEventListener('abort', done, { once: true })
+      if (signal.aborted) done()
+    })
+  }
+}
+
+function unmerged (summary: WalkSummary): number { return summary.fetch + summary.waits + summary.ready }

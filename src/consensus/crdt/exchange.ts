@@ -1,0 +1,92 @@
+import type { CID } from 'multiformats/cid'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import type { Network } from '../../platform/network.ts'
+import type { Store } from '../../platform/store.ts'
+import { DagWalk, type WalkState } from './dag-walk.ts'
+import { deltaCid, type DeltaNode } from './delta.ts'
+import { HeadBroadcast } from './head-broadcast.ts'
+import { multihashKey, type ReplicaKeys } from './keys.ts'
+import type { Replica } from './replica.ts'
+import type { Writer } from './writer.ts'
+
+export interface ExchangeParts {
+  readonly network: Network
+  readonly clusterName: string
+  readonly rebroadcastIntervalMs: number
+  readonly store: Store
+  readonly keys: ReplicaKeys
+  readonly replica: Replica
+  readonly writer: Writer
+  readonly isTrusted: (peer: PeerId) => boolean
+  readonly platform: Platform
+}
+
+/** The exchange of nodes with other peers: tells ours, brings in theirs, serves all. */
+export class Exchange {
+  readonly #network: Network
+  readonly #store: Store
+  readonly #walk: DagWalk
+  readonly #broadcast: HeadBroadcast
+  /** Nodes of ours that were written while nobody listened may not be on disk yet. */
+  #isDurable = false
+
+  constructor (parts: ExchangeParts) {
+    const { network, store, keys, replica } = parts
+    this.#network = network
+    this.#store = store
+    this.#walk = new DagWalk({ ...parts, onMerged: () => {}, onHole: () => {} })
+    this.#broadcast = new HeadBroadcast({
+      ...parts,
+      heads: replica.heads,
+      durable: () => this.#makeDurable(),
+      onHead: ({ cid, block }, from) => { this.#walk.announce({ node: nameOf(cid), from, block }) },
+    })
+    network.serveBlocks(async cid => {
+      const known = deltaCid(cid)
+      return known && store.get(keys.block(nameOf(known)))
+    })
+  }
+
+  async load (): Promise<void> { await this.#walk.load() }
+
+  start (signal: AbortSignal): void {
+    this.#walk.start(signal)
+    this.#broadcast.start()
+  }
+
+  /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
+  async stopped (): Promise<void> {
+    this.#broadcast.stop()
+    await this.#walk.stopped()
+  }
+
+  /** Whether somebody hears of our nodes at once: they must be on disk before. */
+  get isHeard (): boolean { return this.#network.peers().length > 0 }
+
+  /** The highest priority among nodes that are known but not merged. */
+  get highestPriority (): number { return this.#walk.highestPriority }
+
+  get walk (): WalkState { return this.#walk.state }
+
+  /** Tells of a node of ours that was written. One that may still be lost is told with the heads, later. */
+  tell (node: DeltaNode, isDurable: boolean): void {
+    this.#network.announceBlock(node.cid)
+    if (isDurable) this.#broadcast.tell(node)
+    else this.#isDurable = false
+  }
+
+  async #makeDurable (): Promise<void> {
+    if (this.#isDurable) return
+    // Before the write: what comes after it is not covered.
+    this.#isDurable = true
+    try {
+      await this.#store.batch([], { sync: true })
+    } catch (error) {
+      this.#isDurable = false
+      throw error
+    }
+  }
+}
+
+function nameOf (cid: CID): string { return multihashKey(cid.multihash.bytes) }

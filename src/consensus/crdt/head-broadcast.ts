@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto'
+import { encodeBase58 } from '../../domain/base58.ts'
+import { errorText } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Counter } from '../../platform/metrics.ts'
+import type { GossipMessage, Network } from '../../platform/network.ts'
+import { decodeBroadcast, encodeBroadcast, type AnnouncedHead } from './broadcast-message.ts'
+import type { DeltaNode } from './delta.ts'
+import type { Heads } from './heads.ts'
+import { multihashKey } from './keys.ts'
+
+/**
+ * A node up to this size goes with its announcement, in bytes: it saves a round trip. Every
+ * member of the mesh sends the message to many others, so larger blocks are cheaper to fetch.
+ */
+const maxInlineBytes = 32 * 1024
+/** Heads of one message: the rest goes into the next. */
+const maxHeadsPerMessage = 1_000
+/** Seen heads that are remembered until the next rebroadcast. */
+const maxSeen = 20_000
+/** The rebroadcast interval varies by this share, so that peers do not speak all at once (spec/wire.md 7). */
+const intervalVariation = 0.3
+/**
+ * When a peer has connected, heads are told after these delays (plus as much again at random): at
+ * once, and when it has surely been taken into the gossip mesh, at its next heartbeat.
+ */
+const afterConnectMs = [500, 11_000] as const
+/** Peers whose unreadable messages are logged. */
+const maxLoggedPeers = 1_000
+
+export interface HeadBroadcastOptions {
+  readonly network: Network
+  readonly clusterName: string
+  readonly rebroadcastIntervalMs: number
+  readonly heads: Heads
+  readonly isTrusted: (peer: PeerId) => boolean
+  /** Resolves when all that the heads are made of is on disk. */
+  readonly durable: () => Promise<void>
+  /** Another peer tells of a head. */
+  readonly onHead: (head: AnnouncedHead, from: PeerId) => void
+  readonly platform: Platform
+}
+
+/** Tells other peers of heads and hears theirs, by gossip (spec/wire.md 3, 6.3, 7). */
+export class HeadBroadcast {
+  readonly #options: HeadBroadcastOptions
+  readonly #topic: string
+  readonly #logger: Logger
+  readonly #unreadable: Counter
+  readonly #loggedPeers = new Set<PeerId>()
+  readonly #ends: Array<() => void> = []
+  /** Heads that somebody has told of since the last rebroadcast. */
+  readonly #seen = new Set<string>()
+  /** Heads that somebody has told of since a peer connected last. */
+  readonly #seenSinceConnect = new Set<string>()
+  readonly #timers = new Map<number, () => void>()
+
+  constructor (options: HeadBroadcastOptions) {
+    const { loggers, metrics } = options.platform
+    this.#options = options
+    this.#topic = topicOf(options.clusterName)
+    this.#logger = loggers.component('crdt')
+    this.#unreadable = metrics.counter('ipfscluster_crdt_unreadable_messages', 'Total number of messages about heads that could not be read')
+  }
+
+  start (): void {
+    const { network, isTrusted } = this.#options
+    this.#ends.push(
+      network.subscribe(this.#topic, message => { this.#receive(message) }, isTrusted),
+      network.onPeer((_, isConnected) => { if (isConnected) this.#greet() }))
+    this.#scheduleRebroadcast()
+    if (network.peers().length > 0) this.#greet()
+  }
+
+  stop (): void {
+    for (const end of this.#ends.splice(0)) end()
+    for (const cancel of this.#timers.values()) cancel()
+    this.#timers.clear()
+  }
+
+  /** Tells of a node of ours, which is on disk. */
+  tell (node: DeltaNode): void {
+    void this.#send([{ cid: node.cid, block: node.bytes.length <= maxInlineBytes ? node.bytes : undefined }])
+  }
+
+  /** Tells of all heads that are not in `seen`. */
+  async tellHeads (seen: ReadonlySet<string>): Promise<void> {
+    const { heads, durable } = this.#options
+    try {
+      await durable()
+      const cids = heads.cids().filter(cid => !seen.has(multihashKey(cid.multihash.bytes)))
+      for (let at = 0; at < cids.length; at += maxHeadsPerMessage) {
+        await this.#send(cids.slice(at, at + maxHeadsPerMessage).map(cid => ({ cid, block: undefined })))
+      }
+    } catch (error) {
+      this.#logger.warn(`heads could not be told; it is tried again: ${errorText(error)}`)
+    }
+  }
+
+  async #send (heads: readonly AnnouncedHead[]): Promise<void> {
+    try {
+      await this.#options.network.publish(this.#topic, encodeBroadcast(heads))
+    } catch (error) {
+      this.#logger.debug(`a message about heads was not sent; it is told again: ${errorText(error)}`)
+    }
+  }
+
+  #receive ({ from, data }: GossipMessage): void {
+    const { network, onHead, isTrusted } = this.#options
+    if (!isTrusted(from)) return
+    let heads: AnnouncedHead[]
+    try {
+      heads = decodeBroadcast(data)
+    } catch (error) {
+      this.#noteUnreadable(from, error)
+      return
+    }
+    for (const head of heads) {
+      this.#noteSeen(multihashKey(head.cid.multihash.bytes))
+      if (from !== network.self) onHead(head, from)
+    }
+  }
+
+  #noteSeen (head: string): void {
+    if (this.#seen.size < maxSeen) this.#seen.add(head)
+    if (this.#seenSinceConnect.size < maxSeen) this.#seenSinceConnect.add(head)
+  }
+
+  #noteUnreadable (from: PeerId, error: unknown): void {
+    this.#unreadable.add(1)
+    if (this.#loggedPeers.has(from) || this.#loggedPeers.size >= maxLoggedPeers) return
+    this.#loggedPeers.add(from)
+    this.#logger.warn({ peer: from }, `messages of a peer are dropped: ${errorText(error)}`)
+  }
+
+  #scheduleRebroadcast (): void {
+    const { rebroadcastIntervalMs, platform: { random } } = this.#options
+    this.#after(-1, rebroadcastIntervalMs * (1 + (2 * random.fraction() - 1) * intervalVariation), () => {
+      const seen = new Set(this.#seen)
+      this.#seen.clear()
+      void this.tellHeads(seen)
+      this.#scheduleRebroadcast()
+    })
+  }
+
+  /** Tells heads soon, unless another peer does. Peers that come meanwhile are served with the same message. */
+  #greet (): void {
+    this.#seenSinceConnect.clear()
+    for (const [i, delayMs] of afterConnectMs.entries()) {
+      if (this.#timers.has(i)) continue
+      this.#after(i, delayMs * (1 + this.#options.platform.random.fraction()), () => {
+        const seen = new Set(this.#seenSinceConnect)
+        this.#seenSinceConnect.clear()
+        void this.tellHeads(seen)
+      })
+    }
+  }
+
+  /** One timer for each `name`. */
+  #after (name: number, delayMs: number, callback: () => void): void {
+    this.#timers.set(name, this.#options.platform.clock.after(delayMs, () => {
+      this.#timers.delete(name)
+      callback()
+    }))
+  }
+}
+
+/** The gossip topic: base58btc of the MD5 multihash of the cluster's name (spec/wire.md 3). */
+export function topicOf (clusterName: string): string {
+  return encodeBase58(Buffer.concat([Uint8Array.of(0xd5, 0x01, 0x10), createHash('md5').update(clusterName).digest()]))
+}

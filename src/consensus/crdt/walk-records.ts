@@ -1,0 +1,142 @@
+import type { PeerId } from '../../domain/peer.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
+import { prefixEnd } from './encoding.ts'
+
+/**
+ * The unfinished walk as it stands on disk, under keys of our own that the Go program does not
+ * read. Every node that is known but not merged has one record, by its multihash:
+ *
+ * - `fetch`: its block is not here; `isLinked` when a node that is stored follows it, so that it
+ *   cannot be left out. Also listed under `fetch/<node>`.
+ * - `waits`: its block is stored; it waits for one of its ancestors (`on`) that is not merged. Also
+ *   listed under `wait/<on>/<node>`, so that a merged node finds who waited for it. When that one
+ *   is merged, the node waits for the next, if there is one left.
+ * - `ready`: stored, and all its ancestors are merged. Also listed under `ready/<node>`.
+ * - `hole`: its block could not be had for a long time; what follows it is merged without it. Also
+ *   listed under `hole/<node>`.
+ * - `bad`: its block is no delta node and never will be; what follows it is merged without it.
+ *
+ * `drain/<node>` names nodes that are merged (or given up), but still have nodes waiting for them.
+ */
+export type WalkRecord =
+  | { readonly state: 'fetch', readonly isInner: boolean, readonly isLinked: boolean, readonly from: PeerId | undefined }
+  | { readonly state: 'waits', readonly isInner: boolean, readonly on: string, readonly sizeBytes: number }
+  | { readonly state: 'ready', readonly isInner: boolean, readonly sizeBytes: number }
+  | { readonly state: 'hole' }
+  | { readonly state: 'bad' }
+
+/** How many nodes are in which state, and the highest priority seen among them. */
+export interface WalkSummary {
+  readonly fetch: number
+  readonly waits: number
+  readonly ready: number
+  readonly hole: number
+  readonly bad: number
+  readonly highestPriority: number
+}
+
+const root = '/flotilla/walk/'
+const recordKey = (node: string): string => `${root}node/${node}`
+const summaryKey = `${root}summary`
+export const waitPrefix = (on: string): string => `${root}wait/${on}/`
+const lists = { fetch: `${root}fetch/`, ready: `${root}ready/`, hole: `${root}hole/`, drain: `${root}drain/` } as const
+type ListName = keyof typeof lists
+
+const emptySummary: WalkSummary = { fetch: 0, waits: 0, ready: 0, hole: 0, bad: 0, highestPriority: 0 }
+
+/** Reads of the unfinished walk, and its figures. */
+export class WalkRecords {
+  readonly #store: Store
+  #summary = emptySummary
+
+  constructor (store: Store) { this.#store = store }
+
+  /** Reads the figures; the rest stays on disk. */
+  async load (): Promise<void> {
+    const stored = await this.#store.get(summaryKey)
+    this.#summary = stored === undefined ? emptySummary : JSON.parse(decode(stored)) as WalkSummary
+  }
+
+  get summary (): WalkSummary { return this.#summary }
+
+  async getMany (nodes: readonly string[]): Promise<Array<WalkRecord | undefined>> {
+    return (await this.#store.getMany(nodes.map(recordKey))).map(value => value && decodeRecord(value))
+  }
+
+  /** Up to `limit` nodes of a list, in the order of their names, behind `after`. */
+  async listed (list: ListName, limit: number, after = ''): Promise<string[]> {
+    const prefix = lists[list]
+    const range = { gt: prefix + after, lt: prefixEnd(prefix), limit }
+    return (await Array.fromAsync(this.#store.keys(range))).flat().map(key => key.slice(prefix.length))
+  }
+
+  /** Up to `limit` nodes that wait for `on`. */
+  async waiting (on: string, limit: number): Promise<string[]> {
+    const prefix = waitPrefix(on)
+    const [keys = []] = await this.#store.keysUnder([prefix], limit)
+    return keys.map(key => key.slice(prefix.length))
+  }
+
+  change (): WalkChange { return new WalkChange(this.#summary, summary => { this.#summary = summary }) }
+}
+
+/** Changes of the unfinished walk: {@link operations} says what to write, {@link apply} follows when that is done. */
+export class WalkChange {
+  readonly #operations: StoreOperation[] = []
+  readonly #before: WalkSummary
+  readonly #after: { -readonly [K in keyof WalkSummary]: WalkSummary[K] }
+  readonly #apply: (summary: WalkSummary) => void
+
+  constructor (before: WalkSummary, apply: (summary: WalkSummary) => void) {
+    this.#before = before
+    this.#after = { ...before }
+    this.#apply = apply
+  }
+
+  /** A node's record changes from `before` to `after`; undefined: it has none. */
+  set (node: string, before: WalkRecord | undefined, after: WalkRecord | undefined): void {
+    if (before !== undefined) {
+      this.#after[before.state]--
+      const listed = listKey(node, before)
+      if (listed !== undefined) this.#operations.push({ type: 'del', key: listed })
+    }
+    if (after === undefined) {
+      this.#operations.push({ type: 'del', key: recordKey(node) })
+      return
+    }
+    this.#after[after.state]++
+    this.#operations.push({ type: 'put', key: recordKey(node), value: encodeRecord(after) })
+    const listed = listKey(node, after)
+    if (listed !== undefined) this.#operations.push({ type: 'put', key: listed, value: nothing })
+  }
+
+  /** A node has, or has no longer, others that wait for it though it is out of the way. */
+  setDrain (node: string, isLeft: boolean): void {
+    const key = lists.drain + node
+    this.#operations.push(isLeft ? { type: 'put', key, value: nothing } : { type: 'del', key })
+  }
+
+  sawPriority (priority: number): void {
+    this.#after.highestPriority = Math.max(this.#after.highestPriority, priority)
+  }
+
+  operations (): StoreOperation[] {
+    if (this.#operations.length === 0 && this.#after.highestPriority === this.#before.highestPriority) return []
+    // Nothing unmerged is left: what is merged speaks for itself.
+    if (this.#after.fetch + this.#after.waits + this.#after.ready === 0) this.#after.highestPriority = 0
+    return [...this.#operations, { type: 'put', key: summaryKey, value: encode(JSON.stringify(this.#after)) }]
+  }
+
+  apply (): void { this.#apply(this.#after) }
+}
+
+function listKey (node: string, record: WalkRecord): string | undefined {
+  if (record.state === 'waits') return waitPrefix(record.on) + node
+  return record.state === 'bad' ? undefined : lists[record.state] + node
+}
+
+function encodeRecord (record: WalkRecord): Uint8Array { return encode(JSON.stringify(record)) }
+function decodeRecord (value: Uint8Array): WalkRecord { return JSON.parse(decode(value)) as WalkRecord }
+function encode (text: string): Uint8Array { return new TextEncoder().encode(text) }
+function decode (bytes: Uint8Array): string { return new TextDecoder().decode(bytes) }
+const nothing = new Uint8Array(0)

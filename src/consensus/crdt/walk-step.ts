@@ -1,0 +1,306 @@
+import { createHash } from 'node:crypto'
+import { errorText } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Random } from '../../platform/random.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
+import { decodeDeltaNode, type DeltaNode } from './delta.ts'
+import { multihashKey, type ReplicaKeys } from './keys.ts'
+import type { ForeignNode } from './replica.ts'
+import type { WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
+
+/** Nodes that one step merges: one batch of the store. */
+const maxMergedNodes = 512
+/** Elements and tombstones that one step merges: local changes wait for as long as that takes. */
+const maxMergedElements = 4_000
+/** Bytes of blocks that one step reads back from the store. */
+const maxReadBytes = 8 * 1024 * 1024
+/** Nodes that one step looks at because what they waited for is merged. */
+const maxExamined = 1_024
+
+/** A node that somebody told of, with its block if that came along. */
+export interface Announcement { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array | undefined }
+/** A block that was fetched. */
+export interface Arrival { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array }
+export interface Wanted { readonly node: string, readonly from: PeerId | undefined }
+
+interface Known { isDone: boolean, record: WalkRecord | undefined }
+
+export interface StepContext {
+  readonly store: Store
+  readonly keys: ReplicaKeys
+  readonly records: WalkRecords
+  readonly random: Random
+}
+
+/**
+ * One step of the walk: takes what has come, finds what can be merged and what is to be fetched.
+ * Nothing is written here: {@link operations} and {@link merged} go into one batch.
+ */
+export class WalkStep {
+  readonly #context: StepContext
+  readonly change: WalkChange
+  readonly #known = new Map<string, Known>()
+  /** Nodes that came to wait in this step, by what they wait for. */
+  readonly #waitingHere = new Map<string, Set<string>>()
+  readonly #nodesHere = new Map<string, DeltaNode>()
+  readonly #outOfTheWay: string[] = []
+  readonly #blocks: StoreOperation[] = []
+  #elements = 0
+  #readBytes = 0
+  #examined = 0
+
+  /** Nodes to merge, ancestors first. */
+  readonly merged: ForeignNode[] = []
+  /** What has to be fetched now. */
+  readonly wanted: Wanted[] = []
+  /** Nodes that were put aside as unreadable, with the reason. */
+  readonly bad: Array<{ readonly node: string, readonly reason: string, readonly from: PeerId | undefined }> = []
+  /** Peers that sent a block under the name of another one. */
+  readonly forged: PeerId[] = []
+  /** Nodes that are given up: what follows them is merged without them. */
+  holes = 0
+  /** Nodes whose blocks came and could be used. */
+  arrived = 0
+  /** There are nodes left that waited for what is out of the way now. */
+  leavesDrains = false
+
+  constructor (context: StepContext) {
+    this.#context = context
+    this.change = context.records.change()
+  }
+
+  /** What the batch has to write besides the merge of {@link merged}. */
+  operations (): StoreOperation[] {
+    const dirty: StoreOperation[] = this.holes > 0 ? [{ type: 'put', key: this.#context.keys.dirty, value: nothing }] : []
+    return [...this.#blocks, ...this.change.operations(), ...dirty]
+  }
+
+  get isFull (): boolean {
+    return this.merged.length >= maxMergedNodes || this.#elements >= maxMergedElements || this.#readBytes >= maxReadBytes || this.#examined >= maxExamined
+  }
+
+  async announce (announcements: readonly Announcement[]): Promise<void> {
+    await this.#look(announcements.map(({ node }) => node))
+    const arrivals: Arrival[] = []
+    for (const { node, from, block } of announcements) {
+      const known = this.#get(node)
+      if (known.isDone || (known.record !== undefined && known.record.state !== 'fetch' && known.record.state !== 'hole')) continue
+      if (known.record === undefined) this.#set(node, { state: 'fetch', isInner: false, isLinked: false, from })
+      if (block !== undefined && isBlockOf(node, block)) {
+        arrivals.push({ node, from, block })
+        continue
+      }
+      if (block !== undefined && from !== undefined) this.forged.push(from)
+      this.wanted.push({ node, from })
+    }
+    await this.arrive(arrivals)
+  }
+
+  async arrive (arrivals: readonly Arrival[]): Promise<void> {
+    await this.#look(arrivals.map(({ node }) => node))
+    const nodes: Array<{ node: DeltaNode, from: PeerId | undefined }> = []
+    for (const { node, from, block } of arrivals) {
+      if (!this.#isToCome(node)) continue
+      if (!isBlockOf(node, block)) {
+        if (from !== undefined) this.forged.push(from)
+        continue
+      }
+      const read = this.#decode(node, block, from)
+      if (read !== undefined) nodes.push({ node: read, from })
+    }
+    await this.#look(nodes.flatMap(({ node }) => node.links.map(link => nameOf(link))))
+    // Ancestors have lower priorities: in this order a chain goes through at once.
+    for (const { node, from } of nodes.toSorted((a, b) => a.node.delta.priority - b.node.delta.priority)) {
+      if (this.#isToCome(node.blockId.slice(1))) this.#place(node, from, true)
+    }
+  }
+
+  /** Whether the block of the node is waited for. */
+  #isToCome (node: string): boolean {
+    const { isDone, record } = this.#get(node)
+    if (record?.state !== 'fetch' && record?.state !== 'hole') return false
+    if (!isDone) return true
+    // Made here too, by the same change on the same heads.
+    this.#set(node, undefined)
+    this.#outOfTheWay.push(node)
+    return false
+  }
+
+  /** Goes on without blocks that could not be had. */
+  async giveUp (nodes: readonly string[]): Promise<void> {
+    await this.#look(nodes)
+    for (const node of nodes) {
+      const { record } = this.#get(node)
+      if (!this.#isToCome(node) || record?.state !== 'fetch') continue
+      // Nothing depends on it: whoever has it will tell of it again.
+      if (!record.isLinked) { this.#set(node, undefined); continue }
+      this.#set(node, { state: 'hole' })
+      this.holes++
+      this.#outOfTheWay.push(node)
+    }
+  }
+
+  /** Lets go on who waited for nodes that are out of the way; first those left from earlier steps. */
+  async drain (left: readonly string[]): Promise<void> {
+    let drains = [...left, ...this.#outOfTheWay.splice(0)]
+    const earlier = new Set(left)
+    while (drains.length > 0) {
+      for (const drained of drains) {
+        const isDrained = !this.isFull && await this.#drainOne(drained)
+        if (!isDrained) {
+          this.change.setDrain(drained, true)
+          this.leavesDrains = true
+        } else if (earlier.has(drained)) this.change.setDrain(drained, false)
+      }
+      drains = this.#outOfTheWay.splice(0)
+    }
+  }
+
+  /** Takes nodes that were ready in earlier steps. */
+  async takeReady (): Promise<void> {
+    const { records } = this.#context
+    if (this.isFull || records.summary.ready === 0) return
+    await this.#takeStored(await records.listed('ready', maxMergedNodes - this.merged.length))
+  }
+
+  /** True when all that waited for the node has been looked at. */
+  async #drainOne (drained: string): Promise<boolean> {
+    const limit = maxExamined - this.#examined
+    const stored = await this.#context.records.waiting(drained, limit)
+    const here = this.#waitingHere.get(drained) ?? []
+    // Nodes that came to wait in this step are not on disk yet, others may have moved in it.
+    await this.#look(stored)
+    const waiting = [...new Set([...stored, ...here])].filter(node => {
+      const { record } = this.#get(node)
+      return record?.state === 'waits' && record.on === drained
+    })
+    this.#examined += waiting.length
+    return await this.#takeStored(waiting) && stored.length < limit
+  }
+
+  /** Places stored nodes as far as they may be read; true when that were all. */
+  async #takeStored (names: readonly string[]): Promise<boolean> {
+    const { store, keys } = this.#context
+    await this.#look(names)
+    const taken: string[] = []
+    for (const name of names) {
+      if (this.#readBytes >= maxReadBytes) break
+      const { record } = this.#get(name)
+      if (record?.state !== 'waits' && record?.state !== 'ready') continue
+      this.#readBytes += record.sizeBytes
+      taken.push(name)
+    }
+    const toRead = taken.filter(name => !this.#nodesHere.has(name))
+    const blocks = await store.getMany(toRead.map(name => keys.block(name)))
+    for (const [i, name] of toRead.entries()) {
+      const block = blocks[i]
+      // A block that went lost is fetched once more.
+      if (block === undefined || !isBlockOf(name, block)) this.#want(name, undefined)
+      else {
+        const node = this.#decode(name, block, undefined)
+        if (node !== undefined) this.#nodesHere.set(name, node)
+      }
+    }
+    const nodes = taken.flatMap(name => this.#nodesHere.get(name) ?? [])
+    await this.#look(nodes.flatMap(node => node.links.map(link => nameOf(link))))
+    for (const node of nodes) this.#place(node, undefined, false)
+    return taken.length === names.length
+  }
+
+  /** Merges a node if its ancestors are; otherwise it waits for one of them. */
+  #place (node: DeltaNode, from: PeerId | undefined, isNew: boolean): void {
+    const name = node.blockId.slice(1)
+    const { record } = this.#get(name)
+    const isInner = record === undefined || record.state === 'hole' || (record.state !== 'bad' && record.isInner)
+    this.change.sawPriority(node.delta.priority)
+    const missing = node.links.map(link => nameOf(link)).filter(link => !this.#isOutOfTheWay(link))
+    const sizeBytes = node.bytes.length
+    if (isNew) this.arrived++
+    if (missing.length === 0 && !this.isFull) {
+      this.#set(name, undefined)
+      this.#known.set(name, { isDone: true, record: undefined })
+      this.merged.push({ node, isInner })
+      this.#elements += node.delta.elements.length + node.delta.tombstones.length
+      this.#outOfTheWay.push(name)
+      return
+    }
+    if (isNew) this.#blocks.push({ type: 'put', key: this.#context.keys.block(name), value: node.bytes })
+    if (missing.length === 0) {
+      this.#set(name, { state: 'ready', isInner, sizeBytes })
+      return
+    }
+    for (const link of missing) this.#need(link, isInner, from)
+    // At random, so that a node with very many links is looked at only a few times.
+    const on = missing[this.#context.random.integer(missing.length)] as string
+    this.#set(name, { state: 'waits', isInner, on, sizeBytes })
+    this.#nodesHere.set(name, node)
+    const here = this.#waitingHere.get(on) ?? new Set()
+    this.#waitingHere.set(on, here.add(name))
+  }
+
+  #need (node: string, isInner: boolean, from: PeerId | undefined): void {
+    const { record } = this.#get(node)
+    if (record === undefined) {
+      this.#set(node, { state: 'fetch', isInner, isLinked: true, from })
+      this.wanted.push({ node, from })
+    } else if (record.state === 'fetch' && !record.isLinked) {
+      this.#set(node, { ...record, isLinked: true })
+    }
+  }
+
+  #want (node: string, from: PeerId | undefined): void {
+    const { record } = this.#get(node)
+    const isInner = record === undefined || !('isInner' in record) || record.isInner
+    this.#set(node, { state: 'fetch', isInner, isLinked: true, from })
+    this.wanted.push({ node, from })
+  }
+
+  /** Puts a block aside that is no delta node: it never will be, so nobody need wait for it. */
+  #decode (name: string, block: Uint8Array, from: PeerId | undefined): DeltaNode | undefined {
+    try {
+      return decodeDeltaNode(block)
+    } catch (error) {
+      this.bad.push({ node: name, reason: errorText(error), from })
+      this.#set(name, { state: 'bad' })
+      this.#outOfTheWay.push(name)
+      return undefined
+    }
+  }
+
+  #isOutOfTheWay (node: string): boolean {
+    const { isDone, record } = this.#get(node)
+    return isDone || record?.state === 'hole' || record?.state === 'bad'
+  }
+
+  #set (node: string, record: WalkRecord | undefined): void {
+    const known = this.#get(node)
+    this.change.set(node, known.record, record)
+    known.record = record
+  }
+
+  #get (node: string): Known {
+    const known = this.#known.get(node)
+    if (known === undefined) throw new Error(`${node} was not looked up`)
+    return known
+  }
+
+  /** Learns how nodes stand. */
+  async #look (nodes: readonly string[]): Promise<void> {
+    const { store, keys, records } = this.#context
+    const unknown = [...new Set(nodes)].filter(node => !this.#known.has(node))
+    if (unknown.length === 0) return
+    const [done, found] = await Promise.all([store.getMany(unknown.map(node => keys.processed(node))), records.getMany(unknown)])
+    for (const [i, node] of unknown.entries()) this.#known.set(node, { isDone: done[i] !== undefined, record: found[i] })
+  }
+}
+
+function nameOf (link: DeltaNode['cid']): string { return multihashKey(link.multihash.bytes) }
+
+/** Whether the block has the multihash that names the node. */
+function isBlockOf (node: string, block: Uint8Array): boolean {
+  const digest = createHash('sha256').update(block).digest()
+  return multihashKey(Buffer.concat([sha256Prefix, digest])) === node
+}
+
+const sha256Prefix = Uint8Array.of(0x12, 0x20)
+const nothing = new Uint8Array(0)
