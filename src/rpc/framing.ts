@@ -30,7 +30,7 @@ export class ValueReader {
   #lastRead: Promise<unknown> = Promise.resolve()
   #takenBytes = 0
 
-  constructor (stream: PeerStream) { this.#chunks = stream.incoming[Symbol.asyncIterator]() }
+  constructor (stream: Pick<PeerStream, 'incoming'>) { this.#chunks = stream.incoming[Symbol.asyncIterator]() }
 
   /** Where the last value ended, in bytes from the start of the stream. */
   get position (): number { return this.#takenBytes }
