@@ -1,21 +1,24 @@
 import { balancedAllocator } from '../allocator/balanced.ts'
 import { dagAdder } from '../adder/dag-adder.ts'
+import type { HashThreads } from '../adder/hash-threads.ts'
 import { MetricMessage, PinInfoMessage, PinMessage } from '../codec/messages.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
-import type { PeerId } from '../domain/peer.ts'
+import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Informer } from '../informer/informer.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import { GossipMonitor } from '../monitor/gossip-monitor.ts'
-import type { Platform, Startable } from '../platform/lifecycle.ts'
+import type { Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { Store } from '../platform/store.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
-import type { PeerService } from '../rpc/peer-service.ts'
+import { rpcCalls } from '../rpc/rpc-calls.ts'
+import { servePeers } from '../rpc/server.ts'
 import { statelessTracker } from '../tracker/stateless-tracker.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
 import { AlertHistory } from './alert-history.ts'
 import { Cluster } from './cluster.ts'
+import type { PeerComponent } from './components.ts'
 import { informersOf } from './informers.ts'
 import { IpfsIdentity } from './ipfs-identity.ts'
 import type { IpfsNodeHooks } from './ipfs-node.ts'
@@ -23,7 +26,8 @@ import { publishOnce } from './metric-loops.ts'
 import { peerService } from './peer-service.ts'
 import { Membership } from './peers.ts'
 import { Pinning } from './pin.ts'
-import { pingMetric, readPing } from './ping.ts'
+import { pingMetric } from './ping.ts'
+import { RepairLoop } from './repair.ts'
 import { StatusSorter } from './status-sorter.ts'
 
 /** What differs between a peer of its own process, one of a test and one of the simulator. */
@@ -34,14 +38,7 @@ export interface PeerParts {
   readonly store: Store
   /** Makes the connector to the IPFS node. */
   readonly ipfs: (hooks: IpfsNodeHooks) => IpfsConnector | Promise<IpfsConnector>
-  readonly calls: PeerCalls
   readonly platform: Platform
-}
-
-export interface PeerComponent {
-  /** What its start does, as an error names it: `creating libp2p host`. */
-  readonly doing: string
-  readonly component: Startable
 }
 
 /** A peer's components, made but not started. */
@@ -50,8 +47,6 @@ export interface Peer {
   readonly platform: Platform
   readonly network: Network
   readonly calls: PeerCalls
-  /** What it does for other peers. */
-  readonly service: PeerService
   readonly cluster: Cluster
   readonly consensus: CrdtConsensus
   readonly tracker: PinTracker
@@ -60,17 +55,23 @@ export interface Peer {
   readonly ipfsIdentity: IpfsIdentity
   readonly pinning: Pinning
   readonly informers: readonly Informer[]
+  /** Tells that this peer is alive. */
+  readonly ping: Pick<Informer, 'name' | 'metrics'>
   readonly alerts: AlertHistory
-  /** In the order in which they start; they stop in the reverse. */
+  readonly repair: RepairLoop
+  /** Takes a peer for a member that has just told who it is, when no ping of it is known. */
+  readonly answered: (information: PeerInformation) => void
+  /** They stop in the reverse order. */
   readonly components: readonly PeerComponent[]
 }
 
 /** Makes the components of a CRDT peer around the parts that it is given; nothing runs yet. */
 export async function composePeer (configuration: Configuration, parts: PeerParts): Promise<Peer> {
-  const { self, network, store, calls, platform } = parts
+  const { self, network, store, platform } = parts
   const { cluster: settings, consensus: { crdt }, monitor: { pubsubmon }, allocator: { balanced }, pinTracker: { stateless } } = configuration
   const { clock } = platform
   const stopping = new AbortController()
+  const calls = rpcCalls({ network, platform })
   const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: pubsubmon.checkIntervalMs, platform })
   const consensus = new CrdtConsensus({
     self,
@@ -80,10 +81,11 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     trustedPeers: crdt.trustedPeers === 'all' ? ['*'] : crdt.trustedPeers,
     batching: { maxSize: crdt.batching.maxBatchSize, maxAgeMs: crdt.batching.maxBatchAgeMs },
     members: () => monitor.latest(crdt.peersetMetric).map(metric => metric.peer),
+    exchange: { network, clusterName: crdt.clusterName, rebroadcastIntervalMs: crdt.rebroadcastIntervalMs },
     platform,
+    exchange: { network, clusterName: crdt.clusterName, rebroadcastIntervalMs: crdt.rebroadcastIntervalMs },
   })
   const ipfs = await parts.ipfs({
-    otherNodes: async () => otherNodes(monitor, self),
     sendMetrics: () => { for (const informer of informers) publishOnce(informer, monitor, platform, stopping.signal).catch(() => {}) },
   })
   const ipfsIdentity = new IpfsIdentity(ipfs, clock)
@@ -102,23 +104,20 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   })
   const informers = informersOf(configuration, { self, ipfs, tracker, pinset: consensus.pinset(), platform })
   const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy), monitor, clock, options: settings })
-  const alerts = new AlertHistory()
+  const alerts = new AlertHistory(settings)
+  const repair = new RepairLoop({ self, consensus, pinning, monitor, calls, settings, store, platform })
   const sorter = new StatusSorter({ store, codec: PinInfoMessage })
+  const pingOf = ({ id, peername, ipfs: node }: Pick<PeerInformation, 'id' | 'peername' | 'ipfs'>) => pingMetric(id, peername, node, clock.now(), settings.monitorPingIntervalMs)
+  const answered = (information: PeerInformation): void => {
+    const known = monitor.latest('ping').find(ping => ping.peer === information.id)
+    if (known === undefined || known.value === '') monitor.record(pingOf(information))
+  }
   const membership = new Membership({
-    self,
-    peername: settings.peername,
-    network,
-    consensus,
-    calls,
-    ipfsIdentity,
-    clock,
-    answered: ({ id, peername, ipfs: node }) => {
-      if (!monitor.latest('ping').some(ping => ping.peer === id)) monitor.record(pingMetric(id, peername, node, clock.now(), settings.monitorPingIntervalMs))
-    },
-    vacate: async () => {},
+    self, peername: settings.peername, network, consensus, calls, ipfsIdentity, clock, answered, vacate: (peer, options) => repair.vacate(peer, options),
   })
   const adder = dagAdder({
     self,
+    hashing,
     destinations: { allocate: async options => pinning.allocateBlocks(options) },
     destinationFor: peer => ({ peer, putBlocks: (blocks, options) => peer === self ? ipfs.putBlocks(blocks, options) : calls.putBlocks(peer, blocks, options) }),
     pinRoot: async (cid, options, allocations, callOptions) => { await pinning.pinAllocated(cid, options, allocations, callOptions) },
@@ -128,22 +127,20 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const cluster = new Cluster({
     self, peername: settings.peername, followerMode: settings.followerMode, network, calls, consensus, pinning, tracker, monitor, ipfs, membership, sorter, adder, alerts: () => alerts.list(), platform,
   })
+  const service = peerService({ self, peername: settings.peername, membership, consensus, tracker, ipfs })
   return {
-    configuration, platform, network, calls, cluster, consensus, tracker, monitor, ipfs, ipfsIdentity, pinning, informers, alerts,
-    service: peerService({ self, peername: settings.peername, membership, consensus, tracker, ipfs }),
+    configuration, platform, network, calls, cluster, consensus, tracker, monitor, ipfs, ipfsIdentity, pinning, informers, alerts, repair, answered,
+    ping: { name: 'ping', metrics: async () => [pingOf({ id: self, peername: settings.peername, ipfs: ipfsIdentity.last() })] },
     components: [
-      { doing: 'creating libp2p host', component: network },
+      { doing: 'creating libp2p host', component: network, isSlow: true },
       { doing: 'creating Monitor component', component: monitor },
       { doing: 'setting up Consensus', component: consensus },
       { doing: 'preparing the datastore', component: sorter },
       { doing: 'creating IPFS Connector component', component: ipfs },
       { doing: 'creating PinTracker component', component: tracker },
+      { doing: 'serving other peers', component: servePeers({ network, service, isTrusted: peer => consensus.isTrusted(peer), platform }) },
+      { doing: 'stopping the threads that hash', component: { start: async () => {}, stop: async () => { await hashing?.stop() } } },
       { doing: 'stopping metrics', component: { start: async () => {}, stop: async () => { stopping.abort() } } },
     ],
   }
-}
-
-/** Addresses of the other peers' IPFS nodes, as their pings tell. */
-function otherNodes (monitor: GossipMonitor, self: PeerId): NonNullable<ReturnType<typeof readPing>['ipfsPeerAddresses']> {
-  return monitor.latest('ping').filter(ping => ping.peer !== self).flatMap(ping => readPing(ping).ipfsPeerAddresses ?? [])
 }
