@@ -29,6 +29,11 @@ export interface UploadedEntry {
   /** Where it is on the sender's disk; `nocopy` needs it. */
   readonly absolutePath?: string | undefined
   readonly content: AsyncIterable<Uint8Array>
+  /**
+   * Gives back the memory of a piece of the content that nobody looks at any more. Need not be
+   * called; it spares the collection of garbage, which must look through the whole heap for it.
+   */
+  readonly release?: ((piece: Uint8Array) => void) | undefined
 }
 
 /** Where blocks of one add go: chosen once, at the first block. */

@@ -24,6 +24,7 @@ export function buzhashChunker (): Chunker {
   }
 
   return {
+    keepsPieces: true,
     * push (piece) {
       let from = 0
       while (from < piece.length) {

@@ -3,13 +3,20 @@
  * place, so that content is copied only once. Two keys and lengths of at most five bytes each and
  * the file size fit in with much to spare.
  */
-const headroomBytes = 32
+export const headroomBytes = 32
 
 /** Content of one leaf: `buffer` from `start` to `end`, with room on both sides. */
 export interface Chunk {
   readonly buffer: Buffer
   readonly start: number
   readonly end: number
+}
+
+/** Memory for a chunk of `count` bytes, which begin after the room before it. */
+export function allocateChunk (count: number): Buffer {
+  const size = count + 2 * headroomBytes
+  // A shared slab makes small buffers cheap; a large one gets memory of its own, given back as a whole.
+  return size < Buffer.poolSize >>> 1 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
 }
 
 /** Pieces of a stream that wait to be cut. Keeps them as they came and copies each byte once, when it is taken. */
@@ -29,9 +36,7 @@ export class ByteQueue {
 
   /** Takes the next `count` bytes; the caller made sure that they are there. */
   take (count: number): Chunk {
-    const size = count + 2 * headroomBytes
-    // A shared slab makes small buffers cheap; a large one gets memory of its own, given back as a whole.
-    const buffer = size < Buffer.poolSize >>> 1 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
+    const buffer = allocateChunk(count)
     let at = headroomBytes
     let used = 0
     const end = headroomBytes + count

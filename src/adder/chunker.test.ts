@@ -12,7 +12,10 @@ function chunksOf (name: string, content: Uint8Array, lengths: readonly number[]
   const chunks: Buffer[] = []
   for (let at = 0, turn = 0; at < content.length; turn++) {
     const length = lengths[turn % lengths.length] as number
-    for (const chunk of chunker.push(content.subarray(at, at + length))) chunks.push(contentOf(chunk))
+    const piece = Buffer.from(content.subarray(at, at + length))
+    for (const chunk of chunker.push(piece)) chunks.push(contentOf(chunk))
+    // Whoever does not keep pieces does not see what becomes of their memory.
+    if (!chunker.keepsPieces) piece.fill(0xee)
     at += length
   }
   for (const chunk of chunker.finish()) chunks.push(contentOf(chunk))

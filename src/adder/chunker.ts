@@ -1,11 +1,13 @@
 import { ClusterError } from '../domain/errors.ts'
 import { quote } from '../domain/quote.ts'
 import { buzhashChunker } from './buzhash.ts'
-import { ByteQueue, type Chunk } from './byte-queue.ts'
+import { allocateChunk, ByteQueue, headroomBytes, type Chunk } from './byte-queue.ts'
 import { rabinChunker } from './rabin.ts'
 
 /** Cuts one file into the contents of its leaves. Pure: the same bytes give the same chunks however they arrive. */
 export interface Chunker {
+  /** False when a piece is not looked at any more once {@link push} has run to its end. */
+  readonly keepsPieces: boolean
   /** Takes the next bytes of the file; yields the chunks that are complete now. Must be run to its end before the next call. */
   push (piece: Uint8Array): Iterable<Chunk>
   /** Yields what is left; never an empty chunk. */
@@ -86,16 +88,46 @@ function parseInteger (text: string): number {
   return value
 }
 
-/** Chunks of `size` bytes; the last may be shorter. */
+/** Chunks of `size` bytes; the last may be shorter. Each piece is copied as it comes. */
 function sizeChunker (size: number): Chunker {
-  const queue = new ByteQueue()
+  let buffer: Buffer | undefined
+  /** Content that `buffer` has room for, and has. */
+  let room = 0
+  let filled = 0
+  let isFirst = true
+
+  function take (): Chunk {
+    const chunk = { buffer: buffer as Buffer, start: headroomBytes, end: headroomBytes + filled }
+    buffer = undefined
+    room = filled = 0
+    isFirst = false
+    return chunk
+  }
+
+  /** Makes room for the first bytes of a chunk, or for the rest of it. */
+  function grow (count: number): void {
+    const old = buffer
+    // A file that comes in one piece is often the whole of it: no more memory than that.
+    room = isFirst && old === undefined ? count : size
+    buffer = allocateChunk(room)
+    old?.copy(buffer, headroomBytes, headroomBytes, headroomBytes + filled)
+  }
+
   return {
+    keepsPieces: false,
     * push (piece) {
-      queue.push(piece)
-      while (queue.length >= size) yield queue.take(size)
+      let from = 0
+      while (from < piece.length) {
+        const part = Math.min(piece.length - from, size - filled)
+        if (filled + part > room) grow(part)
+        ;(buffer as Buffer).set(part === piece.length ? piece : piece.subarray(from, from + part), headroomBytes + filled)
+        filled += part
+        from += part
+        if (filled === size) yield take()
+      }
     },
     * finish () {
-      if (queue.length > 0) yield queue.take(queue.length)
+      if (filled > 0) yield take()
     },
   }
 }
@@ -104,6 +136,7 @@ function sizeChunker (size: number): Chunker {
 function wholeChunker (): Chunker {
   const queue = new ByteQueue()
   return {
+    keepsPieces: true,
     push (piece) {
       queue.push(piece)
       if (queue.length > maxBlockBytes) throw refused('object size limit exceeded')

@@ -17,7 +17,7 @@ export function dagAdder (parts: DagAdderParts): Adder {
 
 async function * add (parts: DagAdderParts, entries: AsyncIterable<UploadedEntry>, options: AddOptions, callOptions: CallOptions): AsyncGenerator<AddedOutput> {
   const store = await openStore(parts, options, callOptions)
-  const events = await importer(guardEntries(entries, callOptions.signal), options, store)
+  const events = await importer(parts, guardEntries(entries, callOptions.signal), options, store)
   const roots = new Set<Cid>()
   try {
     for await (const event of events) {
@@ -39,9 +39,9 @@ async function openStore (parts: DagAdderParts, options: AddOptions, callOptions
   return (await import('./single-dag.ts')).singleDag(parts, options, callOptions)
 }
 
-async function importer (entries: AsyncIterable<UploadedEntry>, options: AddOptions, store: DagStore): Promise<AsyncIterable<ImportEvent>> {
+async function importer (parts: DagAdderParts, entries: AsyncIterable<UploadedEntry>, options: AddOptions, store: DagStore): Promise<AsyncIterable<ImportEvent>> {
   if (options.format === 'car') return (await import('./import-car.ts')).importCar(entries, options, store)
-  return (await import('./import-unixfs.ts')).importUnixFs(entries, { ...options, withScaffold: options.shard }, store)
+  return (await import('./import-unixfs.ts')).importUnixFs(entries, { ...options, withScaffold: options.shard }, store, parts.hashing)
 }
 
 function outputOf (event: ImportEvent, store: DagStore): AddedOutput {

@@ -4,6 +4,7 @@ import type { Pin, PinOptions } from '../domain/pin.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { BlockDestinations } from './adder.ts'
 import type { BlockDestination, BlockSink } from './block-sink.ts'
+import type { Hashing } from './hash-threads.ts'
 
 /** Takes the blocks of one add to the peers that shall have them and pins what came of it. */
 export interface DagStore extends BlockSink {
@@ -28,6 +29,8 @@ export interface DagAdderParts {
   /** Submits a pin as it is: the kinds that a sharded add makes. Without it such an add is refused. */
   readonly pinItem?: ((pin: Pin, callOptions: CallOptions) => Promise<void>) | undefined
   readonly platform: Platform
+  /** Hashes the leaves of large files; without it that is done in line. */
+  readonly hashing?: Hashing | undefined
   /** Bounds of each way to a destination; see `BlockStreamOptions`. */
   readonly windowBytes?: number | undefined
   readonly stallTimeoutMs?: number | undefined

@@ -4,29 +4,51 @@ import { ClusterError } from '../domain/errors.ts'
 import type { BlockSink } from './block-sink.ts'
 import { maxBlockBytes } from './chunker.ts'
 import type { HashFunction } from './hash-functions.ts'
+import type { HashedBytes, Hashing } from './hash-threads.ts'
 
 const codecs = { 'dag-pb': 0x70, raw: 0x55 } as const
+
+type Codec = keyof typeof codecs
+
+/** A block that is not put yet. */
+export interface HashedBlock extends HashedBytes { readonly codec: Codec }
 
 /** Makes blocks of encoded nodes and gives them away. */
 export class DagWriter {
   readonly #version: 0 | 1
   readonly #hash: HashFunction
   readonly #sink: BlockSink
+  readonly #hashing: Hashing | undefined
   #wait: Promise<void> | undefined
 
   /** @throws ClusterError `ADD_REFUSED` when version 0 has no room for this hash function */
-  constructor (version: 0 | 1, hash: HashFunction, sink: BlockSink) {
+  constructor (version: 0 | 1, hash: HashFunction, sink: BlockSink, hashing?: Hashing) {
     if (version === 0 && hash.name !== 'sha2-256') throw new ClusterError('ADD_REFUSED', 'invalid cid: invalid v0 prefix')
     this.#version = version
     this.#hash = hash
     this.#sink = sink
+    this.#hashing = hashing
   }
 
   /** Puts a block; answers its binary CID. Raw blocks have version 1 always. */
-  put (codec: keyof typeof codecs, bytes: Uint8Array): Uint8Array {
+  put (codec: Codec, bytes: Uint8Array): Uint8Array {
+    return this.putHashed(this.hash(codec, bytes))
+  }
+
+  hash (codec: Codec, bytes: Uint8Array): HashedBlock {
     if (bytes.length > maxBlockBytes) throw new ClusterError('ADD_REFUSED', 'object size limit exceeded')
-    const digest = createDigest(this.#hash.code, this.#hash.digest(bytes))
-    const cid = CID.create(codec === 'raw' ? 1 : this.#version, codecs[codec], digest)
+    return { codec, bytes, digest: this.#hash.digest(bytes) }
+  }
+
+  /** Hashes in another thread where that helps; the memory of `bytes` is taken and comes back with the result. */
+  hashBeside (codec: Codec, bytes: Uint8Array): HashedBlock | Promise<HashedBlock> {
+    if (bytes.length > maxBlockBytes) return this.hash(codec, bytes)
+    return this.#hashing?.hash(this.#hash.code, bytes)?.then(({ bytes, digest }) => ({ codec, bytes, digest })) ?? this.hash(codec, bytes)
+  }
+
+  /** Puts a block; answers its binary CID. */
+  putHashed ({ codec, bytes, digest }: HashedBlock): Uint8Array {
+    const cid = CID.create(codec === 'raw' ? 1 : this.#version, codecs[codec], createDigest(this.#hash.code, digest))
     const wait = this.#sink.put({ cid, bytes, isChecked: true })
     if (wait !== undefined) this.#wait = wait
     return cid.bytes

@@ -1,6 +1,5 @@
-import type { Chunk } from './byte-queue.ts'
 import type { DagWriter } from './dag-writer.ts'
-import { encodeFileNode, encodeLeaf, type FileLink } from './unixfs-node.ts'
+import { encodeFileNode, type FileLink } from './unixfs-node.ts'
 
 /** Most children of a node, as Kubo has it. */
 const maxLinks = 174
@@ -9,7 +8,9 @@ const trickleRepeat = 4
 
 /** Joins the leaves of one file, in order, into a DAG. */
 export interface FileLayout {
-  addLeaf (chunk: Chunk): void
+  /** What the node of a leaf says that it is, when leaves are nodes. */
+  readonly leafKind: 'file' | 'raw'
+  addLeaf (link: FileLink): void
   /** The root; without any leaf it is the empty file. */
   finish (): FileLink
 }
@@ -20,7 +21,7 @@ export interface LayoutOptions {
 }
 
 export function fileLayout (options: LayoutOptions, writer: DagWriter): FileLayout {
-  return options.layout === 'trickle' ? trickleLayout(options.rawLeaves, writer) : balancedLayout(options.rawLeaves, writer)
+  return options.layout === 'trickle' ? trickleLayout(writer) : balancedLayout(options.rawLeaves, writer)
 }
 
 /** All leaves at the same depth. A node is put as soon as it is full or nothing more comes. */
@@ -41,7 +42,8 @@ function balancedLayout (rawLeaves: boolean, writer: DagWriter): FileLayout {
   }
 
   return {
-    addLeaf: chunk => add(0, putLeaf(chunk, 'file', rawLeaves, writer)),
+    leafKind: 'file',
+    addLeaf: link => add(0, link),
     finish () {
       for (let level = 0; level < levels.length; level++) {
         const links = levels[level] as FileLink[]
@@ -64,7 +66,7 @@ interface TrickleNode {
 }
 
 /** Leaves first, then subtrees, four of each depth: good to read in order. The root is never a leaf. */
-function trickleLayout (rawLeaves: boolean, writer: DagWriter): FileLayout {
+function trickleLayout (writer: DagWriter): FileLayout {
   const open: TrickleNode[] = [{ links: [], maxDepth: Infinity, depth: 1, repeat: 0 }]
   const top = (): TrickleNode => open.at(-1) as TrickleNode
 
@@ -80,25 +82,20 @@ function trickleLayout (rawLeaves: boolean, writer: DagWriter): FileLayout {
   }
 
   return {
-    addLeaf (chunk) {
+    leafKind: 'raw',
+    addLeaf (link) {
       while (top().links.length >= maxLinks) {
         const node = top()
         if (node.depth < node.maxDepth) open.push({ links: [], maxDepth: node.depth, depth: 1, repeat: 0 })
         else close()
       }
-      top().links.push(putLeaf(chunk, 'raw', rawLeaves, writer))
+      top().links.push(link)
     },
     finish () {
       while (open.length > 1) close()
       return putNode(top().links, writer)
     },
   }
-}
-
-function putLeaf (chunk: Chunk, kind: 'file' | 'raw', rawLeaves: boolean, writer: DagWriter): FileLink {
-  const contentBytes = chunk.end - chunk.start
-  const bytes = rawLeaves ? chunk.buffer.subarray(chunk.start, chunk.end) : encodeLeaf(chunk, kind)
-  return { cid: writer.put(rawLeaves ? 'raw' : 'dag-pb', bytes), size: bytes.length, contentBytes }
 }
 
 function putNode (children: readonly FileLink[], writer: DagWriter): FileLink {

@@ -7,6 +7,8 @@ import { DagWriter } from './dag-writer.ts'
 import { fileLayout } from './file-layout.ts'
 import { emptyFolder, entryExists, folderAt, putFolder, setFile, type Folder } from './folder-tree.ts'
 import { hashFunctionByName } from './hash-functions.ts'
+import type { Hashing } from './hash-threads.ts'
+import { LeafQueue } from './leaf-queue.ts'
 import { encodeDirectory, encodeSymlink, type Link } from './unixfs-node.ts'
 
 export interface ImportOptions {
@@ -59,14 +61,15 @@ const maxSymlinkBytes = 4096
 /**
  * Makes a UnixFS DAG of an upload; the CIDs are those of `ipfs add` with the same options. Without
  * `wrap` each file and each folder at the top is a root. Memory: one chunk of the file, one open
- * node for each level above it, and the links of the folders that are not done.
+ * node for each level above it, and the links of the folders that are not done; with `hashing`, a
+ * few chunks more, which are hashed beside each other.
  * @throws ClusterError `ADD_REFUSED` on bad options before anything is read, and on what is uploaded
  */
-export async function * importUnixFs (entries: AsyncIterable<UploadedEntry>, options: ImportOptions, sink: BlockSink): AsyncGenerator<ImportEvent> {
+export async function * importUnixFs (entries: AsyncIterable<UploadedEntry>, options: ImportOptions, sink: BlockSink, hashing?: Hashing): AsyncGenerator<ImportEvent> {
   if (options.cidVersion !== 0 && options.cidVersion !== 1) throw new ClusterError('ADD_REFUSED', `bad CID Version: unknown CID version: ${options.cidVersion}`)
   const hash = await hashFunctionByName(options.hash)
   const makeChunker = parseChunker(options.chunker)
-  const writer = new DagWriter(options.cidVersion, hash, sink)
+  const writer = new DagWriter(options.cidVersion, hash, sink, hashing)
 
   const scaffold = options.withScaffold === true ? new Scaffold(writer) : undefined
   /** Without one, files at the top are roots. */
@@ -133,11 +136,11 @@ class Scaffold {
 async function * putFile (entry: UploadedEntry, progressName: string, options: ImportOptions, chunker: Chunker, writer: DagWriter): AsyncGenerator<ImportEvent, Link> {
   if (options.nocopy && (entry.absolutePath ?? '') === '') throw new ClusterError('ADD_REFUSED', 'missing file path or URL, can\'t create filestore reference')
   const layout = fileLayout(options, writer)
+  const leaves = new LeafQueue(layout, options.rawLeaves, writer)
   let bytes = 0
   for await (const piece of entry.content) {
     for (const chunk of chunker.push(piece)) {
-      layout.addLeaf(chunk)
-      const wait = writer.ready()
+      const wait = leaves.add(chunk)
       if (wait !== undefined) await wait
     }
     if (options.progress) {
@@ -146,11 +149,12 @@ async function * putFile (entry: UploadedEntry, progressName: string, options: I
       }
     }
     bytes += piece.length
+    if (!chunker.keepsPieces) entry.release?.(piece)
   }
   for (const chunk of chunker.finish()) {
-    layout.addLeaf(chunk)
-    await writer.ready()
+    await leaves.add(chunk)
   }
+  await leaves.finish()
   const link = layout.finish()
   await writer.ready()
   if (options.progress) yield { kind: 'progress', name: progressName, bytes }

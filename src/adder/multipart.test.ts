@@ -189,6 +189,43 @@ describe('the sender', () => {
     refusal('CANCELLED', /went away/)(error)
   })
 
+  test('can have the memory of large pieces back', async () => {
+    const content = generatedContent(1, 3_000_000)
+    const outcome = Promise.withResolvers<{ got: Buffer, large: number, freed: number }>()
+    const server = createServer((request, response) => {
+      outcome.resolve((async () => {
+        const copies: Buffer[] = []
+        let [large, freed] = [0, 0]
+        for await (const { content, release } of readUpload(request, request.headers['content-type'] ?? '')) {
+          for await (const piece of content) {
+            copies.push(Buffer.from(piece))
+            if (piece.length < 65_536) continue
+            large++
+            release?.(piece)
+            if (piece.length === 0) freed++
+          }
+        }
+        return { got: Buffer.concat(copies), large, freed }
+      })().finally(() => response.end()))
+    })
+    await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+    const { port } = server.address() as AddressInfo
+    const body = multipartBody([{ path: 'f', content }])
+    httpRequest({ host: '127.0.0.1', port, method: 'POST', agent: false, headers: { 'content-type': multipartType, 'content-length': body.length } }).end(body)
+    const { got, large, freed } = await outcome.promise
+    server.close()
+    assert.ok(got.equals(content))
+    assert.ok(freed > large / 2, `${freed} of ${large} large pieces were freed`)
+  })
+
+  test('keeps what it handed over itself', async () => {
+    const body = multipartBody([{ path: 'f', content: generatedContent(1, 100_000) }])
+    for await (const { content, release } of readUpload(pieces(body, body.length), multipartType)) {
+      for await (const piece of content) release?.(piece)
+    }
+    assert.ok(body.length > 100_000)
+  })
+
   test('is answered although the upload was refused before its end', async () => {
     const server = createServer((request, response) => {
       Array.fromAsync(readUpload(request, request.headers['content-type'] ?? '')).catch((error: unknown) => { response.end(String(error)) })

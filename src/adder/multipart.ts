@@ -1,4 +1,5 @@
 import { isAscii } from 'node:buffer'
+import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { ClusterError } from '../domain/errors.ts'
 import type { UploadedEntry } from './adder.ts'
@@ -35,6 +36,9 @@ export interface Upload extends AsyncIterable<UploadedEntry> {
   begin (): Promise<void>
 }
 
+/** Smaller pieces may lie in a slab that the runtime shares out, and are cheap to collect. */
+const minReleasedBytes = 32 * 1024
+
 /** Longest boundary; RFC 2046 allows 70 characters. */
 const maxBoundaryLength = 256
 
@@ -48,12 +52,14 @@ const maxBoundaryLength = 256
  */
 export function readUpload (stream: AsyncIterable<Uint8Array> | Readable, contentType: string, limits: UploadLimits = defaultUploadLimits): Upload {
   const reader = new MultipartReader(sourceOf(stream), boundaryOf(contentType), limits)
+  // What a connection has received belongs to its one reader; anything else may be somebody's.
+  const release = stream instanceof IncomingMessage ? releaseMemory : undefined
   let first: Promise<PartHeaders | undefined> | undefined
   const firstPart = (): Promise<PartHeaders | undefined> => first ??= reader.nextPart()
 
   async function * entries (): AsyncGenerator<UploadedEntry> {
     for (let headers = await firstPart(); headers !== undefined; headers = await reader.nextPart()) {
-      yield entryOf(headers, reader, limits)
+      yield entryOf(headers, reader, limits, release)
     }
   }
 
@@ -89,7 +95,7 @@ function sourceOf (stream: AsyncIterable<Uint8Array> | Readable): AsyncIterator<
   }
 }
 
-function entryOf (headers: PartHeaders, reader: MultipartReader, limits: UploadLimits): UploadedEntry {
+function entryOf (headers: PartHeaders, reader: MultipartReader, limits: UploadLimits, release: UploadedEntry['release']): UploadedEntry {
   const encoding = (headers.get('content-transfer-encoding') ?? '').toLowerCase()
   if (encoding === 'quoted-printable' || encoding === 'base64') {
     throw new ClusterError('INVALID_INPUT', `Content-Transfer-Encoding ${encoding} is not supported: send the bytes as they are`)
@@ -100,7 +106,13 @@ function entryOf (headers: PartHeaders, reader: MultipartReader, limits: UploadL
     kind,
     absolutePath: absolutePathOf(headers),
     content: { [Symbol.asyncIterator]: () => ({ next: () => nextOf(reader) }) },
+    release,
   }
+}
+
+/** Frees a large piece at once, if it is all that its memory holds. */
+function releaseMemory ({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength >= minReleasedBytes && buffer.byteLength === byteLength && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
 async function nextOf (reader: MultipartReader): Promise<IteratorResult<Uint8Array>> {

@@ -82,6 +82,7 @@ export function rabinChunker (min: number, average: number, max: number): Chunke
 
   restart()
   return {
+    keepsPieces: true,
     * push (piece) {
       queue.push(piece)
       let from = 0
