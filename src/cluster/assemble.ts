@@ -1,26 +1,24 @@
 import { consensusOf, type Configuration } from '../config/configuration.ts'
+import type { Identity } from '../config/identity.ts'
 import { ClusterError } from '../domain/errors.ts'
-import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
-import { loneNetwork } from '../platform/lone-network.ts'
-import { loneCalls } from '../rpc/peer-calls.ts'
 import { composePeer, type Peer } from './compose.ts'
 import { openDatastore } from './datastore.ts'
 import { ipfsNode } from './ipfs-node.ts'
+import { clusterNetwork } from './network.ts'
 
 /**
  * Makes a peer as its configuration says: network, datastore and IPFS node, and all that stands
  * on them. The datastore is open when this returns; nothing else runs.
  * @throws ClusterError of the datastore, `UNSUPPORTED` for Raft
  */
-export async function assemblePeer (configuration: Configuration, self: PeerId, platform: Platform): Promise<Peer> {
+export async function assemblePeer (configuration: Configuration, identity: Identity, platform: Platform): Promise<Peer> {
   if (consensusOf(configuration) !== 'crdt') throw new ClusterError('UNSUPPORTED', 'Raft consensus is not in this version: make a CRDT peer with "ipfs-cluster-service init --consensus crdt" in another folder and move the pins with "state export" and "state import"')
   return composePeer(configuration, {
-    self,
-    network: loneNetwork(self),
+    self: identity.id,
+    network: clusterNetwork(configuration, identity, platform),
     store: await openDatastore(configuration),
     ipfs: hooks => ipfsNode(configuration, hooks, platform),
-    calls: loneCalls,
     platform,
   })
 }

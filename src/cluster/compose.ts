@@ -1,6 +1,5 @@
 import { balancedAllocator } from '../allocator/balanced.ts'
 import { dagAdder } from '../adder/dag-adder.ts'
-import type { HashThreads } from '../adder/hash-threads.ts'
 import { MetricMessage, PinInfoMessage, PinMessage } from '../codec/messages.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
@@ -81,7 +80,6 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     trustedPeers: crdt.trustedPeers === 'all' ? ['*'] : crdt.trustedPeers,
     batching: { maxSize: crdt.batching.maxBatchSize, maxAgeMs: crdt.batching.maxBatchAgeMs },
     members: () => monitor.latest(crdt.peersetMetric).map(metric => metric.peer),
-    exchange: { network, clusterName: crdt.clusterName, rebroadcastIntervalMs: crdt.rebroadcastIntervalMs },
     platform,
     exchange: { network, clusterName: crdt.clusterName, rebroadcastIntervalMs: crdt.rebroadcastIntervalMs },
   })
@@ -117,7 +115,6 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   })
   const adder = dagAdder({
     self,
-    hashing,
     destinations: { allocate: async options => pinning.allocateBlocks(options) },
     destinationFor: peer => ({ peer, putBlocks: (blocks, options) => peer === self ? ipfs.putBlocks(blocks, options) : calls.putBlocks(peer, blocks, options) }),
     pinRoot: async (cid, options, allocations, callOptions) => { await pinning.pinAllocated(cid, options, allocations, callOptions) },
@@ -139,7 +136,6 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
       { doing: 'creating IPFS Connector component', component: ipfs },
       { doing: 'creating PinTracker component', component: tracker },
       { doing: 'serving other peers', component: servePeers({ network, service, isTrusted: peer => consensus.isTrusted(peer), platform }) },
-      { doing: 'stopping the threads that hash', component: { start: async () => {}, stop: async () => { await hashing?.stop() } } },
       { doing: 'stopping metrics', component: { start: async () => {}, stop: async () => { stopping.abort() } } },
     ],
   }

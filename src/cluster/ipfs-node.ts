@@ -1,13 +1,10 @@
 import { resolve } from 'node:path'
 import { ipfsConnectorOf, type Configuration } from '../config/configuration.ts'
 import { ClusterError } from '../domain/errors.ts'
-import type { Multiaddress } from '../domain/peer.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
-import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { Platform } from '../platform/lifecycle.ts'
 
 export interface IpfsNodeHooks {
-  /** Addresses of the other peers' IPFS nodes. */
-  readonly otherNodes: (options: CallOptions) => Promise<readonly Multiaddress[]>
   /** Sends the metrics of this peer now. */
   readonly sendMetrics: () => void
 }

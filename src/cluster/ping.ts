@@ -45,3 +45,8 @@ export function isPublic (address: Multiaddress): boolean {
   if (family === 'ip6') return !/^(::1?$|f[cd]|fe[89ab]|ff)/i.test(host)
   return family !== undefined && family.startsWith('dns') && !/(^|\.)(localhost|local)$/i.test(host)
 }
+
+/** A ping that stands for one of a peer that is there but has not told anything of itself yet. */
+export function pingOfUnknown (peer: PeerId, now: number, pingIntervalMs: number): Metric {
+  return { name: 'ping', peer, value: '', expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }
+}

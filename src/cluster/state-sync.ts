@@ -43,16 +43,20 @@ export async function removeExpired (parts: UpkeepParts, signal: AbortSignal): P
 
 /** Queues again what failed or went missing: at once, then once an interval. */
 export async function recoverLoop (parts: UpkeepParts, intervalMs: number, signal: AbortSignal): Promise<void> {
-  const { tracker, platform } = parts
-  const logger = platform.loggers.component('cluster')
   while (!signal.aborted) {
-    try {
-      let recovered = 0
-      for await (const _ of tracker.recoverAll({ signal })) recovered++
-      if (recovered > 0) logger.info({ recovered }, 'pins that had failed or gone missing were queued again')
-    } catch (error) {
-      if (!signal.aborted) logger.warn(`not all pins could be checked: ${errorText(error)}`)
-    }
-    await sleep(platform.clock, intervalMs, signal).catch(() => {})
+    await recoverOnce(parts, signal)
+    await sleep(parts.platform.clock, intervalMs, signal).catch(() => {})
+  }
+}
+
+/** Queues again what failed or went missing on this peer. */
+export async function recoverOnce ({ tracker, platform }: UpkeepParts, signal: AbortSignal): Promise<void> {
+  const logger = platform.loggers.component('cluster')
+  try {
+    let recovered = 0
+    for await (const _ of tracker.recoverAll({ signal })) recovered++
+    if (recovered > 0) logger.info({ recovered }, 'pins that had failed or gone missing were queued again')
+  } catch (error) {
+    if (!signal.aborted) logger.warn(`not all pins could be checked: ${errorText(error)}`)
   }
 }

@@ -8,7 +8,6 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
-import { loneCalls } from '../rpc/peer-calls.ts'
 import { Figures } from './figures.ts'
 import { PeerClock } from './peer-clock.ts'
 import type { SimulatedNode } from './simulated-ipfs.ts'
@@ -139,7 +138,6 @@ export class SimulatedPeer {
       network,
       store: this.#world.bugs.store(this.disk.open(clock), this),
       ipfs: () => this.#world.bugs.ipfs(this.node.connector(clock), this),
-      calls: loneCalls,
       platform,
     })
     this.#world.bugs.peer(peer, this)

@@ -1,0 +1,117 @@
+import { multiaddressPeer } from '../domain/multiaddress.ts'
+import type { Multiaddress, PeerId } from '../domain/peer.ts'
+import { sleep } from '../platform/clock.ts'
+import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { Network } from '../platform/network.ts'
+import { within } from './deadline.ts'
+
+/** Peers to connect to at the start; the others are found through them (spec/components.md 1.1). */
+const bootstrapCount = 3
+/** How often more peers are connected to while there are few, in milliseconds (spec/components.md 1.2). */
+const reconnectMs = 30_000
+/** How often a configured peer is connected to, however many others there are, in milliseconds. */
+const reconnectConfiguredMs = 5 * 60_000
+/** Peers dialled at the same time. */
+const dialsAtOnce = 8
+/** Addresses of one peer that are tried. */
+const maxAddresses = 16
+
+export interface ConnectionsParts {
+  readonly network: Network
+  readonly settings: ConnectionSettings
+  readonly platform: Platform
+}
+
+/** What connections take of the `cluster` section. */
+export interface ConnectionSettings {
+  readonly peerAddresses: readonly Multiaddress[]
+  readonly dialPeerTimeoutMs: number
+  readonly connectionManager: { readonly lowWater: number }
+}
+
+/** Keeps this peer connected to others that it knows. */
+export class Connections {
+  readonly #parts: ConnectionsParts
+
+  constructor (parts: ConnectionsParts) { this.#parts = parts }
+
+  /**
+   * Takes the configured addresses and then the saved ones in, and connects to some of their peers in
+   * this order. Answers with whom it worked.
+   */
+  async bootstrap (saved: readonly Multiaddress[], options: CallOptions): Promise<PeerId[]> {
+    const { network, settings } = this.#parts
+    const addresses = [...settings.peerAddresses, ...saved]
+    await network.remember(addresses)
+    const peers = addresses.map(multiaddressPeer).filter(peer => peer !== undefined)
+    return this.#connectSome([...new Set([...peers, ...network.knownPeers()])], bootstrapCount, options)
+  }
+
+  /** Connects again to peers that were lost; ends with the signal. */
+  async keep (signal: AbortSignal): Promise<void> {
+    await Promise.all([
+      this.#every(reconnectMs, signal, () => this.#reconnect({ signal })),
+      this.#every(reconnectConfiguredMs, signal, () => this.#reconnectConfigured({ signal })),
+    ])
+  }
+
+  async #every (intervalMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(this.#parts.platform.clock, intervalMs, signal).catch(() => {})
+      if (!signal.aborted) await work()
+    }
+  }
+
+  /** In small clusters this holds all together; in large ones there are enough connections anyway. */
+  async #reconnect (options: CallOptions): Promise<void> {
+    const { network, settings, platform: { random, loggers } } = this.#parts
+    const missing = settings.connectionManager.lowWater - network.peers().length
+    if (missing <= 0) return
+    const known = [...network.knownPeers()]
+    for (let i = known.length - 1; i > 0; i--) {
+      const other = random.integer(i + 1)
+      ;[known[i], known[other]] = [known[other] as PeerId, known[i] as PeerId]
+    }
+    for (const peer of await this.#connectSome(known, missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
+  }
+
+  /** Configured peers are honest: should all others conspire to mislead this one, it hears them all the same. */
+  async #reconnectConfigured (options: CallOptions): Promise<void> {
+    const { settings, platform: { loggers } } = this.#parts
+    const configured = settings.peerAddresses.map(multiaddressPeer).filter(peer => peer !== undefined)
+    for (const peer of await this.#connectSome([...new Set(configured)], 1, options)) loggers.component('cluster').info(`reconnected to priority peer ${peer}`)
+  }
+
+  /** In the given order until `count` new connections stand; answers them. */
+  async #connectSome (peers: readonly PeerId[], count: number, options: CallOptions): Promise<PeerId[]> {
+    const { network } = this.#parts
+    const connected = new Set(network.peers())
+    const rest = peers.filter(peer => peer !== network.self && !connected.has(peer))[Symbol.iterator]()
+    const made: PeerId[] = []
+    let dialling = 0
+    const dialler = async (): Promise<void> => {
+      while (made.length + dialling < count) {
+        const { done, value: peer } = rest.next()
+        if (done === true || options.signal?.aborted === true) return
+        dialling++
+        const isMade = await this.#connect(peer, options)
+        dialling--
+        if (isMade) made.push(peer)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(dialsAtOnce, count) }, dialler))
+    return made
+  }
+
+  async #connect (peer: PeerId, options: CallOptions): Promise<boolean> {
+    const { network, settings, platform: { clock, loggers } } = this.#parts
+    const addresses = network.knownAddresses(peer).slice(0, maxAddresses)
+    try {
+      await within(clock, settings.dialPeerTimeoutMs, options, limited => Promise.any(addresses.map(address => network.connect(address, limited))))
+      return true
+    } catch {
+      loggers.component('cluster').debug({ peer }, `peer ${peer} could not be connected to`)
+      return false
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import { ClusterError, errorText } from '../domain/errors.ts'
+import type { Multiaddress } from '../domain/peer.ts'
+import { sleep } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Peer } from './compose.ts'
+import { Connections } from './connections.ts'
+import { greetPeers } from './greetings.ts'
+import { join } from './join.ts'
+import { publishOnce, pushMetrics } from './metric-loops.ts'
+import { pingOfUnknown } from './ping.ts'
+import { Responsibility } from './responsibility.ts'
+import { expireLoop, recoverLoop, recoverOnce, type UpkeepParts } from './state-sync.ts'
+import { linkSwarms } from './swarm-links.ts'
+
+/** How often an IPFS node that does not answer is asked again at the start. */
+const ipfsRetryMs = 1_000
+/** Every so many tries the log says that the peer waits. */
+const retriesPerWarning = 10
+/** How often the addresses of other peers are saved, in milliseconds: a crash shall not cost a peer its cluster. */
+const saveAddressesMs = 60_000
+
+/** Where the addresses of other peers are kept while this one does not run. */
+export interface AddressBook {
+  read (): readonly Multiaddress[]
+  /** @throws ClusterError `STORE_FAILED` */
+  write (addresses: readonly Multiaddress[]): void
+}
+
+export interface LifeOptions {
+  /** Peers to join, one after the other; a failure is only logged. */
+  readonly bootstrap?: readonly Multiaddress[]
+  readonly addressBook?: AddressBook | undefined
+  /** How long after its node's first answer the nodes of all peers are connected, in milliseconds; 0: never. */
+  readonly connectSwarmsDelayMs: number
+  /** Called once, when the IPFS node has answered and the peer does all its work. */
+  readonly onReady?: (() => void) | undefined
+  /** Called when the peer is no longer a member and should end. */
+  readonly onRemoved?: (() => void) | undefined
+}
+
+/**
+ * What a peer whose components have started does of itself: finds and keeps other peers, waits for
+ * its IPFS node, then publishes metrics and keeps the pinset up. Ends with the signal.
+ */
+export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortSignal): Promise<void> {
+  const logger = peer.platform.loggers.component('cluster')
+  const { network, calls, platform, configuration: { cluster: settings } } = peer
+  const connections = new Connections({ network, settings, platform })
+  const background = [
+    peer.alerts.record(peer.monitor, logger, signal),
+    greetPeers({ network, calls, platform, answered: peer.answered }, signal),
+  ]
+  // Peers that are all gone must not keep this one from its work.
+  const meeting = meetOthers(peer, connections, options, signal)
+  await Promise.race([meeting, sleep(platform.clock, 2 * settings.dialPeerTimeoutMs, signal).catch(() => {})])
+  background.push(meeting, joinAll(peer, options.bootstrap ?? [], signal), connections.keep(signal))
+  if (options.addressBook !== undefined) background.push(saveAddresses(peer, options.addressBook, signal))
+  await tellMembers(peer, logger)
+  await waitForIpfs(peer, logger, signal)
+  if (!signal.aborted) {
+    logger.info('** IPFS Cluster is READY **')
+    options.onReady?.()
+    background.push(...upkeep(peer, options, signal))
+  }
+  await Promise.all(background)
+}
+
+/** Connects to some of the peers that are known: the others are found through them. */
+async function meetOthers ({ monitor, platform: { clock }, configuration: { cluster: settings } }: Peer, connections: Connections, { addressBook }: LifeOptions, signal: AbortSignal): Promise<void> {
+  for (const other of await connections.bootstrap(addressBook?.read() ?? [], { signal })) {
+    monitor.record(pingOfUnknown(other, clock.now(), settings.monitorPingIntervalMs))
+  }
+}
+
+async function joinAll (peer: Peer, addresses: readonly Multiaddress[], signal: AbortSignal): Promise<void> {
+  const { network, calls, monitor, platform, informers, ping, cluster, configuration: { cluster: settings } } = peer
+  const logger = platform.loggers.component('cluster')
+  const sendMetrics = async (): Promise<void> => { for (const informer of [...informers, ping]) await publishOnce(informer, monitor, platform, signal) }
+  for (const address of addresses) {
+    if (signal.aborted) return
+    logger.info(`Bootstrapping to ${address}`)
+    try {
+      const other = await join({ network, calls, monitor, pingIntervalMs: settings.monitorPingIntervalMs, dialTimeoutMs: settings.dialPeerTimeoutMs, sendMetrics, platform }, address, { signal })
+      if (other === undefined) continue
+      logger.info(`${cluster.self}: joined ${other}'s cluster`)
+      await recoverOnce(upkeepParts(peer, signal), signal)
+    } catch (error) {
+      if (!signal.aborted) logger.error(`bootstrap to ${address} failed: ${errorText(error)}`)
+    }
+  }
+}
+
+async function tellMembers ({ consensus, cluster }: Peer, logger: Logger): Promise<void> {
+  const others = (await consensus.peers()).filter(member => member !== cluster.self)
+  logger.info('Cluster Peers (without including ourselves):')
+  if (others.length === 0) logger.info('    - No other peers')
+  for (const other of others) logger.info(`    - ${other}`)
+}
+
+async function waitForIpfs ({ ipfsIdentity, platform: { clock } }: Peer, logger: Logger, signal: AbortSignal): Promise<void> {
+  logger.info('Waiting for IPFS to be ready...')
+  for (let attempt = 1; !signal.aborted; attempt++) {
+    try {
+      const { id } = await ipfsIdentity.ask({ signal })
+      logger.info(`IPFS is ready. Peer ID: ${id}`)
+      return
+    } catch (error) {
+      if (attempt % retriesPerWarning === 0) logger.warn(`ipfs does not seem to be available after ${attempt} retries: ${errorText(error)}`)
+    }
+    await sleep(clock, ipfsRetryMs, signal).catch(() => {})
+  }
+}
+
+function upkeepParts ({ consensus, tracker, cluster, platform }: Peer, signal: AbortSignal): UpkeepParts {
+  return { consensus, tracker, responsibility: new Responsibility(cluster.self), platform, unpin: cid => cluster.unpin(cid, { signal }) }
+}
+
+function upkeep (peer: Peer, options: LifeOptions, signal: AbortSignal): Array<Promise<void>> {
+  const { consensus, monitor, informers, ping, calls, ipfs, platform, cluster: { self }, configuration: { cluster: settings } } = peer
+  const parts = upkeepParts(peer, signal)
+  return [
+    ...[ping, ...informers].map(informer => pushMetrics(informer, monitor, platform, signal)),
+    recoverLoop(parts, settings.pinRecoverIntervalMs, signal),
+    peer.repair.run(signal),
+    watchMembership(peer, options, signal),
+    ...settings.followerMode ? [] : [expireLoop(parts, settings.stateSyncIntervalMs, signal)],
+    ...options.connectSwarmsDelayMs === 0 ? [] : [linkSwarms({ self, members: () => consensus.peers(), calls, ipfs, platform, delayMs: options.connectSwarmsDelayMs }, signal)],
+  ]
+}
+
+/** Ends the peer when the consensus no longer has it (spec/components.md 1.2). */
+async function watchMembership ({ consensus, cluster: { self }, platform: { clock, loggers }, configuration: { cluster: settings } }: Peer, { onRemoved }: LifeOptions, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await sleep(clock, settings.peerWatchIntervalMs, signal).catch(() => {})
+    if (signal.aborted || (await consensus.peers()).includes(self)) continue
+    loggers.component('cluster').info('peer no longer in peerset. Initiating shutdown')
+    onRemoved?.()
+    return
+  }
+}
+
+/** Keeps the address book: once in a while when something has changed, and at the end. */
+async function saveAddresses ({ network, platform: { clock, loggers } }: Peer, book: AddressBook, signal: AbortSignal): Promise<void> {
+  let saved = ''
+  do {
+    await sleep(clock, saveAddressesMs, signal).catch(() => {})
+    const addresses = network.knownPeers().flatMap(peer => namesFirst(network.knownAddresses(peer)))
+    const text = addresses.join('\n')
+    // An empty book helps nobody: the old one may.
+    if (text === saved || text === '') continue
+    try {
+      book.write(addresses)
+      saved = text
+    } catch (error) {
+      loggers.component('pstoremgr').error(`the addresses of other peers could not be saved: ${error instanceof ClusterError ? `${error.message}. ${error.advice}` : errorText(error)}`)
+    }
+  } while (!signal.aborted)
+}
+
+/** Where an operator has given names, the addresses behind them may change. */
+function namesFirst (addresses: readonly Multiaddress[]): readonly Multiaddress[] {
+  const names = addresses.filter(address => address.startsWith('/dns'))
+  return names.length > 0 ? names : addresses
+}
