@@ -22,6 +22,8 @@ export interface RoundParts {
   readonly platform: Platform
   /** Peers whose holdings do not count now, the one of the round included. */
   readonly gone: () => readonly PeerId[]
+  /** True when the peer is heard again, which ends the round. */
+  readonly isBack: (peer: PeerId) => boolean
   /** False: only count. */
   readonly mayMove: boolean
 }
@@ -51,7 +53,7 @@ export interface RoundResult {
 
 /** Goes once through the pins of a peer that is gone and moves those for which this peer is responsible. */
 export async function repairRound (parts: RoundParts, options: RoundOptions): Promise<RoundResult> {
-  const { self, consensus, responsibility, shortage, platform, mayMove } = parts
+  const { self, consensus, responsibility, shortage, pace, platform, mayMove } = parts
   const { peer, signal, idle } = options
   const result = { moved: 0, short: 0, hopeless: 0, ofOthers: new Map<PeerId, number>() }
   for await (const cids of steps(parts, options)) {
@@ -68,6 +70,8 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
         result.ofOthers.set(owner, (result.ofOthers.get(owner) ?? 0) + 1)
         continue
       }
+      await pace.take(signal)
+      if (parts.isBack(peer)) throw new ClusterError('CANCELLED', `peer ${peer} is back`)
       const outcome = await move(parts, pin.cid, signal)
       if (outcome === 'hopeless') result.hopeless++
       else result.short -= counts
@@ -79,8 +83,7 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
 
 /** Gives a pin other holders unless somebody else has done so meanwhile. */
 async function move (parts: RoundParts, cid: Cid, signal: AbortSignal): Promise<'moved' | 'done' | 'hopeless'> {
-  const { consensus, shortage, pace, platform: { clock, loggers } } = parts
-  await pace.take(signal)
+  const { consensus, shortage, platform: { clock, loggers } } = parts
   const pin = await consensus.pinset().get(cid)
   signal.throwIfAborted()
   if (pin === undefined || !shortage.isShort(pin, clock.now())) return 'done'

@@ -1,7 +1,7 @@
 import { balancedAllocator } from '../allocator/balanced.ts'
 import { MetricMessage } from '../codec/messages.ts'
 import type { ChangeLog, Consensus } from '../consensus/consensus.ts'
-import { cidFromBytes, compareCids, type Cid } from '../domain/cid.ts'
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
@@ -87,9 +87,11 @@ export class TestPeer {
   #stopping = new AbortController()
   #running: Promise<unknown> = Promise.resolve()
   #monitor: GossipMonitor | undefined
-  /** Does not answer any calls, though its metrics come. */
   isUp = false
+  /** Takes connections but answers nothing, as a process that hangs. */
   isMute = false
+  /** Its metrics get lost. */
+  isUnheard = false
   freeSpace = 100
   repair: RepairLoop | undefined
 
@@ -106,7 +108,7 @@ export class TestPeer {
     const { signal } = this.#stopping
     const platform: Platform = { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
     await this.connect()
-    const network: Network = { ...this.#network, publish: async (topic, data) => { if (this.isUp) await this.#network.publish(topic, data) } }
+    const network: Network = { ...this.#network, publish: async (topic, data) => { if (this.isUp && !this.isUnheard) await this.#network.publish(topic, data) } }
     const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
     await monitor.start()
     const consensus = this.#consensus(monitor)
@@ -130,9 +132,11 @@ export class TestPeer {
     await this.#monitor?.stop()
   }
 
-  /** Takes part in the network again. */
+  /** Takes part in the network, and learns what it has missed. */
   async connect (): Promise<void> {
     this.isUp = true
+    for (const { pinset } of this.#cluster.peers) for (const pin of pinset.pins.values()) this.pinset.put(pin)
+    for (const { isUp, pinset } of this.#cluster.peers) if (isUp) for (const pin of this.pinset.pins.values()) pinset.put(pin)
     this.#network.handle(protocol, stream => { if (!this.isMute) stream.closeWrite().catch(() => {}) })
     await this.#network.start(new AbortController().signal)
   }
@@ -206,7 +210,8 @@ class HeldPinset implements StateStore {
   async * list (): AsyncGenerator<Pin[]> { yield [...this.pins.values()] }
 
   async * allocatedTo (peer: PeerId, { after, limit = Infinity }: PinsetQuery): AsyncGenerator<Cid[]> {
-    yield [...this.#byHolder.get(peer) ?? []].filter(cid => after === undefined || compareCids(cid, after) > 0).toSorted(compareCids).slice(0, limit)
+    // CIDs of one kind: their text is in the order of their keys.
+    yield [...this.#byHolder.get(peer) ?? []].filter(cid => after === undefined || cid > after).toSorted().slice(0, limit)
   }
 
   async holders (): Promise<PeerId[]> { return [...this.#byHolder.entries()].filter(([, held]) => held.size > 0).map(([peer]) => peer) }

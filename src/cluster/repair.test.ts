@@ -33,3 +33,192 @@ test('the pins of a peer that dies are moved within a minute, each by one peer, 
   assert.equal(cluster.moves.length, 40, 'and not again')
   await cluster.stop()
 })
+
+test('a blip of half a minute moves nothing, whenever it comes', async () => {
+  for (let offset = 0; offset < 15_000; offset += 2_500) {
+    const cluster = await clusterOf(4)
+    for (let n = 0; n < 20; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+    await cluster.clock.advance(offset)
+    await cluster.peer(0).disconnect()
+    await cluster.clock.advance(30_000)
+    await cluster.peer(0).connect()
+    await cluster.clock.advance(10 * minute)
+    assert.deepEqual(cluster.moves, [])
+    await cluster.stop()
+  }
+})
+
+test('a peer that comes back keeps what was not moved yet, also in the middle of the work', async () => {
+  const cluster = await clusterOf(4)
+  for (let n = 0; n < 3_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(65_000)
+  await cluster.peer(0).start()
+  await cluster.clock.settle()
+  const before = cluster.moves.length
+  assert.ok(before > 300 && before < 3_000)
+  await cluster.clock.advance(10 * minute)
+  assert.equal(cluster.moves.length, before)
+  await cluster.stop()
+})
+
+test('a peer whose metrics get lost but that answers keeps its pins', async () => {
+  const cluster = await clusterOf(4)
+  cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  cluster.peer(0).isUnheard = true
+  await cluster.clock.advance(10 * minute)
+  assert.equal(cluster.peer(1).alerts.list().length, 2)
+  assert.deepEqual(cluster.moves, [])
+  await cluster.stop()
+})
+
+test('a peer that hangs loses its pins', async () => {
+  const cluster = await clusterOf(4)
+  const cid = cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  cluster.peer(0).isUnheard = true
+  cluster.peer(0).isMute = true
+  await cluster.clock.advance(minute + 15_000)
+  assert.equal(cluster.moves.length, 1)
+  assert.ok(!cluster.holders(cid).includes(0))
+  await cluster.stop()
+})
+
+test('two that die at once are repaired at once, those included for which the other was responsible', async () => {
+  const cluster = await clusterOf(6)
+  const cids = Array.from({ length: 60 }, (_, n) => cluster.pin(n, n % 2 === 0 ? [0, 1, 2] : [n % 4 === 1 ? 0 : 1, 3], { min: 2, max: 3 }))
+  await Promise.all([cluster.peer(0).kill(), cluster.peer(1).kill()])
+  await cluster.clock.advance(70_000)
+  for (const cid of cids) {
+    const holders = cluster.holders(cid).filter(holder => holder > 1)
+    assert.equal(holders.length, 3)
+  }
+  assert.equal(cluster.moves.length, 60)
+  await cluster.stop()
+})
+
+test('one that dies while another is repaired is repaired too, and its share of the work is done by others', async () => {
+  const cluster = await clusterOf(5)
+  const cids = Array.from({ length: 2_000 }, (_, n) => cluster.pin(n, [0, 1], { min: 2, max: 2 }))
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(65_000)
+  await cluster.peer(2).kill()
+  await cluster.clock.advance(5 * minute)
+  for (const cid of cids) assert.ok(cluster.holders(cid).every(holder => holder !== 0 && holder !== 2))
+  await cluster.stop()
+})
+
+test('what a responsible peer does not do the next one does', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(2)
+  await cluster.add(2, { isPassive: true })
+  await cluster.add(1, { followerMode: true })
+  await cluster.clock.advance(20_000)
+  const cids = Array.from({ length: 100 }, (_, n) => cluster.pin(n, [0, 1], { min: 2, max: 2 }))
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(minute)
+  const own = cluster.moves.length
+  assert.ok(own > 5 && own < 60, `${own} of its own`)
+  await cluster.clock.advance(3 * minute)
+  for (const cid of cids) assert.ok(!cluster.holders(cid).includes(0))
+  assert.equal(cluster.moves.length, 100)
+  assert.deepEqual([...new Set(cluster.moves.map(({ by }) => by))], cluster.ids(1))
+  await cluster.stop()
+})
+
+test('ten thousand pins are moved at a bounded pace', async () => {
+  const cluster = await clusterOf(5)
+  for (let n = 0; n < 10_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  const bySecond = new Map<string, number>()
+  for (const { by, at } of cluster.moves) {
+    const second = `${by} ${Math.floor(at / 1_000)}`
+    bySecond.set(second, (bySecond.get(second) ?? 0) + 1)
+  }
+  assert.ok(Math.max(...bySecond.values()) <= 101, 'a burst and what a second allows')
+  assert.equal(cluster.moves.length, 10_000)
+  assert.equal(new Set(cluster.moves.map(({ pin }) => pin.cid)).size, 10_000)
+  await cluster.stop()
+})
+
+test('with repinning disabled there are alerts and a count, but no moves', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(4, { disableRepinning: true })
+  await cluster.clock.advance(20_000)
+  for (let n = 0; n < 7; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  cluster.pin(8, [0, 1, 2], { min: 2, max: 3 })
+  await cluster.peer(0).kill()
+  await cluster.peer(1).kill()
+  await cluster.clock.advance(10 * minute)
+  assert.equal(cluster.peer(2).alerts.list().length, 4)
+  assert.equal(cluster.peer(2).repair?.degraded(), 8, 'those with two dead holders count once')
+  assert.deepEqual(cluster.moves, [])
+  await cluster.peer(2).repair?.vacate(cluster.peer(3).self)
+  assert.match(cluster.warnings.at(-1) ?? '', /repinning is disabled. Will not re-allocate cids from/)
+  await cluster.stop()
+})
+
+test('pins for which there is nobody are counted, and moved when somebody comes', async () => {
+  const cluster = await clusterOf(3)
+  const cid = cluster.pin(1, [0, 1, 2], { min: 3, max: 3 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.deepEqual(cluster.peers.slice(1).map(({ repair }) => repair?.degraded()), [1, 1])
+  await cluster.add(1)
+  await cluster.clock.advance(12 * minute)
+  assert.deepEqual(cluster.holders(cid), [1, 2, 3])
+  assert.deepEqual(cluster.peers.slice(1).map(({ repair }) => repair?.degraded()), [0, 0, 0])
+  await cluster.stop()
+})
+
+test('a peer that is cut off moves nothing; a part that is cut off waits', async () => {
+  const cluster = await clusterOf(7)
+  for (let n = 0; n < 100; n++) cluster.pin(n, [n % 7, (n + 1) % 7], { min: 2, max: 2 })
+  await Promise.all(cluster.peers.slice(2).map(peer => peer.disconnect()))
+  await cluster.clock.advance(8 * minute)
+  await Promise.all(cluster.peers.slice(2).map(peer => peer.connect()))
+  await cluster.clock.advance(10 * minute)
+  assert.deepEqual(cluster.moves, [])
+  await cluster.stop()
+})
+
+test('a peer that starts again finds who is gone and goes on', async () => {
+  const cluster = await clusterOf(3)
+  const cids = Array.from({ length: 3_000 }, (_, n) => cluster.pin(n, [0], { min: 1, max: 1 }))
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(62_000)
+  await cluster.peer(1).kill()
+  await cluster.peer(2).kill()
+  const before = cluster.moves.length
+  assert.ok(before > 0 && before < 3_000)
+  await cluster.peer(1).start()
+  await cluster.peer(2).start()
+  await cluster.clock.advance(3 * minute)
+  for (const cid of cids) assert.ok(!cluster.holders(cid).includes(0))
+  assert.equal(cluster.moves.length, 3_000)
+  await cluster.stop()
+})
+
+test('who died while this peer was down is found by its pins', async () => {
+  const cluster = await clusterOf(4)
+  const cid = cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  await Promise.all(cluster.peers.map(peer => peer.kill()))
+  for (const index of [1, 2, 3]) await cluster.peer(index).start()
+  await cluster.clock.advance(4 * minute)
+  assert.deepEqual(cluster.moves, [], 'it may still be starting')
+  await cluster.clock.advance(3 * minute)
+  assert.ok(!cluster.holders(cid).includes(0))
+  await cluster.stop()
+})
+
+test('vacate moves what a peer leaves behind short of holders, at once and by whoever is asked', async () => {
+  const cluster = await clusterOf(4)
+  const short = Array.from({ length: 700 }, (_, n) => cluster.pin(n, [0, 1], { min: 2, max: 2 }))
+  const enough = cluster.pin(1_000, [0, 1, 2], { min: 2, max: 3 })
+  await cluster.peer(3).repair?.vacate(cluster.peer(0).self)
+  await cluster.clock.advance(1_000)
+  for (const cid of short) assert.ok(!cluster.holders(cid).includes(0) && cluster.holders(cid).length === 2)
+  assert.deepEqual(cluster.holders(enough), [0, 1, 2])
+  assert.deepEqual([...new Set(cluster.moves.map(({ by }) => by))], cluster.ids(3))
+  await cluster.stop()
+})

@@ -125,7 +125,7 @@ export class RepairLoop {
   async #look (signal: AbortSignal): Promise<number> {
     const { self, monitor, settings, platform: { clock } } = this.#parts
     await this.#askHolders()
-    const heard = monitor.presences(settings.livenessMetric ?? 'ping').filter(({ peer }) => peer !== self)
+    const heard = monitor.presences(livenessOf(settings)).filter(({ peer }) => peer !== self)
     for (const { peer, expiredMs } of heard) {
       this.#unheard.delete(peer)
       if (expiredMs > 0) continue
@@ -146,7 +146,7 @@ export class RepairLoop {
   }
 
   #start (peer: PeerId, signal: AbortSignal): void {
-    const { settings, platform: { clock, loggers } } = this.#parts
+    const { monitor, settings, platform: { clock, loggers } } = this.#parts
     const logger = loggers.component('cluster')
     const isGone = (holder: PeerId): boolean => this.#repairs.get(holder)?.isConfirmed === true
     const repair = new PeerRepair(peer, {
@@ -156,6 +156,7 @@ export class RepairLoop {
       responsibility: new Responsibility(this.#parts.self),
       shortage: new Shortage(this.#parts.pinning, isGone),
       gone: () => this.#gone(),
+      isBack: holder => monitor.hears(livenessOf(settings), holder),
       mayMove: !settings.disableRepinning,
       onConfirmed: () => {
         const entry = this.#repairs.get(peer)
@@ -171,7 +172,7 @@ export class RepairLoop {
         outcome = await repair.run(this.#cursors.get(peer), AbortSignal.any([signal, stop.signal]))
         if (outcome === 'answers') logger.info({ peer }, `peer ${peer} is not heard but answers: its pins stay where they are`)
       } catch (error) {
-        if (stop.signal.aborted) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
+        if (stop.signal.aborted || monitor.hears(livenessOf(settings), peer)) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
         else if (!signal.aborted) logger.error({ peer }, `the pins of peer ${peer} could not be repaired and are tried again: ${errorText(error)}`)
       }
       this.#repairs.delete(peer)
@@ -188,7 +189,7 @@ export class RepairLoop {
     const now = clock.monotonic()
     if (now - this.#holdersAt < holdersMs) return
     this.#holdersAt = now
-    const heard = new Set(monitor.presences(settings.livenessMetric ?? 'ping').map(({ peer }) => peer))
+    const heard = new Set(monitor.presences(livenessOf(settings)).map(({ peer }) => peer))
     const holders = new Set(await consensus.pinset().holders?.(maxHolders))
     for (const peer of this.#unheard.keys()) if (!holders.has(peer)) this.#unheard.delete(peer)
     for (const peer of holders) {
@@ -201,3 +202,5 @@ export class RepairLoop {
     this.#wasAlone = isAlone
   }
 }
+
+function livenessOf ({ livenessMetric }: RepairSettings): string { return livenessMetric ?? 'ping' }

@@ -61,6 +61,7 @@ export class GossipMonitor implements PeerMonitor {
 
   latest (name: string): Metric[] { return this.#window.latest(name, this.#moment()) }
   latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.get(name, peer)?.metric }
+  hears (name: string, peer: PeerId): boolean { return (this.#window.get(name, peer)?.deadline ?? -Infinity) >= this.#moment() }
   names (): string[] { return this.#window.names() }
   presences (name: string): PeerPresence[] { return this.#window.presences(name, this.#moment()) }
   alerts ({ signal }: { readonly signal: AbortSignal }): AsyncIterable<Alert> { return this.#alerts.read(signal) }
