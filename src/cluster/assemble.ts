@@ -1,3 +1,4 @@
+import { hashThreads } from '../adder/hash-threads.ts'
 import { consensusOf, type Configuration } from '../config/configuration.ts'
 import type { Identity } from '../config/identity.ts'
 import { ClusterError } from '../domain/errors.ts'
@@ -20,5 +21,6 @@ export async function assemblePeer (configuration: Configuration, identity: Iden
     store: await openDatastore(configuration),
     ipfs: hooks => ipfsNode(configuration, hooks, platform),
     platform,
+    hashing: hashThreads(platform.clock),
   })
 }

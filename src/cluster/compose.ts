@@ -1,5 +1,6 @@
 import { balancedAllocator } from '../allocator/balanced.ts'
 import { dagAdder } from '../adder/dag-adder.ts'
+import type { HashThreads } from '../adder/hash-threads.ts'
 import { MetricMessage, PinInfoMessage, PinMessage } from '../codec/messages.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
@@ -38,6 +39,8 @@ export interface PeerParts {
   /** Makes the connector to the IPFS node. */
   readonly ipfs: (hooks: IpfsNodeHooks) => IpfsConnector | Promise<IpfsConnector>
   readonly platform: Platform
+  /** Threads that hash beside an add; without, everything is hashed where it is made. */
+  readonly hashing?: HashThreads | undefined
 }
 
 /** A peer's components, made but not started. */
@@ -66,7 +69,7 @@ export interface Peer {
 
 /** Makes the components of a CRDT peer around the parts that it is given; nothing runs yet. */
 export async function composePeer (configuration: Configuration, parts: PeerParts): Promise<Peer> {
-  const { self, network, store, platform } = parts
+  const { self, network, store, platform, hashing } = parts
   const { cluster: settings, consensus: { crdt }, monitor: { pubsubmon }, allocator: { balanced }, pinTracker: { stateless } } = configuration
   const { clock } = platform
   const stopping = new AbortController()
@@ -115,6 +118,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   })
   const adder = dagAdder({
     self,
+    hashing,
     destinations: { allocate: async options => pinning.allocateBlocks(options) },
     destinationFor: peer => ({ peer, putBlocks: (blocks, options) => peer === self ? ipfs.putBlocks(blocks, options) : calls.putBlocks(peer, blocks, options) }),
     pinRoot: async (cid, options, allocations, callOptions) => { await pinning.pinAllocated(cid, options, allocations, callOptions) },
@@ -136,6 +140,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
       { doing: 'creating IPFS Connector component', component: ipfs },
       { doing: 'creating PinTracker component', component: tracker },
       { doing: 'serving other peers', component: servePeers({ network, service, isTrusted: peer => consensus.isTrusted(peer), platform }) },
+      { doing: 'stopping the threads that hash', component: { start: async () => {}, stop: async () => { await hashing?.stop() } } },
       { doing: 'stopping metrics', component: { start: async () => {}, stop: async () => { stopping.abort() } } },
     ],
   }
