@@ -42,8 +42,6 @@ export class DeltaPublisher {
   #idle: Array<() => void> = []
   #busy = false
   #failing: string | undefined
-  /** The last journal entry that was handed over. */
-  #lastEntry = 0
 
   constructor (options: PublisherOptions) {
     this.#options = options
@@ -55,7 +53,6 @@ export class DeltaPublisher {
   enqueue (intents: readonly Intent[]): void {
     for (const intent of intents) this.#options.pinset.showPending(intent)
     this.#queue.push(...intents)
-    this.#lastEntry = intents.at(-1)?.entry ?? this.#lastEntry
     this.#wake?.()
   }
 
@@ -127,7 +124,7 @@ export class DeltaPublisher {
   /** After a failure of the store: what is left of the journal takes the place of what was waiting. */
   async #reload (): Promise<void> {
     const { pinset, journal } = this.#options
-    const last = this.#lastEntry
+    const { last } = journal
     const left = await journal.stored(last)
     for (const intent of this.#queue) pinset.dropPending(intent)
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]

@@ -178,3 +178,31 @@ test('a stop does not wait for a disk that has become full', async () => {
   const again = await started(store, clock)
   assert.deepEqual([...(await listed(again)).values()], ['kept'])
 })
+
+test('an entry of an earlier run that comes back when a delta is undone is older than all of this run', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const log = async (consensus: CrdtConsensus, name: string): Promise<boolean> => {
+    const logged = consensus.logPin(pinOf(0, name, false)).then(() => true, () => false)
+    await clock.advance(200)
+    return logged
+  }
+  const restart = async (consensus: CrdtConsensus): Promise<CrdtConsensus> => {
+    const stopped = consensus.stop()
+    await clock.advance(0)
+    await stopped
+    return started(store, clock)
+  }
+  const first = await started(store, clock)
+  await log(first, 'one')
+  await log(first, 'two')
+  const second = await restart(first)
+  store.faults = ['nothing since the last sync']
+  assert.equal(await log(second, 'refused'), false)
+  assert.equal(await log(second, 'three'), true)
+  await clock.advance(60_000)
+  const third = await restart(second)
+  await clock.advance(60_000)
+  assert.deepEqual([...(await listed(third)).values()], ['three'])
+  await third.stop()
+})

@@ -7,6 +7,8 @@ import { packRecords, sequenceKey, unpackRecords } from '../../state/record-list
 
 const prefix = '/flotilla/journal/'
 const prefixEnd = '/flotilla/journal0'
+/** The highest number that an entry has had. */
+const lastKey = '/flotilla/journal-last'
 const pinTag = 1
 const unpinTag = 0
 
@@ -45,12 +47,20 @@ export class Journal {
     this.#onDurable = options.onDurable
   }
 
-  /** Intents of an earlier run that are in no delta yet, in their order. */
+  /**
+   * Intents of an earlier run that are in no delta yet, in their order. Numbers go on behind all
+   * that were ever given: a removal that is not synced yet may still be undone by a failure of the
+   * store, and the entries that come back must be older than the new ones.
+   */
   async load (): Promise<Intent[]> {
     const intents = await this.stored(Infinity)
-    this.#next = (intents.at(-1)?.entry ?? 0) + 1
+    const last = await this.#store.get(lastKey)
+    this.#next = Math.max(intents.at(-1)?.entry ?? 0, last === undefined ? 0 : Number(Buffer.from(last).toString())) + 1
     return intents
   }
+
+  /** The last entry that was handed over. */
+  get last (): number { return this.#next - 1 }
 
   /** What the store has of the entries up to `last`, in their order. */
   async stored (last: number): Promise<Intent[]> {
@@ -92,7 +102,8 @@ export class Journal {
 
   /** What the store has to do when the intents of these entries stand in a delta. */
   removal (entries: Iterable<number>): StoreOperation[] {
-    return [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
+    const removals: StoreOperation[] = [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
+    return removals.length === 0 ? removals : [...removals, { type: 'put', key: lastKey, value: Buffer.from(String(this.last)) }]
   }
 
   /** The pin as it reads from the store: readers must not see another one for the time until its delta. */
