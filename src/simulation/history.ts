@@ -27,8 +27,11 @@ export class History {
   /** The number of the last change that each peer cannot know of any more but by way of others. */
   readonly #forgotten = new Map<PeerId, number>()
   #number = 0
+  readonly #note: (peer: PeerId, what: string) => void
   acknowledged = 0
   upkeepPins = 0
+
+  constructor (note: (peer: PeerId, what: string) => void) { this.#note = note }
 
   /** Changes for that CID, in the order in which their peers took them. */
   of (cid: Cid): readonly Change[] { return this.#changes.get(cid) ?? [] }
@@ -99,11 +102,13 @@ export class History {
     if (isUpkeep && pin !== undefined) this.upkeepPins++
     const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isUpkeep }
     earlier.push(change)
+    this.#note(peer, `${isUpkeep ? 'logs by itself' : 'logs'} ${cid}: ${pin === undefined ? 'removal' : `"${pin.name}" for ${pin.allocations?.length ?? 0}`}, knows ${seen.size} of ${earlier.length - 1}`)
     return change
   }
 
   #acknowledge (change: Change): void {
     change.isAcknowledged = true
+    this.#note(change.peer, `has logged ${change.cid}: ${change.pin === undefined ? 'removal' : `"${change.pin.name}"`}`)
     this.acknowledged++
   }
 }

@@ -18,6 +18,9 @@ const spreadMs = 30_000
 /** After this all that has spread is to be done, also what had failed and waits for the next recovery, in milliseconds. */
 const workMs = 300_000
 
+/** For what is written a little later, such as how far the tracker has read the changes, in milliseconds. */
+const afterworkMs = 5_000
+
 /** How long the cluster took to come to rest, in milliseconds. */
 export interface RestTimes { readonly agreedMs: number, readonly doneMs: number }
 
@@ -40,6 +43,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
     return pinset !== undefined && isDone(world, pinset)
   }, workMs + 2 * pinRecoverIntervalMs + stateSyncIntervalMs)
   const doneMs = elapsed()
+  await world.clock.advance(afterworkMs)
   const found = agreed(world)
   if (found === undefined) {
     world.violate('the peers had agreed, and do not agree any more')

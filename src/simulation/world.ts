@@ -27,7 +27,7 @@ export class World {
   readonly random: SeededRandom
   readonly trace: Trace
   readonly networks: SimulatedNetworks
-  readonly history = new History()
+  readonly history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) })
   readonly settings: ClusterSettings
   readonly bugs: Bugs
   readonly peers: SimulatedPeer[] = []
@@ -40,7 +40,7 @@ export class World {
   readonly #byId = new Map<PeerId, SimulatedPeer>()
 
   private constructor (options: WorldOptions) {
-    this.clock = virtualClock()
+    this.clock = exactClock()
     this.random = seededRandom(options.seed)
     this.trace = new Trace(this.clock, options.print)
     this.bugs = options.bugs ?? noBugs
@@ -112,6 +112,15 @@ export class World {
       peer.start()
     }
   }
+}
+
+/**
+ * A virtual clock whose moments are whole parts of a millisecond that add up without rounding:
+ * who waits for what is left of a time never finds that a little is left still, again and again.
+ */
+function exactClock (): VirtualClock {
+  const clock = virtualClock()
+  return { ...clock, after: (delayMs, callback) => clock.after(Math.ceil(delayMs * 1_024) / 1_024, callback) }
 }
 
 function peerId (random: SeededRandom): PeerId {
