@@ -125,6 +125,14 @@ test('old words of a peer change nothing when they are sent again', async () => 
   await setup.stop()
 })
 
+test('what a peer says itself follows on what this peer vouched for', async () => {
+  const setup = await started()
+  setup.monitor.record(setup.metric({ value: 'vouched' }))
+  await setup.send(other, setup.metric({ value: 'own', expire: setup.clock.now() + 29_000 }))
+  assert.deepEqual(values(setup), ['own'])
+  await setup.stop()
+})
+
 test('what cannot be a metric is dropped, counted, and told once of each sender', async () => {
   const setup = await started()
   const { network, metric, send, warnings, dropped } = setup

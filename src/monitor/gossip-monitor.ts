@@ -1,6 +1,7 @@
 import type { MsgpackMessage } from '../codec/message.ts'
 import type { Alert, Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
+import type { Time } from '../domain/time.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { GossipMessage, Network } from '../platform/network.ts'
 import { admit } from './admission.ts'
@@ -57,7 +58,7 @@ export class GossipMonitor implements PeerMonitor {
     await this.#options.network.publish(metricsTopic, this.#options.codec.encodeMsgpack(metric))
   }
 
-  record (metric: Metric): void { this.#keep(metric, metric, metric.expire - this.#options.platform.clock.now()) }
+  record (metric: Metric): void { this.#keep(metric, -Infinity, metric.expire - this.#options.platform.clock.now()) }
 
   latest (name: string): Metric[] { return this.#window.latest(name, this.#moment()) }
   latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.get(name, peer)?.metric }
@@ -79,14 +80,14 @@ export class GossipMonitor implements PeerMonitor {
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
-    else if (!this.#keep(admitted.metric, metric, admitted.lifeMs)) this.#refusals.add(from, 'no room')
+    else if (!this.#keep(admitted.metric, metric.expire, admitted.lifeMs)) this.#refusals.add(from, 'no room')
   }
 
-  #keep (metric: Metric, signed: Metric, lifeMs: number): boolean {
+  #keep (metric: Metric, signedExpire: Time, lifeMs: number): boolean {
     const { network, platform: { clock } } = this.#options
     let connected: Set<PeerId> | undefined
     return this.#window.put({ ...metric, receivedAt: clock.now() }, {
-      signedExpire: signed.expire,
+      signedExpire,
       lifeMs,
       now: this.#moment(),
       isPreferred: peer => peer === network.self || (connected ??= new Set(network.peers())).has(peer),

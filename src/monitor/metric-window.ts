@@ -23,7 +23,7 @@ const intervalDecay = 0.9
 /** The latest metric of one name and peer. Moments are of the monotonic clock. */
 export interface KeptMetric {
   metric: Metric
-  /** When its sender, by its own clock, said that it expires. */
+  /** When its sender, by its own clock, said that it expires; -Infinity when it did not come from its peer. */
   signedExpire: Time
   /** The metric counts up to here. */
   deadline: number
