@@ -84,7 +84,7 @@ export class ServedCall {
       await this.#answer()
       await endCall(this.#watch, this.#writer, this.#stream, this.#rest ?? this.#reader.drain(maxUnreadBytes))
     } catch (error) {
-      this.#tellOfFailure(error)
+      this.#tellOfFailure(this.#watch.failure ?? error)
       this.#stream.reset()
     } finally {
       signal.removeEventListener('abort', leave)
