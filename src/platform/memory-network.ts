@@ -125,7 +125,7 @@ function isBlock (cid: CID, bytes: Uint8Array): boolean {
   return createHash('sha256').update(bytes).digest().equals(cid.multihash.digest)
 }
 
-function addressOf (peer: PeerId): Multiaddress { return `/memory/${peer}/p2p/${peer}` as Multiaddress }
+function addressOf (peer: PeerId): Multiaddress { return `/dns4/memory/tcp/1/p2p/${peer}` as Multiaddress }
 
 function unreachable (peer: string): ClusterError {
   return new ClusterError('PEER_UNREACHABLE', `failed to dial: ${peer} is not there`)
