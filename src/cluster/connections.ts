@@ -44,7 +44,7 @@ export class Connections {
     const addresses = [...settings.peerAddresses, ...saved]
     await network.remember(addresses)
     const peers = addresses.map(multiaddressPeer).filter(peer => peer !== undefined)
-    return this.#connectSome([...new Set([...peers, ...network.knownPeers()])], bootstrapCount, options)
+    return this.connectSome([...new Set([...peers, ...network.knownPeers()])], bootstrapCount, options)
   }
 
   /** Connects again to peers that were lost; ends with the signal. */
@@ -53,6 +53,27 @@ export class Connections {
       this.#every(reconnectMs, signal, () => this.#reconnect({ signal })),
       this.#every(reconnectConfiguredMs, signal, () => this.#reconnectConfigured({ signal })),
     ])
+  }
+
+  /** In the given order until `count` new connections stand; answers them. */
+  async connectSome (peers: readonly PeerId[], count: number, options: CallOptions): Promise<PeerId[]> {
+    const { network } = this.#parts
+    const connected = new Set(network.peers())
+    const rest = peers.filter(peer => peer !== network.self && !connected.has(peer))[Symbol.iterator]()
+    const made: PeerId[] = []
+    let dialling = 0
+    const dialler = async (): Promise<void> => {
+      while (made.length + dialling < count) {
+        const { done, value: peer } = rest.next()
+        if (done === true || options.signal?.aborted === true) return
+        dialling++
+        const isMade = await this.#connect(peer, options)
+        dialling--
+        if (isMade) made.push(peer)
+      }
+    }
+    await Promise.all(Array.from({ length: Math.min(dialsAtOnce, count) }, dialler))
+    return made
   }
 
   async #every (intervalMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
@@ -72,35 +93,14 @@ export class Connections {
       const other = random.integer(i + 1)
       ;[known[i], known[other]] = [known[other] as PeerId, known[i] as PeerId]
     }
-    for (const peer of await this.#connectSome(known, missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
+    for (const peer of await this.connectSome(known, missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
   }
 
   /** Configured peers are honest: should all others conspire to mislead this one, it hears them all the same. */
   async #reconnectConfigured (options: CallOptions): Promise<void> {
     const { settings, platform: { loggers } } = this.#parts
     const configured = settings.peerAddresses.map(multiaddressPeer).filter(peer => peer !== undefined)
-    for (const peer of await this.#connectSome([...new Set(configured)], 1, options)) loggers.component('cluster').info(`reconnected to priority peer ${peer}`)
-  }
-
-  /** In the given order until `count` new connections stand; answers them. */
-  async #connectSome (peers: readonly PeerId[], count: number, options: CallOptions): Promise<PeerId[]> {
-    const { network } = this.#parts
-    const connected = new Set(network.peers())
-    const rest = peers.filter(peer => peer !== network.self && !connected.has(peer))[Symbol.iterator]()
-    const made: PeerId[] = []
-    let dialling = 0
-    const dialler = async (): Promise<void> => {
-      while (made.length + dialling < count) {
-        const { done, value: peer } = rest.next()
-        if (done === true || options.signal?.aborted === true) return
-        dialling++
-        const isMade = await this.#connect(peer, options)
-        dialling--
-        if (isMade) made.push(peer)
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(dialsAtOnce, count) }, dialler))
-    return made
+    for (const peer of await this.connectSome([...new Set(configured)], 1, options)) loggers.component('cluster').info(`reconnected to priority peer ${peer}`)
   }
 
   async #connect (peer: PeerId, options: CallOptions): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { multiaddressPeer } from '../domain/multiaddress.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
@@ -6,6 +7,8 @@ import { peerAnswerMs, within } from './deadline.ts'
 
 /** Peers that are asked at the same time; those beyond are known by their first ping. */
 const mostAtOnce = 64
+/** Addresses that are taken from one peer. */
+const maxAddresses = 32
 
 export interface GreetingParts {
   readonly network: Network
@@ -26,7 +29,11 @@ export async function greetPeers (parts: GreetingParts, signal: AbortSignal): Pr
     if (signal.aborted || asked.has(peer) || asked.size >= mostAtOnce) return
     asked.add(peer)
     within(clock, peerAnswerMs, { signal }, options => calls.id(peer, options))
-      .then(information => { answered({ ...information, id: peer }) }, () => {})
+      .then(information => {
+        answered({ ...information, id: peer })
+        return network.remember((information.addresses ?? []).slice(0, maxAddresses).filter(address => multiaddressPeer(address) === peer))
+      })
+      .catch(() => {})
       .finally(() => { asked.delete(peer) })
   }
   const stop = network.onPeer((peer, isConnected) => { if (isConnected) greet(peer) })

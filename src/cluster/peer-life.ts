@@ -6,6 +6,7 @@ import type { Peer } from './compose.ts'
 import { Connections } from './connections.ts'
 import { greetPeers } from './greetings.ts'
 import { join } from './join.ts'
+import { meetMembers } from './meet-members.ts'
 import { publishOnce, pushMetrics } from './metric-loops.ts'
 import { pingOfUnknown } from './ping.ts'
 import { Responsibility } from './responsibility.ts'
@@ -44,7 +45,7 @@ export interface LifeOptions {
  */
 export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortSignal): Promise<void> {
   const logger = peer.platform.loggers.component('cluster')
-  const { network, calls, platform, configuration: { cluster: settings } } = peer
+  const { network, calls, consensus, platform, configuration: { cluster: settings } } = peer
   const connections = new Connections({ network, settings, platform })
   const background = [
     peer.alerts.record(peer.monitor, logger, signal),
@@ -53,7 +54,12 @@ export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortS
   // Peers that are all gone must not keep this one from its work.
   const meeting = meetOthers(peer, connections, options, signal)
   await Promise.race([meeting, sleep(platform.clock, 2 * settings.dialPeerTimeoutMs, signal).catch(() => {})])
-  background.push(meeting, joinAll(peer, options.bootstrap ?? [], signal), connections.keep(signal))
+  background.push(
+    meeting,
+    joinAll(peer, options.bootstrap ?? [], signal),
+    connections.keep(signal),
+    meetMembers({ network, calls, platform, members: () => consensus.peers(), connect: (peers, ending) => connections.connectSome(peers, peers.length, { signal: ending }), enough: settings.connectionManager.lowWater }, signal),
+  )
   if (options.addressBook !== undefined) background.push(saveAddresses(peer, options.addressBook, signal))
   await tellMembers(peer, logger)
   await waitForIpfs(peer, logger, signal)
