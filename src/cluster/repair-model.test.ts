@@ -54,5 +54,5 @@ test('whatever dies and comes back: nothing moves without need, and in the end n
     }
     if (deaths === 0) assert.deepEqual(cluster.moves, [])
     await cluster.stop()
-  }), { numRuns: 25 })
+  }), { numRuns: 15 })
 })

@@ -2,9 +2,11 @@ import { balancedAllocator } from '../allocator/balanced.ts'
 import { MetricMessage } from '../codec/messages.ts'
 import type { ChangeLog, Consensus } from '../consensus/consensus.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
 import { GossipMonitor } from '../monitor/gossip-monitor.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import { silentLogger } from '../platform/logger.ts'
@@ -20,6 +22,8 @@ import { AlertHistory } from './alert-history.ts'
 import { pushMetrics } from './metric-loops.ts'
 import { Pinning } from './pin.ts'
 import { RepairLoop } from './repair.ts'
+import { Responsibility } from './responsibility.ts'
+import { expireLoop } from './state-sync.ts'
 
 const protocol = '/test/id'
 /** How long a change takes to the other peers, in milliseconds. */
@@ -43,6 +47,7 @@ export class TestCluster {
   readonly networks = new MemoryNetworks(this.clock)
   readonly peers: TestPeer[] = []
   readonly moves: Move[] = []
+  readonly unpins: Array<{ readonly by: PeerId, readonly cid: Cid }> = []
   readonly warnings: string[] = []
 
   async add (count: number, options: TestPeerOptions = {}): Promise<void> {
@@ -58,8 +63,8 @@ export class TestCluster {
   ids (...indexes: number[]): PeerId[] { return indexes.map(index => this.peer(index).self) }
 
   /** A pin with its holders, known to all peers. */
-  pin (n: number, holders: readonly number[], factors: { min: number, max: number }): Cid {
-    const options = { ...defaultPinOptions, replicationFactorMin: factors.min, replicationFactorMax: factors.max }
+  pin (n: number, holders: readonly number[], factors: { min: number, max: number, expireAt?: Time }): Cid {
+    const options = { ...defaultPinOptions, replicationFactorMin: factors.min, replicationFactorMax: factors.max, expireAt: factors.expireAt ?? 0 }
     const pin = { ...pinWithOptions(cidOf(n), options, this.clock.now()), allocations: this.ids(...holders) }
     for (const peer of this.peers) peer.pinset.put(pin)
     return pin.cid
@@ -121,6 +126,7 @@ export class TestPeer {
       pushMetrics(metric('ping', pingIntervalMs, () => 0), monitor, platform, signal),
       pushMetrics(metric('freespace', freeSpaceIntervalMs, () => this.freeSpace), monitor, platform, signal),
       isPassive ? undefined : this.repair.run(signal),
+      isPassive || followerMode ? undefined : expireLoop({ consensus, responsibility: new Responsibility(this.self), platform, unpin: cid => this.#unpin(cid) }, 5 * 60_000, signal),
     ])
   }
 
@@ -145,6 +151,13 @@ export class TestPeer {
   async disconnect (): Promise<void> {
     this.isUp = false
     await this.#network.stop()
+  }
+
+  async #unpin (cid: Cid): Promise<void> {
+    if (!this.pinset.pins.has(cid)) throw new ClusterError('NOT_FOUND', 'it is gone')
+    this.#cluster.unpins.push({ by: this.self, cid })
+    this.pinset.remove(cid)
+    for (const peer of this.#cluster.peers) this.#cluster.clock.after(changeDelayMs, () => { peer.pinset.remove(cid) })
   }
 
   async #ask (peer: PeerId, signal: AbortSignal | undefined): Promise<PeerInformation> {
@@ -197,6 +210,11 @@ class HeldPinset implements StateStore {
       const held = this.#byHolder.get(peer) ?? new Set()
       this.#byHolder.set(peer, held.add(pin.cid))
     }
+  }
+
+  remove (cid: Cid): void {
+    for (const peer of this.pins.get(cid)?.allocations ?? []) this.#byHolder.get(peer)?.delete(cid)
+    this.pins.delete(cid)
   }
 
   async get (cid: Cid): Promise<Pin | undefined> { return this.pins.get(cid) }

@@ -1,11 +1,19 @@
 import type { Consensus } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
-import { errorText } from '../domain/errors.ts'
-import { isExpiredAt } from '../domain/pin.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import { isExpiredAt, type Pin } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
+import type { StateStore } from '../state/state-store.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
 import type { Responsibility } from './responsibility.ts'
+
+/**
+ * Time that a responsible peer has for an expired pin before the next nearest takes it, in
+ * milliseconds: several rounds of looking.
+ */
+const leastFallbackMs = 15 * 60_000
 
 export interface UpkeepParts {
   readonly consensus: Consensus
@@ -15,30 +23,57 @@ export interface UpkeepParts {
   readonly unpin: (cid: Cid) => Promise<unknown>
 }
 
-/** Removes pins that expired, those for which this peer is responsible, once an interval (spec/components.md 1.7). */
-export async function expireLoop (parts: UpkeepParts, intervalMs: number, signal: AbortSignal): Promise<void> {
-  const { platform } = parts
+/** What removing expired pins needs. */
+export type ExpiryParts = Omit<UpkeepParts, 'tracker'>
+
+/**
+ * Removes pins that expired, once an interval: each by the one peer that is responsible for it
+ * (spec/components.md 1.7), and where that one does not (it may be a follower) by the next nearest.
+ */
+export async function expireLoop (parts: ExpiryParts, intervalMs: number, signal: AbortSignal): Promise<void> {
+  const { clock, loggers } = parts.platform
+  const fallbackMs = Math.max(leastFallbackMs, 3 * intervalMs)
+  const startedAt = clock.monotonic()
   while (!signal.aborted) {
-    await sleep(platform.clock, intervalMs, signal).catch(() => {})
+    await sleep(clock, intervalMs, signal).catch(() => {})
     if (signal.aborted) return
-    await removeExpired(parts, signal).catch((error: unknown) => {
-      if (!signal.aborted) platform.loggers.component('cluster').error(`expired pins could not be removed: ${errorText(error)}`)
+    // Counted from the start of this peer: all that expired while a cluster was down is not everybody's at once.
+    const watchedMs = clock.monotonic() - startedAt
+    await removeExpired(parts, overdueMs => Math.floor(Math.min(overdueMs, watchedMs) / fallbackMs), signal).catch((error: unknown) => {
+      if (!signal.aborted) loggers.component('cluster').error(`expired pins could not be removed: ${errorText(error)}`)
     })
   }
 }
 
-/** One pass over the pinset, as a stream. */
-export async function removeExpired (parts: UpkeepParts, signal: AbortSignal): Promise<void> {
+/** @param ranksAfter how many nearer peers have had their time with a pin that expired so long ago */
+async function removeExpired (parts: ExpiryParts, ranksAfter: (overdueMs: number) => number, signal: AbortSignal): Promise<void> {
   const { consensus, responsibility, platform } = parts
+  const logger = platform.loggers.component('cluster')
   const now = platform.clock.now()
   const trusted = (await consensus.peers({ signal })).filter(peer => consensus.isTrusted(peer))
-  for await (const pins of consensus.pinset().list({ signal })) {
-    for (const pin of pins) {
-      if (!isExpiredAt(pin, now) || !responsibility.isMine(pin.cid, trusted)) continue
-      platform.loggers.component('cluster').info({ cid: pin.cid }, 'unpinning: the pin has expired')
-      await parts.unpin(pin.cid)
+  for await (const pins of expiredPins(consensus.pinset(), now, signal)) {
+    for (const { cid, expireAt } of pins) {
+      signal.throwIfAborted()
+      if (responsibility.rank(cid, trusted) > ranksAfter(now - expireAt)) continue
+      logger.info({ cid }, 'unpinning: the pin has expired')
+      await parts.unpin(cid).catch((error: unknown) => {
+        // Somebody else was quicker.
+        if (error instanceof ClusterError && error.code === 'NOT_FOUND') return
+        signal.throwIfAborted()
+        logger.warn({ cid }, `an expired pin could not be removed and is tried again: ${errorText(error)}`)
+      })
     }
   }
+}
+
+/** Expired pins that can be removed by themselves: parts of a sharded one go with it. */
+async function * expiredPins (pinset: StateStore, now: Time, signal: AbortSignal): AsyncGenerator<Pin[]> {
+  const isDue = (pin: Pin | undefined): boolean => pin !== undefined && isExpiredAt(pin, now) && (pin.type === 'pin' || pin.type === 'meta-pin')
+  if (pinset.expired === undefined) {
+    for await (const pins of pinset.list({ signal })) yield pins.filter(isDue)
+    return
+  }
+  for await (const cids of pinset.expired(now, { signal })) yield (await pinset.getMany(cids)).filter(isDue) as Pin[]
 }
 
 /** Queues again what failed or went missing: at once, then once an interval. */

@@ -1,16 +1,18 @@
 import { cidFromKey, cidKey, type Cid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
 import type { ProtobufMessage } from '../codec/message.ts'
+import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
 import { mergeOrdered } from './merge-ordered.ts'
+import { allocatedRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
 import type { PinsetQuery, StateStore, StoredPin } from './state-store.ts'
 
 const formatKey = '/flotilla/format'
 const countKey = '/flotilla/count'
-const allocatedPrefix = '/flotilla/allocated/'
-/** Grows when the form of our own keys changes. */
-const format = '1'
+/** Grows when the form of our own keys changes: they are made anew then. */
+const format = '2'
 /** Writes of one step while the index of a folder from the Go program is built. */
 const indexStep = 5_000
 
@@ -24,7 +26,7 @@ export interface PinsetOptions {
   readonly valuePrefix: string
 }
 
-/** {@link StateStore} over the values of the replica, with an index by allocation and a kept count. */
+/** {@link StateStore} over the values of the replica, with indexes by holder and by expiry and a kept count. */
 export class Pinset implements StateStore {
   readonly #store: Store
   readonly #codec: ProtobufMessage<Pin>
@@ -41,18 +43,17 @@ export class Pinset implements StateStore {
   /** Reads the count; a folder without our keys (new, or from the Go program) gets them by one scan. */
   async load (): Promise<void> {
     const [stored, count] = await this.#store.getMany([formatKey, countKey])
-    if (stored !== undefined && count !== undefined) {
+    if (stored !== undefined && new TextDecoder().decode(stored) === format && count !== undefined) {
       this.#count = Number(new TextDecoder().decode(count))
       return
     }
-    await this.#store.clear({ gte: allocatedPrefix, lt: '/flotilla/allocated0' })
+    for (const range of [allocatedRange, expiryRange]) await this.#store.clear(range)
     let counted = 0
     let operations: StoreOperation[] = []
     for await (const entries of this.#values({})) {
-      for (const { key, value } of entries) {
+      for (const { value } of entries) {
         counted++
-        const pin = this.#codec.decodeProtobuf(value)
-        for (const peer of pin.allocations ?? []) operations.push({ type: 'put', key: allocatedKey(peer, key), value: nothing })
+        for (const key of indexKeys(this.#codec.decodeProtobuf(value))) operations.push({ type: 'put', key, value: nothing })
       }
       if (operations.length >= indexStep) {
         await this.#store.batch(operations, { sync: false })
@@ -99,27 +100,34 @@ export class Pinset implements StateStore {
   }
 
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]> {
-    const prefix = `${allocatedPrefix}${peer}/`
+    const { gt, lt, prefixLength } = heldRange(peer, query.after)
     const pending = this.#pendingAfter(query.after).map(change => ({
       key: cidKey(change.cid),
       item: change.pin?.allocations?.includes(peer) === true ? change.cid : undefined,
     }))
-    const stored = this.#store.keys({ gt: query.after === undefined ? prefix : allocatedKey(peer, cidKey(query.after)), lt: `${allocatedPrefix}${peer}0` })
-    const merged = mergeOrdered(stored, key => ({ key: key.slice(prefix.length), item: cidFromKey(key.slice(prefix.length)) }), pending, query.signal)
+    const stored = this.#store.keys({ gt, lt })
+    const merged = mergeOrdered(stored, key => ({ key: key.slice(prefixLength), item: cidFromKey(key.slice(prefixLength)) }), pending, query.signal)
     return mapBatches(merged, cid => cid, query)
   }
 
   async holders (limit: number): Promise<PeerId[]> {
     const found = new Set([...this.#pending.values()].flatMap(change => change.pin?.allocations ?? []))
-    for (let from = allocatedPrefix; found.size < limit;) {
-      let next: string | undefined
-      for await (const [key] of this.#store.keys({ gte: from, lt: '/flotilla/allocated0', limit: 1 })) next = key
-      if (next === undefined) break
-      const peer = next.slice(allocatedPrefix.length, next.lastIndexOf('/')) as PeerId
+    for (let range = allocatedRange; found.size < limit;) {
+      let first: string | undefined
+      for await (const [key] of this.#store.keys({ ...range, limit: 1 })) first = key
+      if (first === undefined) break
+      const { peer, next } = holderOf(first)
       found.add(peer)
-      from = `${allocatedPrefix}${peer}0`
+      range = { ...range, gte: next }
     }
     return [...found].slice(0, limit)
+  }
+
+  async * expired (now: Time, { signal }: CallOptions): AsyncGenerator<Cid[]> {
+    for await (const keys of this.#store.keys(expiredRange(now))) {
+      signal?.throwIfAborted()
+      yield keys.flatMap(key => expiredCid(key) ?? [])
+    }
   }
 
   valueKey (cid: Cid): string { return `${this.#valuePrefix}${cidKey(cid)}/v` }
@@ -138,14 +146,12 @@ export class Pinset implements StateStore {
   operations (changes: ReadonlyArray<{ readonly cid: Cid, readonly pin: Pin | undefined, readonly previous: Pin | undefined }>): { operations: StoreOperation[], countChange: number } {
     const operations: StoreOperation[] = []
     let countChange = 0
-    for (const { cid, pin, previous } of changes) {
+    for (const { pin, previous } of changes) {
       countChange += (pin === undefined ? 0 : 1) - (previous === undefined ? 0 : 1)
-      const before = previous?.allocations ?? []
-      const after = pin?.allocations ?? []
-      if (before.length === 0 && after.length === 0) continue
-      const key = cidKey(cid)
-      for (const peer of before) if (!after.includes(peer)) operations.push({ type: 'del', key: allocatedKey(peer, key) })
-      for (const peer of after) if (!before.includes(peer)) operations.push({ type: 'put', key: allocatedKey(peer, key), value: nothing })
+      const before = indexKeys(previous)
+      const after = indexKeys(pin)
+      for (const key of before) if (!after.includes(key)) operations.push({ type: 'del', key })
+      for (const key of after) if (!before.includes(key)) operations.push({ type: 'put', key, value: nothing })
     }
     if (countChange !== 0) operations.push(countOperation(this.#count + countChange))
     return { operations, countChange }
@@ -203,8 +209,6 @@ async function * mapBatches<S, T> (batches: AsyncIterable<S[]>, convert: (item: 
     if (left === 0) return
   }
 }
-
-function allocatedKey (peer: PeerId, key: string): string { return `${allocatedPrefix}${peer}/${key}` }
 
 function countOperation (count: number): StoreOperation {
   return { type: 'put', key: countKey, value: new TextEncoder().encode(String(count)) }

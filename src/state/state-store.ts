@@ -1,6 +1,8 @@
 import type { Cid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Pin, PinType } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
+import type { CallOptions } from '../platform/lifecycle.ts'
 
 /** What of the pinset to list, in the order of `compareCids`. */
 export interface PinsetQuery {
@@ -30,4 +32,6 @@ export interface StateStore {
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]>
   /** Peers that are named in allocations, from the same index: one read for each, at most `limit`. */
   holders? (limit: number): Promise<PeerId[]>
+  /** Pins that expired before `now`, the first to expire first, from an index; some may be gone meanwhile. */
+  expired? (now: Time, options: CallOptions): AsyncIterable<Cid[]>
 }

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { TestCluster } from './repair.fixture.ts'
+
+const minute = 60_000
+
+test('each expired pin is removed by one peer, all take part, what has not expired stays', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(5)
+  const expireAt = cluster.clock.now() + minute
+  for (let n = 0; n < 60; n++) cluster.pin(n, [0, 1], { min: 1, max: 2, expireAt })
+  const later = cluster.pin(100, [0, 1], { min: 1, max: 2, expireAt: expireAt + 60 * minute })
+  const never = cluster.pin(101, [0, 1], { min: 1, max: 2 })
+  await cluster.clock.advance(30 * minute)
+  assert.equal(cluster.unpins.length, 60)
+  assert.equal(new Set(cluster.unpins.map(({ cid }) => cid)).size, 60)
+  assert.equal(new Set(cluster.unpins.map(({ by }) => by)).size, 5)
+  assert.deepEqual([...cluster.peer(0).pinset.pins.keys()].toSorted(), [later, never].toSorted())
+  await cluster.stop()
+})
+
+test('what a responsible peer does not remove the next one does, also when all peers have just started', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(3)
+  await cluster.add(1, { followerMode: true })
+  for (let n = 0; n < 60; n++) cluster.pin(n, [0, 1], { min: 1, max: 2, expireAt: cluster.clock.now() - 1_000 * minute })
+  await cluster.clock.advance(6 * minute)
+  const first = cluster.unpins.length
+  assert.ok(first > 20 && first < 60, `${first} in time`)
+  await cluster.clock.advance(20 * minute)
+  assert.equal(cluster.unpins.length, 60)
+  await cluster.stop()
+})

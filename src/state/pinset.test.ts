@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { PinMessage } from '../codec/messages.ts'
+import { cidFromBytes, compareCids, type Cid } from '../domain/cid.ts'
+import { peerIdFromBytes } from '../domain/peer-id.ts'
+import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import { Pinset } from './pinset.ts'
+
+const peers = [1, 2, 3].map(n => peerIdFromBytes(Buffer.concat([Buffer.from([0, 36, 8, 1, 0x12, 32]), Buffer.alloc(32, n)])))
+const cids: Cid[] = [1, 2, 3, 4].map(n => cidFromBytes(Buffer.concat([Buffer.from(n % 2 === 0 ? [0x12, 0x20] : [1, 0x55, 0x12, 0x20]), Buffer.alloc(32, n)])))
+const changes = fc.array(fc.record({
+  cid: fc.constantFrom(...cids),
+  holders: fc.option(fc.uniqueArray(fc.constantFrom(...peers))),
+  expireAt: fc.constantFrom(0, 1_500, 2_000, 250_000_000_000_000),
+}), { maxLength: 20 })
+
+test('holders and expired pins are found as a look at all pins would find them', async () => {
+  await fc.assert(fc.asyncProperty(changes, async changes => {
+    const store = memoryStore()
+    const options = { store, codec: PinMessage, valuePrefix: '/c/s/k/' }
+    const pinset = new Pinset(options)
+    await pinset.load()
+    const pins = new Map<Cid, Pin>()
+    for (const { cid, holders, expireAt } of changes) {
+      const pin = holders === null ? undefined : { ...pinWithOptions(cid, { ...defaultPinOptions, expireAt }, 0), allocations: holders }
+      const { operations, countChange } = pinset.operations([{ cid, pin, previous: await pinset.get(cid) }])
+      await store.batch([...operations, pin === undefined ? { type: 'del', key: pinset.valueKey(cid) } : { type: 'put', key: pinset.valueKey(cid), value: PinMessage.encodeProtobuf(pin) }], { sync: false })
+      pinset.applied(countChange)
+      if (pin === undefined) pins.delete(cid)
+      else pins.set(cid, pin)
+    }
+    await store.batch([{ type: 'put', key: '/flotilla/format', value: Buffer.from('1') }], { sync: false })
+    const anew = new Pinset(options)
+    await anew.load()
+    for (const one of [pinset, anew]) {
+      assert.equal(one.count(), pins.size)
+      for (const peer of peers) {
+        const expected = [...pins.values()].filter(pin => pin.allocations?.includes(peer)).map(pin => pin.cid).toSorted(compareCids)
+        assert.deepEqual((await Array.fromAsync(one.allocatedTo(peer, {}))).flat(), expected)
+      }
+      const holding = peers.filter(peer => [...pins.values()].some(pin => pin.allocations?.includes(peer)))
+      assert.deepEqual((await one.holders(10)).toSorted(), holding.toSorted())
+      assert.equal((await one.holders(1)).length, Math.min(1, holding.length))
+      for (const now of [1_000, 1_001, 2_000, 2_001, 5_000]) {
+        // Stored are whole seconds.
+        const expired = [...pins.values()].filter(({ expireAt }) => expireAt !== 0 && Math.floor(expireAt / 1_000) * 1_000 < now).map(pin => pin.cid)
+        assert.deepEqual((await Array.fromAsync(one.expired(now, {}))).flat().toSorted(), expired.toSorted())
+      }
+    }
+  }), { numRuns: 60 })
+})
