@@ -57,6 +57,7 @@ export class MemoryService implements PeerService {
   readonly calls: string[] = []
   readonly blocks: Block[] = []
   statuses: PinInfo[][] = []
+  membership: PeerInformation[] | undefined
   /** Set to let a call wait until its caller goes away; counts those that have been told. */
   isWaiting = false
   cancelled = 0
@@ -80,8 +81,7 @@ export class MemoryService implements PeerService {
 
   async * members (options: CallOptions): AsyncGenerator<PeerInformation> {
     await this.#called('members', options)
-    yield informationOf(this.self, 'served')
-    yield informationOf(peerOf(5), 'other')
+    yield * this.membership ?? [informationOf(this.self, 'served'), informationOf(peerOf(5), 'other')]
   }
 
   async status (cid: Cid, options: CallOptions): Promise<PinInfo> {
