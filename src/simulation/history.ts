@@ -15,6 +15,8 @@ export interface Change {
   /** Changes for this CID that the peer had taken in when it was asked, directly. */
   readonly seen: ReadonlySet<Change>
   isAcknowledged: boolean
+  /** Neither acknowledged nor refused. */
+  isOpen: boolean
   /** From the peer's own upkeep, not from a user. */
   isUpkeep: boolean
 }
@@ -50,28 +52,26 @@ export class History {
     const logUnpin = consensus.logUnpin.bind(consensus)
     consensus.logPin = async (pin, ...rest: []) => {
       const before = await consensus.pinset().get(pin.cid)
-      const change = this.#begin(self, pin.cid, before, pin)
-      await logPin(pin, ...rest)
-      this.#acknowledge(change)
+      await this.#follow(this.#begin(self, pin.cid, before, pin), logPin(pin, ...rest))
     }
     consensus.logUnpin = async (pin, ...rest: []) => {
       const before = await consensus.pinset().get(pin.cid)
-      const change = this.#begin(self, pin.cid, before, undefined)
-      await logUnpin(pin, ...rest)
-      this.#acknowledge(change)
+      await this.#follow(this.#begin(self, pin.cid, before, undefined), logUnpin(pin, ...rest))
     }
   }
 
   /** The peer has lost its datastore. */
   forget (peer: PeerId): void { this.#forgotten.set(peer, this.#number) }
 
-  /** All peers have the same pinset, and all that was acknowledged is in it: only that counts from now on. */
+  /** All peers have the same pinset, and all that was acknowledged is in it: only that counts from now on, and what is still on its way. */
   restart (pins: ReadonlyMap<Cid, string>): void {
+    const open = [...this.#changes.values()].flat().filter(change => change.isOpen)
     this.#changes.clear()
     this.#forgotten.clear()
     for (const [cid, value] of pins) {
-      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isUpkeep: false }])
+      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isOpen: false, isUpkeep: false }])
     }
+    for (const change of open) this.#changes.set(change.cid, [...this.of(change.cid), change])
   }
 
   /** What a pinset may hold for the CID after all changes have spread. */
@@ -100,13 +100,14 @@ export class History {
     const seen = new Set([...earlier.filter(change => change.number > forgotten && (change.peer === peer || change.peer === '')), ...alike.length === 1 ? alike : []])
     const isUpkeep = (this.#userRequests.get(peer) ?? 0) === 0
     if (isUpkeep && pin !== undefined) this.upkeepPins++
-    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isUpkeep }
+    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isOpen: true, isUpkeep }
     earlier.push(change)
     this.#note(peer, `${isUpkeep ? 'logs by itself' : 'logs'} ${cid}: ${pin === undefined ? 'removal' : `"${pin.name}" for ${pin.allocations?.length ?? 0}`}, knows ${seen.size} of ${earlier.length - 1}`)
     return change
   }
 
-  #acknowledge (change: Change): void {
+  async #follow (change: Change, logged: Promise<void>): Promise<void> {
+    await logged.finally(() => { change.isOpen = false })
     change.isAcknowledged = true
     this.#note(change.peer, `has logged ${change.cid}: ${change.pin === undefined ? 'removal' : `"${change.pin.name}"`}`)
     this.acknowledged++

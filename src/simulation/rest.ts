@@ -9,7 +9,7 @@ import { truth } from './checks/truth.ts'
 import { journalled, pinOf, pinsetOn, type StoredPinset } from './disk-contents.ts'
 import type { World } from './world.ts'
 
-const checks: readonly Check[] = [acknowledged, replication, holders, truth, bookkeeping, bounded]
+const checks: readonly Check[] = [replication, holders, truth, bookkeeping, bounded]
 
 /** How often it is looked whether all is done, in milliseconds. */
 const lookMs = 1_000
@@ -37,7 +37,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
     world.violate(`the peers do not agree within ${(agreedMs / 1_000).toFixed(0)} s: ${pinsets.join('; ')}`)
     return { agreedMs, doneMs: agreedMs }
   }
-  // Pins may still run out, which is a change as any other: agreement may come and go.
+  // Pins run out, which is a change as any other: agreement may come and go.
   await wait(world, () => {
     const pinset = agreed(world)
     return pinset !== undefined && isDone(world, pinset)
@@ -50,10 +50,11 @@ export async function comeToRest (world: World): Promise<RestTimes> {
     return { agreedMs, doneMs }
   }
   const pinset = new Map([...found.values].map(([cid, value]) => [cid, pinOf(value)]))
-  for (const { promise, atRest } of checks) {
+  // First and at once: some checks take time, in which pins may run out.
+  for (const { promise, atRest } of [acknowledged, ...checks]) {
     for (const broken of await atRest({ world, pinset, values: found.values })) world.violate(`${promise}: ${broken}`)
+    if (promise === acknowledged.promise) world.history.restart(found.values)
   }
-  world.history.restart(found.values)
   world.trace.note('world', `at rest with ${pinset.size} pins, agreed after ${agreedMs} ms, done after ${doneMs} ms`)
   world.isCalm = false
   return { agreedMs, doneMs }
@@ -73,7 +74,8 @@ function agreed (world: World): StoredPinset | undefined {
 
 function isDone (world: World, { values }: StoredPinset): boolean {
   const pinset = new Map([...values].map(([cid, value]) => [cid, pinOf(value)]))
-  return world.peers.every(peer => differences(peer, pinset).length === 0 && peer.serving?.tracker.queueSize() === 0 && peer.process?.figures.value('ipfscluster_pins_pin_error') === 0)
+  if (pinset.values().some(pin => pin.expireAt !== 0)) return false
+  return world.peers.every(peer => differences(peer, pinset).length === 0 && ['pin_queued', 'pinning', 'pin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
 }
 
 async function wait (world: World, isOver: () => boolean, limitMs: number): Promise<void> {

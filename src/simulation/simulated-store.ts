@@ -42,10 +42,11 @@ export class SimulatedDisk {
 
   /**
    * The store, for one process.
-   * @throws ClusterError `STORE_DAMAGED`
+   * @throws ClusterError `STORE_DAMAGED`, `STORE_FULL`
    */
   open (clock: PeerClock): Store {
     if (this.#isDamaged) throw new ClusterError('STORE_DAMAGED', 'the datastore is damaged: move it away and let the peer sync from the others')
+    if (this.conditions.isFull) throw isFull()
     this.#failed = undefined
     return new SimulatedStore(this, this.#random, clock)
   }
@@ -77,10 +78,10 @@ export class SimulatedDisk {
 
   /** Throws when the batch cannot be written: it may be there all the same after {@link reopen}. */
   write (operations: readonly StoreOperation[]): void {
-    const { isFull, failure } = this.conditions
-    if (isFull || (operations.length > 0 && this.#random.chance(failure))) {
+    const { failure } = this.conditions
+    if (this.conditions.isFull || (operations.length > 0 && this.#random.chance(failure))) {
       this.#failed ??= operations
-      throw isFull ? new ClusterError('STORE_FULL', 'the disk is full: free space, the peer goes on by itself') : new ClusterError('STORE_FAILED', 'the disk could not be written')
+      throw this.conditions.isFull ? isFull() : new ClusterError('STORE_FAILED', 'the disk could not be written')
     }
     this.#apply(operations)
   }
@@ -120,6 +121,8 @@ export class SimulatedDisk {
     }
   }
 }
+
+function isFull (): ClusterError { return new ClusterError('STORE_FULL', 'the disk is full: free space, the peer goes on by itself') }
 
 /** One process's view of its disk. */
 class SimulatedStore implements Store {
@@ -168,8 +171,9 @@ class SimulatedStore implements Store {
     return prefixes.map(prefix => this.#disk.values.range({ gte: prefix, lt: `${prefix}\u007f`, limit: limitEach }))
   }
 
-  clear (range: StoreRange): Promise<void> {
-    return this.batch(this.#disk.values.range(range).map(key => ({ type: 'del', key })), { sync: false })
+  async clear (range: StoreRange): Promise<void> {
+    const keys = this.#disk.values.range(range)
+    if (keys.length > 0) await this.batch(keys.map(key => ({ type: 'del', key })), { sync: false })
   }
 
   openings (): number { return this.#disk.openings }

@@ -109,7 +109,7 @@ export class Workload {
       replicationFactorMax: max,
       mode: random.chance(0.05) ? 'direct' : 'recursive',
       userAllocations: random.chance(0.2) ? [random.pick(peers).self] : null,
-      expireAt: random.chance(0.1) ? clock.now() + random.between(30_000, 600_000) : 0,
+      expireAt: random.chance(0.1) ? clock.now() + random.between(10_000, 180_000) : 0,
       metadata: random.chance(0.1) ? { key: `value ${random.integer(100)}` } : null,
     }
   }

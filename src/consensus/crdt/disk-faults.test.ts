@@ -67,6 +67,9 @@ class FaultyStore implements Store {
     for (const listener of this.#listeners) listener()
   }
 
+  /** Nothing that was written is on disk for sure. */
+  loseSyncs (): void { this.#synced = 0 }
+
   openings (): number { return this.#openings }
   onOpenedAnew (listener: () => void): void { this.#listeners.push(listener) }
   get (key: string): Promise<Uint8Array | undefined> { return this.#onDisk.get(key) }
@@ -205,4 +208,20 @@ test('an entry of an earlier run that comes back when a delta is undone is older
   await clock.advance(60_000)
   assert.deepEqual([...(await listed(third)).values()], ['three'])
   await third.stop()
+})
+
+test('what a killed process wrote and did not sync is on disk before anybody acts on it', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const killed = await started(store, clock)
+  const logged = killed.logPin(pinOf(0, 'one', false))
+  await clock.settle()
+  await logged
+  store.loseSyncs()
+  const again = await started(store, clock)
+  store.faults = ['nothing since the last sync']
+  await assert.rejects(Promise.all([again.logPin(pinOf(1, 'refused', false)), clock.settle()]))
+  await clock.advance(60_000)
+  assert.deepEqual([...(await listed(again)).values()], ['one'])
+  await again.stop()
 })

@@ -50,12 +50,14 @@ export class Journal {
   /**
    * Intents of an earlier run that are in no delta yet, in their order. Numbers go on behind all
    * that were ever given: a removal that is not synced yet may still be undone by a failure of the
-   * store, and the entries that come back must be older than the new ones.
+   * store, and the entries that come back must be older than the new ones. What a process wrote
+   * that was killed before its fsync is on disk when this resolves: others act on it from now on.
    */
   async load (): Promise<Intent[]> {
     const intents = await this.stored(Infinity)
     const last = await this.#store.get(lastKey)
     this.#next = Math.max(intents.at(-1)?.entry ?? 0, last === undefined ? 0 : Number(Buffer.from(last).toString())) + 1
+    if (intents.length > 0) await this.#store.batch([this.#lastOperation()], { sync: true })
     return intents
   }
 
@@ -103,8 +105,10 @@ export class Journal {
   /** What the store has to do when the intents of these entries stand in a delta. */
   removal (entries: Iterable<number>): StoreOperation[] {
     const removals: StoreOperation[] = [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
-    return removals.length === 0 ? removals : [...removals, { type: 'put', key: lastKey, value: Buffer.from(String(this.last)) }]
+    return removals.length === 0 ? removals : [...removals, this.#lastOperation()]
   }
+
+  #lastOperation (): StoreOperation { return { type: 'put', key: lastKey, value: Buffer.from(String(this.last)) } }
 
   /** The pin as it reads from the store: readers must not see another one for the time until its delta. */
   #asStored ({ cid, pin, bytes }: Omit<Intent, 'entry'>, entry: number): Intent {
