@@ -40,6 +40,8 @@ export interface UploadedEntry {
 export interface BlockDestinations {
   /** Peers for the next DAG, by the pin options; empty means every peer. */
   allocate (options: PinOptions, callOptions: CallOptions): Promise<PeerId[]>
+  /** The least number of replicas that the options mean, defaults of the cluster included; negative for every peer. Left out: that of the options. */
+  minHolders? (options: PinOptions): number
 }
 
 /** Makes a DAG of what is uploaded, sends the blocks away and pins the roots. */

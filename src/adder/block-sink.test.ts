@@ -7,7 +7,8 @@ import type { PeerId } from '../domain/peer.ts'
 import type { Block } from '../ipfs/connector.ts'
 import { silentLogger, type Logger } from '../platform/logger.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
-import { blockStream, type BlockDestination } from './block-sink.ts'
+import type { BlockDestination } from './block-lane.ts'
+import { blockStream } from './block-sink.ts'
 
 function block (number: number, sizeBytes = 1000): Block {
   const digest = new Uint8Array(32)

@@ -2,8 +2,8 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Block } from '../ipfs/connector.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
+import { openLane, type BlockDestination, type BlockLane } from './block-lane.ts'
 
 /** Takes the blocks of a DAG in the order in which they are done. */
 export interface BlockSink {
@@ -11,16 +11,12 @@ export interface BlockSink {
   put (block: Block): Promise<void> | undefined
 }
 
-/** A peer that stores blocks. */
-export interface BlockDestination {
-  readonly peer: PeerId
-  /** Stores blocks as they come, with back-pressure; resolves when it has all. */
-  putBlocks (blocks: AsyncIterable<Block>, options: CallOptions): Promise<void>
-}
-
 /** The blocks of one DAG on their way to every destination. */
 export interface BlockStream extends BlockSink {
-  /** No more blocks: resolves when at least one destination has all. @throws ClusterError `IPFS_UNREACHABLE`, `CANCELLED` */
+  /**
+   * No more blocks: resolves when every destination has all or was dropped, and enough have all.
+   * @throws ClusterError `IPFS_UNREACHABLE` (none is left), `NOT_ENOUGH_PEERS` (fewer than `minHolders` are), `CANCELLED`
+   */
   close (): Promise<void>
   /** Gives up: destinations are told, nothing is held any more. Safe after {@link close}. */
   abort (reason: unknown): void
@@ -30,9 +26,11 @@ export interface BlockStreamOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly signal?: AbortSignal | undefined
+  /** Destinations that must have all blocks; 1 when left out. With fewer the stream fails at once. */
+  readonly minHolders?: number
   /** Bytes that wait for one destination before the upload is slowed down. */
   readonly windowBytes?: number
-  /** A destination that does nothing for so long although blocks wait for it is given up. */
+  /** A destination that does nothing for so long although blocks wait for it is given up; also a slow one that kept the others waiting for so long. */
   readonly stallTimeoutMs?: number
 }
 
@@ -40,17 +38,20 @@ export interface BlockStreamOptions {
 const defaultWindowBytes = 8 * 1024 * 1024
 /** An IPFS node may collect garbage or sync its disk for a while. */
 const defaultStallTimeoutMs = 2 * 60 * 1000
-/** What a block costs beside its bytes: many tiny ones fill the window too. */
-const blockOverheadBytes = 256
+/** How often silent and slow destinations are looked for in the stall time. */
+const looksPerStall = 4
 /** Builders put the same block twice in a row at most over one other (holes in files). */
 const rememberedBlocks = 2
 
 /**
- * Sends every block to every destination at the pace of the slowest. One that fails or stalls is
- * dropped with a warning while another is left: IPFS nodes fetch from each other what they miss.
+ * Sends every block once to every destination. One that fails, stalls or falls far behind is
+ * dropped with a warning while enough others are left: its IPFS node fetches from theirs what it
+ * misses. What waits for a destination is bounded by the window, so the upload goes at the pace of
+ * the slowest that is kept; one whose blocks are needed is waited for as long as it makes progress.
  */
 export function blockStream (destinations: readonly BlockDestination[], options: BlockStreamOptions): BlockStream {
   const { clock, logger, signal } = options
+  const minHolders = Math.max(1, options.minHolders ?? 1)
   const windowBytes = options.windowBytes ?? defaultWindowBytes
   const stallTimeoutMs = options.stallTimeoutMs ?? defaultStallTimeoutMs
   const failures: Array<{ peer: PeerId, error: unknown }> = []
@@ -62,21 +63,46 @@ export function blockStream (destinations: readonly BlockDestination[], options:
   let announceChange: () => void = () => {}
   let waiting: Promise<void> | undefined
 
-  const lanes = new Set(destinations.map(destination => openLane(destination, clock, () => announceChange())))
-  for (const lane of lanes) lane.done.then(() => announceChange(), (error: unknown) => drop(lane, error))
+  const lanes = new Set(destinations.map(destination => openLane(destination, clock, onProgress)))
+  for (const lane of lanes) lane.done.then(onProgress, (error: unknown) => drop(lane, error))
 
-  function drop (lane: Lane, error: unknown): void {
-    if (!lanes.delete(lane)) return
-    lane.abort(error)
-    failures.push({ peer: lane.peer, error })
-    if (failure === undefined) logger.warn({ peer: lane.peer, error: errorText(error) }, `a destination of an add failed${lanes.size > 0 ? '; the others go on' : ', and no other is left'}`)
+  function onProgress (): void {
+    noteHolding()
     announceChange()
   }
 
-  /** Resolves when something changed, or when it is time to look for silent destinations. */
+  /** The others wait for a lane when it is behind by a window, or the last at the end, and enough of them have nothing to do. */
+  function noteHolding (): void {
+    if (lanes.size <= minHolders) return
+    let idle = 0
+    for (const lane of lanes) if (closed ? lane.isDone() : lane.waitingBytes() === 0) idle++
+    for (const lane of lanes) {
+      const isBehind = closed ? !lane.isDone() : lane.waitingBytes() >= windowBytes
+      lane.setHolding(isBehind && idle >= minHolders)
+    }
+  }
+
+  function drop (lane: BlockLane, error: unknown): void {
+    if (!lanes.delete(lane)) return
+    lane.abort(error)
+    failures.push({ peer: lane.peer, error })
+    if (failure === undefined) logger.warn({ peer: lane.peer, error: errorText(error) }, `a destination of an add failed${lanes.size >= minHolders ? '; the others go on' : lanes.size > 0 ? ', and too few are left' : ', and no other is left'}`)
+    if (lanes.size < minHolders) failure ??= tooFew()
+    if (failure !== undefined) abort(failure)
+    onProgress()
+  }
+
+  function tooFew (): ClusterError {
+    const details = { failures: failures.map(({ peer, error }) => `${peer}: ${errorText(error)}`) }
+    const cause = failures[0]?.error
+    if (lanes.size === 0) return new ClusterError('IPFS_UNREACHABLE', 'failed to put block on all destinations', { cause, details })
+    return new ClusterError('NOT_ENOUGH_PEERS', `only ${lanes.size} of at least ${minHolders} peers took the blocks: ${details.failures.join('; ')}`, { cause, details })
+  }
+
+  /** Resolves when something changed, or when it is time to look for silent and slow destinations. */
   async function change (): Promise<void> {
     await (changing ??= new Promise<void>(resolve => {
-      const cancelTimer = clock.after(Math.ceil(stallTimeoutMs / 4), () => announceChange())
+      const cancelTimer = clock.after(Math.ceil(stallTimeoutMs / looksPerStall), () => announceChange())
       announceChange = () => {
         cancelTimer()
         changing = undefined
@@ -86,17 +112,13 @@ export function blockStream (destinations: readonly BlockDestination[], options:
     for (const lane of lanes) {
       const silentMs = lane.silentForMs()
       if (silentMs >= stallTimeoutMs) drop(lane, new ClusterError('TIMED_OUT', `${lane.peer} took no block for ${Math.round(silentMs / 1000)} seconds`))
+      else if (lanes.size > minHolders && lane.heldMs() >= stallTimeoutMs) drop(lane, new ClusterError('TIMED_OUT', `${lane.peer} is too slow: the other peers waited for it most of the time`))
     }
   }
 
   function check (): void {
     if (failure !== undefined) throw failure
-    if (lanes.size === 0 && (destinations.length > 0 || closed || unsentBytes > windowBytes)) {
-      throw new ClusterError('IPFS_UNREACHABLE', 'failed to put block on all destinations', {
-        cause: failures[0]?.error,
-        details: { failures: failures.map(({ peer, error }) => `${peer}: ${errorText(error)}`) },
-      })
-    }
+    if (lanes.size < minHolders && (destinations.length > 0 || closed || unsentBytes > windowBytes)) throw tooFew()
   }
 
   function isFull (): boolean {
@@ -135,6 +157,7 @@ export function blockStream (destinations: readonly BlockDestination[], options:
       if (lanes.size === 0) unsentBytes += block.bytes.length
       for (const lane of lanes) lane.push(block)
       if (!isFull()) return undefined
+      noteHolding()
       if (waiting === undefined) {
         waiting = room()
         // A caller that failed for another reason does not come back for it.
@@ -145,100 +168,13 @@ export function blockStream (destinations: readonly BlockDestination[], options:
     async close () {
       closed = true
       for (const lane of lanes) lane.end()
+      noteHolding()
       while (failure === undefined && [...lanes].some(lane => !lane.isDone())) await change()
       signal?.removeEventListener('abort', cancel)
       check()
     },
     abort,
   }
-}
-
-/** The way to one destination. */
-interface Lane {
-  readonly peer: PeerId
-  readonly done: Promise<void>
-  push (block: Block): void
-  end (): void
-  abort (reason: unknown): void
-  isDone (): boolean
-  /** Bytes that it has not finished with, those in its hands included. */
-  waitingBytes (): number
-  /** Since when blocks, or the end, wait for it; 0 when nothing does. */
-  silentForMs (): number
-}
-
-function openLane (destination: BlockDestination, clock: Clock, onProgress: () => void): Lane {
-  const controller = new AbortController()
-  let queue: Block[] = []
-  let head = 0
-  let queuedBytes = 0
-  let inHandBytes = 0
-  let ended = false
-  let finished = false
-  let progressAt = clock.monotonic()
-  let wake: (() => void) | undefined
-
-  async function next (): Promise<IteratorResult<Block>> {
-    progressAt = clock.monotonic()
-    if (inHandBytes > 0) {
-      inHandBytes = 0
-      onProgress()
-    }
-    while (head === queue.length && !ended && !controller.signal.aborted) {
-      await new Promise<void>(resolve => { wake = resolve })
-    }
-    controller.signal.throwIfAborted()
-    if (head === queue.length) return { done: true, value: undefined }
-    const block = queue[head++] as Block
-    if (head === queue.length) {
-      queue = []
-      head = 0
-    }
-    inHandBytes = weight(block)
-    queuedBytes -= inHandBytes
-    return { done: false, value: block }
-  }
-
-  function rouse (): void {
-    if (wake === undefined) return
-    progressAt = clock.monotonic()
-    wake()
-    wake = undefined
-  }
-
-  const blocks: AsyncIterable<Block> = { [Symbol.asyncIterator]: () => ({ next }) }
-  async function run (): Promise<void> {
-    await destination.putBlocks(blocks, { signal: controller.signal })
-    if (!ended || head < queue.length) throw new ClusterError('IPFS_ANSWER', `${destination.peer} stopped taking blocks before the end`)
-    finished = true
-  }
-  return {
-    peer: destination.peer,
-    done: run(),
-    push (block) {
-      queue.push(block)
-      queuedBytes += weight(block)
-      rouse()
-    },
-    end () {
-      ended = true
-      rouse()
-    },
-    abort (reason) {
-      controller.abort(reason)
-      queue = []
-      head = 0
-      queuedBytes = 0
-      rouse()
-    },
-    isDone: () => finished,
-    waitingBytes: () => queuedBytes + inHandBytes,
-    silentForMs: () => finished || wake !== undefined ? 0 : clock.monotonic() - progressAt,
-  }
-}
-
-function weight (block: Block): number {
-  return block.bytes.length + blockOverheadBytes
 }
 
 function sameBytes (a: Uint8Array, b: Uint8Array): boolean {

@@ -2,8 +2,9 @@ import type { Cid } from '../domain/cid.ts'
 import type { AddedOutput, PeerId } from '../domain/peer.ts'
 import type { Pin, PinOptions } from '../domain/pin.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
-import type { BlockDestinations } from './adder.ts'
-import type { BlockDestination, BlockSink } from './block-sink.ts'
+import type { AddOptions, BlockDestinations } from './adder.ts'
+import type { BlockDestination } from './block-lane.ts'
+import { blockStream, type BlockSink, type BlockStream } from './block-sink.ts'
 import type { Hashing } from './hash-threads.ts'
 
 /** Takes the blocks of one add to the peers that shall have them and pins what came of it. */
@@ -34,4 +35,26 @@ export interface DagAdderParts {
   /** Bounds of each way to a destination; see `BlockStreamOptions`. */
   readonly windowBytes?: number | undefined
   readonly stallTimeoutMs?: number | undefined
+}
+
+/** Opens the way to these peers; `minHolders` of them must take everything. */
+export function openStream (parts: DagAdderParts, peers: readonly PeerId[], minHolders: number, { signal }: CallOptions): BlockStream {
+  return blockStream(peers.map(parts.destinationFor), {
+    clock: parts.platform.clock,
+    logger: parts.platform.loggers.component('adder'),
+    signal,
+    minHolders,
+    ...parts.windowBytes === undefined ? {} : { windowBytes: parts.windowBytes },
+    ...parts.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: parts.stallTimeoutMs },
+  })
+}
+
+/**
+ * How many of the chosen peers must have every block before the add may say that it succeeded. The
+ * reference is content with one. Here a pin with a least number of replicas is not reported while
+ * fewer hold it; the others of its allocations fetch what they miss when they pin. One is enough
+ * where all peers fetch anyway (pinned everywhere, `local`) and where nothing is pinned.
+ */
+export function minHoldersOf (parts: DagAdderParts, { pin, local, noPin }: AddOptions): number {
+  return local || noPin ? 1 : Math.max(1, parts.destinations.minHolders?.(pin) ?? pin.replicationFactorMin)
 }

@@ -6,8 +6,8 @@ import { pinWithOptions, type Pin } from '../domain/pin.ts'
 import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { AddOptions } from './adder.ts'
-import { blockStream, type BlockStream } from './block-sink.ts'
-import type { DagAdderParts, DagStore } from './dag-store.ts'
+import type { BlockStream } from './block-sink.ts'
+import { minHoldersOf, openStream, type DagAdderParts, type DagStore } from './dag-store.ts'
 import { linkNodes, maxNodeLinks } from './shard-node.ts'
 import { dataPinOptions } from './single-dag.ts'
 
@@ -31,7 +31,6 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   const { pinItem } = parts
   if (pinItem === undefined) throw new ClusterError('UNSUPPORTED', 'this peer does not do sharded adds: leave out shard=true')
   const { clock } = parts.platform
-  const logger = parts.platform.loggers.component('adder')
   const pinOptions = dataPinOptions(options.pin)
   const outputs: AddedOutput[] = []
   const seen = new Set<string>()
@@ -43,20 +42,14 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   const waiting: Block[] = []
   let working: Promise<void> | undefined
 
-  function openStream (peers: readonly PeerId[]): BlockStream {
+  function openWay (peers: readonly PeerId[], minHolders: number): BlockStream {
     if (aborted !== undefined) throw aborted.reason
-    return blockStream(peers.map(parts.destinationFor), {
-      clock,
-      logger,
-      signal: callOptions.signal,
-      ...parts.windowBytes === undefined ? {} : { windowBytes: parts.windowBytes },
-      ...parts.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: parts.stallTimeoutMs },
-    })
+    return openStream(parts, peers, minHolders, callOptions)
   }
 
   async function openShard (): Promise<Shard> {
     const allocations = await parts.destinations.allocate(pinOptions, callOptions)
-    return { allocations, stream: openStream(allocations.length > 0 ? allocations : [parts.self]), links: [], sizeBytes: 0 }
+    return { allocations, stream: allocations.length > 0 ? openWay(allocations, minHoldersOf(parts, { ...options, local: false })) : openWay([parts.self], 1), links: [], sizeBytes: 0 }
   }
 
   function fits (shard: Shard, block: Block): boolean {
@@ -109,7 +102,7 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
 
   async function storeClusterDag (): Promise<Cid> {
     const nodes = await linkNodes(shards)
-    const stream = openStream([parts.self])
+    const stream = openWay([parts.self], 1)
     try {
       for (const node of nodes) await stream.put(node)
       await stream.close()

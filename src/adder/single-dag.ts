@@ -4,18 +4,25 @@ import type { PinOptions } from '../domain/pin.ts'
 import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { AddOptions } from './adder.ts'
-import { blockStream, type BlockStream } from './block-sink.ts'
-import type { DagAdderParts, DagStore } from './dag-store.ts'
+import type { BlockStream } from './block-sink.ts'
+import { minHoldersOf, openStream, type DagAdderParts, type DagStore } from './dag-store.ts'
 
 /** Pins that are made at once: enough to share the sync of the store when an upload has many roots. */
 const pinConcurrency = 64
+
+interface Destinations {
+  /** Peers of the pin. */
+  readonly allocations: readonly PeerId[]
+  /** Peers that get the blocks. */
+  readonly destinations: readonly PeerId[]
+  readonly minHolders: number
+}
 
 /**
  * Stores the whole DAG on one set of peers (spec/components.md 7). They are chosen once, at the
  * first block, so that an upload that fails before it costs no allocation.
  */
 export function singleDag (parts: DagAdderParts, options: AddOptions, callOptions: CallOptions): DagStore {
-  const logger = parts.platform.loggers.component('adder')
   let allocations: readonly PeerId[] = []
   let stream: BlockStream | undefined
   let opening: Promise<void> | undefined
@@ -24,16 +31,10 @@ export function singleDag (parts: DagAdderParts, options: AddOptions, callOption
   const early: Block[] = []
 
   async function open (): Promise<void> {
-    const chosen = chooseDestinations(await parts.destinations.allocate(options.pin, callOptions), parts.self, options)
+    const chosen = chooseDestinations(await parts.destinations.allocate(options.pin, callOptions), parts, options)
     if (abortReason !== undefined) throw abortReason.reason
     allocations = chosen.allocations
-    stream = blockStream(chosen.destinations.map(parts.destinationFor), {
-      clock: parts.platform.clock,
-      logger,
-      signal: callOptions.signal,
-      ...parts.windowBytes === undefined ? {} : { windowBytes: parts.windowBytes },
-      ...parts.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: parts.stallTimeoutMs },
-    })
+    stream = openStream(parts, chosen.destinations, chosen.minHolders, callOptions)
     // The stream's wish to wait is seen at the next put.
     for (const block of early.splice(0)) stream.put(block)
   }
@@ -75,12 +76,14 @@ export function dataPinOptions (options: PinOptions): PinOptions {
  * which the others fetch from; so this peer becomes a holder unless the user chose them. An
  * allocation without peers means everybody: their nodes fetch from this one.
  */
-function chooseDestinations (allocated: readonly PeerId[], self: PeerId, options: AddOptions): { allocations: readonly PeerId[], destinations: readonly PeerId[] } {
-  if (allocated.length === 0) return { allocations: [], destinations: [self] }
-  if (!options.local) return { allocations: allocated, destinations: allocated }
+function chooseDestinations (allocated: readonly PeerId[], parts: DagAdderParts, options: AddOptions): Destinations {
+  const { self } = parts
+  if (allocated.length === 0) return { allocations: [], destinations: [self], minHolders: 1 }
+  const minHolders = minHoldersOf(parts, options)
+  if (!options.local) return { allocations: allocated, destinations: allocated, minHolders }
   const userChose = (options.pin.userAllocations ?? []).length > 0
   const allocations = allocated.includes(self) || userChose ? allocated : [...allocated.slice(0, -1), self]
-  return { allocations, destinations: [self] }
+  return { allocations, destinations: [self], minHolders }
 }
 
 async function pinAll (roots: readonly Cid[], pin: (root: Cid) => Promise<void>): Promise<void> {
