@@ -119,7 +119,10 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const adder = dagAdder({
     self,
     hashing,
-    destinations: { allocate: async options => pinning.allocateBlocks(options) },
+    destinations: {
+      allocate: async options => pinning.allocateBlocks(options),
+      minHolders: options => pinning.factors(options).replicationFactorMin,
+    },
     destinationFor: peer => ({ peer, putBlocks: (blocks, options) => peer === self ? ipfs.putBlocks(blocks, options) : calls.putBlocks(peer, blocks, options) }),
     pinRoot: async (cid, options, allocations, callOptions) => { await pinning.pinAllocated(cid, options, allocations, callOptions) },
     pinItem: async (pin, callOptions) => { await pinning.submit(pin, callOptions) },
