@@ -129,6 +129,7 @@ export class DeltaPublisher {
     for (const intent of this.#queue) pinset.dropPending(intent)
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
     for (const intent of this.#queue) pinset.showPending(intent)
+    journal.dropRefused()
   }
 
   #isStale (): boolean { return this.#options.writer.isStale() }

@@ -38,6 +38,8 @@ export class Journal {
   #next = 1
   #group: WaitingGroup | undefined
   #isWriting = false
+  /** The last write failed, and its entry may be on disk. */
+  #hasRefused = false
 
   /** `onDurable` is told of each group before its callers are answered. */
   constructor (options: { store: Store, clock: Clock, codec: ProtobufMessage<Pin>, onDurable: (intents: readonly Intent[]) => void }) {
@@ -102,6 +104,26 @@ export class Journal {
     while (this.#group !== undefined) await this.#group.done.catch(() => {})
   }
 
+  /**
+   * Takes off the disk what a refused write may have left there. Whoever was refused has made up
+   * his mind since: it must not be replayed at some start to come.
+   */
+  dropRefused (): void {
+    if (!this.#hasRefused || this.#isWriting) return
+    this.#isWriting = true
+    const drop = async (): Promise<void> => {
+      try {
+        await this.#store.batch([{ type: 'del', key: prefix + sequenceKey(this.#next) }], { sync: true })
+        this.#hasRefused = false
+      } catch {
+        // The next opening of the store is the next occasion.
+      }
+      this.#isWriting = false
+      this.#write()
+    }
+    void drop()
+  }
+
   /** What the store has to do when the intents of these entries stand in a delta. */
   removal (entries: Iterable<number>): StoreOperation[] {
     const removals: StoreOperation[] = [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
@@ -126,10 +148,14 @@ export class Journal {
       () => {
         // Only now: the entry of a failed write may be on disk all the same, the next one takes its place.
         this.#next++
+        this.#hasRefused = false
         this.#onDurable(group.intents.map(intent => this.#asStored(intent, entry)))
         group.resolve()
       },
-      (error: unknown) => { group.reject(error) },
+      (error: unknown) => {
+        this.#hasRefused = true
+        group.reject(error)
+      },
     ).finally(() => {
       this.#isWriting = false
       this.#write()
