@@ -16,7 +16,7 @@ const changes = fc.array(fc.record({
   expireAt: fc.constantFrom(0, 1_500, 2_000, 250_000_000_000_000),
 }), { maxLength: 20 })
 
-test('holders and expired pins are found as a look at all pins would find them', async () => {
+test('holders, expired pins, count and digest are those that a look at all pins would find', async () => {
   await fc.assert(fc.asyncProperty(changes, async changes => {
     const store = memoryStore()
     const options = { store, codec: PinMessage, valuePrefix: '/c/s/k/' }
@@ -25,15 +25,17 @@ test('holders and expired pins are found as a look at all pins would find them',
     const pins = new Map<Cid, Pin>()
     for (const { cid, holders, expireAt } of changes) {
       const pin = holders === null ? undefined : { ...pinWithOptions(cid, { ...defaultPinOptions, expireAt }, 0), allocations: holders }
-      const { operations, countChange } = pinset.operations([{ cid, pin, previous: await pinset.get(cid) }])
-      await store.batch([...operations, pin === undefined ? { type: 'del', key: pinset.valueKey(cid) } : { type: 'put', key: pinset.valueKey(cid), value: PinMessage.encodeProtobuf(pin) }], { sync: false })
-      pinset.applied(countChange)
+      const value = pin && PinMessage.encodeProtobuf(pin)
+      const { operations, figures } = pinset.operations([{ cid, pin, value, previous: await pinset.get(cid), previousValue: await store.get(pinset.valueKey(cid)) }])
+      await store.batch([...operations, value === undefined ? { type: 'del', key: pinset.valueKey(cid) } : { type: 'put', key: pinset.valueKey(cid), value }], { sync: false })
+      pinset.applied(figures)
       if (pin === undefined) pins.delete(cid)
       else pins.set(cid, pin)
     }
     await store.batch([{ type: 'put', key: '/flotilla/format', value: Buffer.from('1') }], { sync: false })
     const anew = new Pinset(options)
     await anew.load()
+    assert.equal(anew.digest(), pinset.digest())
     for (const one of [pinset, anew]) {
       assert.equal(one.count(), pins.size)
       for (const peer of peers) {

@@ -5,16 +5,30 @@ import type { Time } from '../domain/time.ts'
 import type { ProtobufMessage } from '../codec/message.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
+import { SetDigest } from './digest.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import { allocatedRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
 import type { PinsetQuery, StateStore, StoredPin } from './state-store.ts'
 
 const formatKey = '/flotilla/format'
 const countKey = '/flotilla/count'
+const digestKey = '/flotilla/digest'
 /** Grows when the form of our own keys changes: they are made anew then. */
-const format = '2'
+const format = '3'
 /** Writes of one step while the index of a folder from the Go program is built. */
 const indexStep = 5_000
+
+/** A value of the replica that became another, as pin and as bytes; undefined where there is none. */
+export interface StoredChange {
+  readonly cid: Cid
+  readonly pin: Pin | undefined
+  readonly value: Uint8Array | undefined
+  readonly previous: Pin | undefined
+  readonly previousValue: Uint8Array | undefined
+}
+
+/** Count and digest as they will be. */
+export interface PinsetFigures { readonly count: number, readonly digest: SetDigest }
 
 /** A change that is durable but not yet in the store's own keys; reads see it first. */
 export interface PendingChange { readonly cid: Cid, readonly pin: Pin | undefined }
@@ -26,13 +40,13 @@ export interface PinsetOptions {
   readonly valuePrefix: string
 }
 
-/** {@link StateStore} over the values of the replica, with indexes by holder and by expiry and a kept count. */
+/** {@link StateStore} over the values of the replica, with indexes by holder and by expiry, and count and digest that are kept. */
 export class Pinset implements StateStore {
   readonly #store: Store
   readonly #codec: ProtobufMessage<Pin>
   readonly #valuePrefix: string
   readonly #pending = new Map<Cid, PendingChange>()
-  #count = 0
+  #figures: PinsetFigures = { count: 0, digest: new SetDigest() }
 
   constructor (options: PinsetOptions) {
     this.#store = options.store
@@ -40,35 +54,42 @@ export class Pinset implements StateStore {
     this.#valuePrefix = options.valuePrefix
   }
 
-  /** Reads the count; a folder without our keys (new, or from the Go program) gets them by one scan. */
-  async load (): Promise<void> {
-    const [stored, count] = await this.#store.getMany([formatKey, countKey])
-    if (stored !== undefined && new TextDecoder().decode(stored) === format && count !== undefined) {
-      this.#count = Number(new TextDecoder().decode(count))
+  /**
+   * Reads count and digest; a folder without our keys (new, or from the Go program) gets them by
+   * one scan, and so does one whose keys are not to be trusted.
+   */
+  async load ({ isTrusted = true }: { readonly isTrusted?: boolean } = {}): Promise<void> {
+    const [stored, count, digest] = await this.#store.getMany([formatKey, countKey, digestKey])
+    if (isTrusted && stored !== undefined && new TextDecoder().decode(stored) === format && count !== undefined && digest !== undefined) {
+      this.#figures = { count: Number(new TextDecoder().decode(count)), digest: new SetDigest(digest) }
       return
     }
     for (const range of [allocatedRange, expiryRange]) await this.#store.clear(range)
     let counted = 0
+    const scanned = new SetDigest()
     let operations: StoreOperation[] = []
     for await (const entries of this.#values({})) {
-      for (const { value } of entries) {
+      for (const { key, value } of entries) {
+        const pin = this.#decode(value)
+        if (pin === undefined) continue
         counted++
-        for (const key of indexKeys(this.#codec.decodeProtobuf(value))) operations.push({ type: 'put', key, value: nothing })
+        scanned.add(key, value)
+        for (const key of indexKeys(pin)) operations.push({ type: 'put', key, value: nothing })
       }
       if (operations.length >= indexStep) {
         await this.#store.batch(operations, { sync: false })
         operations = []
       }
     }
-    this.#count = counted
-    await this.#store.batch([...operations, countOperation(counted), { type: 'put', key: formatKey, value: new TextEncoder().encode(format) }], { sync: true })
+    this.#figures = { count: counted, digest: scanned }
+    await this.#store.batch([...operations, ...keptOperations(this.#figures), { type: 'put', key: formatKey, value: new TextEncoder().encode(format) }], { sync: true })
   }
 
   async get (cid: Cid): Promise<Pin | undefined> {
     const pending = this.#pending.get(cid)
     if (pending !== undefined) return pending.pin
     const value = await this.#value(cid)
-    return value === undefined ? undefined : this.#codec.decodeProtobuf(value)
+    return value === undefined ? undefined : this.#decode(value)
   }
 
   async getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>> {
@@ -77,7 +98,7 @@ export class Pinset implements StateStore {
     return values.map((value, i) => {
       const change = pending[i]
       if (change !== undefined) return change.pin
-      return value === undefined ? undefined : this.#codec.decodeProtobuf(value)
+      return value === undefined ? undefined : this.#decode(value)
     })
   }
 
@@ -87,7 +108,10 @@ export class Pinset implements StateStore {
     return await this.#value(cid) !== undefined
   }
 
-  count (): number { return this.#count }
+  count (): number { return this.#figures.count }
+
+  /** A digest of the stored pins that does not depend on their order, as hex: equal on peers with equal pinsets. */
+  digest (): string { return this.#figures.digest.toString() }
 
   list (query: PinsetQuery): AsyncIterable<Pin[]> {
     return mapBatches(this.listStored(query), entry => 'pin' in entry ? entry.pin : this.#codec.decodeProtobuf(entry.value), query)
@@ -142,22 +166,36 @@ export class Pinset implements StateStore {
 
   pendingCount (): number { return this.#pending.size }
 
-  /** What index and count need when values change; {@link applied} follows when it is written. */
-  operations (changes: ReadonlyArray<{ readonly cid: Cid, readonly pin: Pin | undefined, readonly previous: Pin | undefined }>): { operations: StoreOperation[], countChange: number } {
+  /** What indexes, count and digest need when values change; {@link applied} follows when it is written. */
+  operations (changes: readonly StoredChange[]): { operations: StoreOperation[], figures: PinsetFigures } {
     const operations: StoreOperation[] = []
-    let countChange = 0
-    for (const { pin, previous } of changes) {
-      countChange += (pin === undefined ? 0 : 1) - (previous === undefined ? 0 : 1)
+    let { count } = this.#figures
+    const digest = this.#figures.digest.copy()
+    for (const { cid, pin, value, previous, previousValue } of changes) {
+      count += (pin === undefined ? 0 : 1) - (previous === undefined ? 0 : 1)
+      const key = cidKey(cid)
+      if (pin !== undefined && value !== undefined) digest.add(key, value)
+      if (previous !== undefined && previousValue !== undefined) digest.remove(key, previousValue)
       const before = indexKeys(previous)
       const after = indexKeys(pin)
       for (const key of before) if (!after.includes(key)) operations.push({ type: 'del', key })
       for (const key of after) if (!before.includes(key)) operations.push({ type: 'put', key, value: nothing })
     }
-    if (countChange !== 0) operations.push(countOperation(this.#count + countChange))
-    return { operations, countChange }
+    const figures = { count, digest }
+    if (changes.length > 0) operations.push(...keptOperations(figures))
+    return { operations, figures }
   }
 
-  applied (countChange: number): void { this.#count += countChange }
+  applied (figures: PinsetFigures): void { this.#figures = figures }
+
+  /** Undefined for what is no pin: the Go program stores whatever comes. */
+  #decode (value: Uint8Array): Pin | undefined {
+    try {
+      return this.#codec.decodeProtobuf(value)
+    } catch {
+      return undefined
+    }
+  }
 
   #value (cid: Cid): Uint8Array | undefined | Promise<Uint8Array | undefined> {
     try {
@@ -210,6 +248,9 @@ async function * mapBatches<S, T> (batches: AsyncIterable<S[]>, convert: (item: 
   }
 }
 
-function countOperation (count: number): StoreOperation {
-  return { type: 'put', key: countKey, value: new TextEncoder().encode(String(count)) }
+function keptOperations ({ count, digest }: PinsetFigures): StoreOperation[] {
+  return [
+    { type: 'put', key: countKey, value: new TextEncoder().encode(String(count)) },
+    { type: 'put', key: digestKey, value: digest.bytes() },
+  ]
 }

@@ -95,7 +95,7 @@ export class CrdtConsensus implements Consensus {
 
   async start (): Promise<void> {
     await this.#replica.load()
-    await this.#pinset.load()
+    await this.#pinset.load({ isTrusted: this.#replica.isOwn })
     await this.#changes.load()
     await this.#exchange?.load()
     this.#publisher.enqueue(await this.#journal.load())

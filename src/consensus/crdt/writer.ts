@@ -86,9 +86,11 @@ export class Writer {
     const pinChanges = (prepared?.changes ?? []).map(change => ({
       cid: change.cid,
       pin: change.value && values.read(change.value),
+      value: change.value,
       previous: change.previous && values.read(change.previous),
+      previousValue: change.previous,
     }))
-    const { operations, countChange } = pinset.operations(pinChanges)
+    const { operations, figures } = pinset.operations(pinChanges)
     const told = new Map<Cid, PendingChange>([...pinChanges.map(change => [change.cid, change] as const), ...known])
     const { operations: logOperations, numbered } = changes.append([...told.values()].map(({ cid, pin }) => ({ cid, pin })))
     try {
@@ -98,7 +100,7 @@ export class Writer {
       throw error
     }
     prepared?.applied()
-    pinset.applied(countChange)
+    pinset.applied(figures)
     changes.committed(numbered)
   }
 }
