@@ -79,7 +79,7 @@ export function memberNetwork (networks: SimulatedNetworks, member: NetworkMembe
     fetchBlock: (cid: CID, options) => guarded(() => networks.fetchBlock(member, cid, options.from, options.signal)),
     announceBlock: cid => { networks.announceBlock(member, cid) },
     bandwidth: () => ({}),
-    start: async () => { networks.enter(member) },
+    start: () => guarded(async () => { networks.enter(member) }),
     stop: async () => { networks.leave(member) },
   }
 }

@@ -1,12 +1,9 @@
-import { expireLoop, recoverLoop } from '../cluster/state-sync.ts'
+import { startAll, stopAll } from '../cluster/components.ts'
 import { composePeer, type Peer } from '../cluster/compose.ts'
-import { pushMetrics } from '../cluster/metric-loops.ts'
-import { pingMetric } from '../cluster/ping.ts'
-import { Responsibility } from '../cluster/responsibility.ts'
+import { livePeer } from '../cluster/peer-life.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
-import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import { Figures } from './figures.ts'
 import { PeerClock } from './peer-clock.ts'
@@ -142,38 +139,15 @@ export class SimulatedPeer {
     })
     this.#world.bugs.peer(peer, this)
     this.#world.history.record(this.self, peer.consensus)
-    for (const { component } of peer.components) await component.start(loops.signal)
+    await startAll(peer.components, { signal: loops.signal, logger: platform.loggers.component('cluster') })
     process.peer = peer
     process.isServing = true
     this.#world.trace.note(this.name, 'serves')
-    await runLoops(peer, platform, loops.signal)
+    await livePeer(peer, { connectSwarmsDelayMs: 30_000 }, loops.signal)
   }
 
   async #stop (process: PeerProcess, peer: Peer): Promise<void> {
     process.loops.abort(new ClusterError('CANCELLED', 'the peer stops'))
-    for (const { component } of peer.components.toReversed()) await component.stop()
+    await stopAll(peer.components, peer.platform.loggers.component('cluster'))
   }
-}
-
-/** What a running peer does of itself. */
-async function runLoops (peer: Peer, platform: Platform, signal: AbortSignal): Promise<void> {
-  const { cluster, consensus, tracker, monitor, ipfsIdentity, informers, configuration: { cluster: settings } } = peer
-  const alerts = peer.alerts.record(monitor, platform.loggers.component('cluster'), signal)
-  while (!signal.aborted) {
-    const isReady = await ipfsIdentity.ask({ signal }).then(() => true, () => false)
-    if (isReady) break
-    await sleep(platform.clock, 1_000, signal).catch(() => {})
-  }
-  const ping = {
-    name: 'ping',
-    metrics: async () => [pingMetric(cluster.self, settings.peername, ipfsIdentity.last(), platform.clock.now(), settings.monitorPingIntervalMs)],
-  }
-  const upkeep = { consensus, tracker, responsibility: new Responsibility(cluster.self), platform, unpin: (cid: Parameters<typeof cluster.unpin>[0]) => cluster.unpin(cid, { signal }) }
-  await Promise.all([
-    alerts,
-    pushMetrics(ping, monitor, platform, signal),
-    ...informers.map(informer => pushMetrics(informer, monitor, platform, signal)),
-    expireLoop(upkeep, settings.stateSyncIntervalMs, signal),
-    recoverLoop(upkeep, settings.pinRecoverIntervalMs, signal),
-  ])
 }
