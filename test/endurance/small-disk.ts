@@ -27,10 +27,14 @@ export class SmallDisk {
     return bavail * bsize
   }
 
-  /** Leaves so much room. */
+  /** Leaves so much room, or less when others write meanwhile. */
   fill (leaveBytes: number): void {
     this.clear()
-    writeFileSync(this.#filler, Buffer.alloc(Math.max(0, this.freeBytes - leaveBytes)))
+    try {
+      writeFileSync(this.#filler, Buffer.alloc(Math.max(0, this.freeBytes - leaveBytes)))
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ENOSPC') throw error
+    }
   }
 
   /** Takes away what {@link fill} put there. */
