@@ -23,9 +23,10 @@ const neverUnset = (): boolean => false
 export function compileMsgpack<T> (message: string, fields: readonly MsgpackField[]): MsgpackCodec<T> {
   const steps = fields.map(({ property, msgpack, kind }) => {
     const name = msgpack.replace('?', '')
-    return { property, kind, name, isUnset: msgpack.endsWith('?') ? kind.isUnset ?? kind.isEmpty : neverUnset, nameBytes: new TextEncoder().encode(name) }
+    writer.text(name)
+    return { property, kind, name, isUnset: msgpack.endsWith('?') ? kind.isUnset ?? kind.isEmpty : neverUnset, encodedName: writer.finish() }
   })
-  const byName = new Map(steps.map((step) => [step.name, step]))
+  const placeByName = new Map(steps.map(({ name }, place) => [name, place]))
   const required = steps.filter(({ kind }) => kind.required === true)
   const zero = Object.fromEntries(steps.map(({ property, kind }) => [property, kind.zero]))
 
@@ -35,10 +36,10 @@ export function compileMsgpack<T> (message: string, fields: readonly MsgpackFiel
       if (isUnset((value as AnyValue)[property])) present--
     }
     writer.mapHeader(present)
-    for (const { nameBytes, property, kind, isUnset } of steps) {
+    for (const { encodedName, property, kind, isUnset } of steps) {
       const item = (value as AnyValue)[property]
       if (isUnset(item)) continue
-      writer.raw(nameBytes)
+      writer.append(encodedName)
       kind.writeMsgpack(writer, item)
     }
   }
@@ -46,15 +47,16 @@ export function compileMsgpack<T> (message: string, fields: readonly MsgpackFiel
   function read (reader: MsgpackReader): T {
     const value: AnyValue = { ...zero }
     const count = reader.enterMap()
-    for (let i = 0; i < count; i++) {
-      const name = reader.text()
-      const step = byName.get(name)
-      if (step === undefined) {
+    for (let i = 0, expected = 0; i < count; i++) {
+      const place = placeOf(reader, expected)
+      if (place < 0) {
         reader.skip()
         continue
       }
+      expected = place + 1
+      const { kind, property, name } = steps[place] as (typeof steps)[number]
       try {
-        value[step.property] = reader.takeNil() ? step.kind.zero : step.kind.readMsgpack(reader)
+        value[property] = reader.takeNil() ? kind.zero : kind.readMsgpack(reader)
       } catch (error) {
         throw within(name, error)
       }
@@ -64,6 +66,14 @@ export function compileMsgpack<T> (message: string, fields: readonly MsgpackFiel
       if (value[property] === kind.zero) throw invalidData(`${name}: missing`)
     }
     return value as T
+  }
+
+  /** The place of the field whose name comes next, or -1. Senders keep the order of the fields, so most names need not be read. */
+  function placeOf (reader: MsgpackReader, expected: number): number {
+    for (let place = expected; place < steps.length; place++) {
+      if (reader.takeValue((steps[place] as (typeof steps)[number]).encodedName)) return place
+    }
+    return placeByName.get(reader.text()) ?? -1
   }
 
   function encodeMsgpack (value: T): Uint8Array {

@@ -33,6 +33,15 @@ export class MsgpackReader {
     return true
   }
 
+  /** True, and the value passed, when the next value has exactly these bytes. */
+  takeValue (encoded: Uint8Array): boolean {
+    for (let i = 0; i < encoded.length; i++) {
+      if (this.bytes[this.at + i] !== encoded[i]) return false
+    }
+    this.at += encoded.length
+    return true
+  }
+
   boolean (): boolean {
     const code = this.code()
     if (code === 0xc2 || code === 0xc3) return code === 0xc3
@@ -90,8 +99,20 @@ export class MsgpackReader {
 
   /** Text; bytes that are not UTF-8 become U+FFFD. */
   text (): string {
-    const bytes = this.raw()
-    return bytes.length < 24 ? shortText(bytes) : decoder.decode(bytes)
+    const length = this.rawLength(this.code())
+    const start = this.skipBytes(length)
+    return length < 24 ? this.shortText(start, start + length) : decoder.decode(this.bytes.subarray(start, start + length))
+  }
+
+  /** The native decoder is slower than this for the names and words of messages. */
+  private shortText (start: number, end: number): string {
+    let text = ''
+    for (let at = start; at < end; at++) {
+      const byte = this.bytes[at] as number
+      if (byte > 0x7f) return decoder.decode(this.bytes.subarray(start, end))
+      text += String.fromCharCode(byte)
+    }
+    return text
   }
 
   /** A moment: nil, raw bytes of a timestamp, or the timestamp extension. */
@@ -219,16 +240,6 @@ export class MsgpackReader {
   private wrong (wanted: string, code: number): Error {
     return invalidData(`expected ${wanted}, got msgpack code 0x${code.toString(16).padStart(2, '0')}`)
   }
-}
-
-/** The native decoder is slower than this for the names and words of messages. */
-function shortText (bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) {
-    if (byte > 0x7f) return decoder.decode(bytes)
-    text += String.fromCharCode(byte)
-  }
-  return text
 }
 
 const fixedSizes: Readonly<Record<number, number>> = { 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8, 0xd0: 1, 0xd1: 2, 0xd2: 4, 0xd3: 8 }

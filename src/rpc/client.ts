@@ -3,6 +3,7 @@ import type { PeerId } from '../domain/peer.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Counter } from '../platform/metrics.ts'
 import type { Network } from '../platform/network.ts'
+import { noTracer, traced, tracedItems, type SpanOptions, type Tracer } from '../platform/tracer.ts'
 import { answeredError } from './answer-error.ts'
 import type { StreamMethod, UnaryMethod } from './methods.ts'
 import { MadeCall } from './made-call.ts'
@@ -18,12 +19,14 @@ export interface Replies<Reply> extends AsyncIterable<Reply[]> {
 export class RpcClient {
   readonly #network: Network
   readonly #platform: Platform
+  readonly #tracer: Tracer
   readonly #senders: SenderLog
   readonly #unreadable: Counter
 
   constructor (network: Network, platform: Platform) {
     this.#network = network
     this.#platform = platform
+    this.#tracer = platform.tracer ?? noTracer
     this.#senders = new SenderLog(platform.loggers.component('p2p-gorpc'))
     this.#unreadable = platform.metrics.counter('ipfscluster_rpc_unreadable_answers', 'Total number of answers of other peers that could not be read')
   }
@@ -32,7 +35,11 @@ export class RpcClient {
    * @throws ClusterError of the other peer, by its text; `NOT_AUTHORIZED` when this peer is not
    * trusted there, `PEER_UNREACHABLE`, `TIMED_OUT` after the time of the method, `INVALID_WIRE_DATA`
    */
-  async unary<Request, Reply> (method: UnaryMethod<Request, Reply>, peer: PeerId, request: Request, options: CallOptions): Promise<Reply> {
+  unary<Request, Reply> (method: UnaryMethod<Request, Reply>, peer: PeerId, request: Request, options: CallOptions): Promise<Reply> {
+    return traced(this.#tracer, nameOf(method), spanOf(peer), () => this.#reply(method, peer, request, options))
+  }
+
+  async #reply<Request, Reply> (method: UnaryMethod<Request, Reply>, peer: PeerId, request: Request, options: CallOptions): Promise<Reply> {
     const call = new MadeCall(this.#network, this.#platform.clock, peer, method, options.signal)
     try {
       return await call.one(method, request)
@@ -49,7 +56,7 @@ export class RpcClient {
    */
   stream<Request, Reply> (method: StreamMethod<Request, Reply>, peer: PeerId, requests: Iterable<Request> | AsyncIterable<Request>, options: CallOptions): Replies<Reply> {
     const call = new MadeCall(this.#network, this.#platform.clock, peer, method, options.signal)
-    const replies = this.#replies(call, method, peer, requests, options)
+    const replies = tracedItems(this.#tracer, nameOf(method), spanOf(peer), () => this.#replies(call, method, peer, requests, options))
     return { isOrdered: () => call.isOrdered, [Symbol.asyncIterator]: () => replies }
   }
 
@@ -64,8 +71,8 @@ export class RpcClient {
   }
 
   /** The error as the caller gets it. */
-  #translated (error: unknown, peer: PeerId, method: { readonly service: string, readonly method: string }, call: MadeCall, { signal }: CallOptions): unknown {
-    const name = `${method.service}.${method.method}`
+  #translated (error: unknown, peer: PeerId, method: NamedMethod, call: MadeCall, { signal }: CallOptions): unknown {
+    const name = nameOf(method)
     if (signal?.aborted === true) return cancelled(signal, name)
     if (call.answer !== undefined) return answeredError(peer, name, call.answer)
     if (call.failure !== undefined) return call.failure
@@ -77,6 +84,11 @@ export class RpcClient {
     return new ClusterError('INVALID_WIRE_DATA', `peer ${peer} answered ${name} with what cannot be read: ${error.message}`, { cause: error })
   }
 }
+
+interface NamedMethod { readonly service: string, readonly method: string }
+
+function nameOf ({ service, method }: NamedMethod): string { return `${service}.${method}` }
+function spanOf (peer: PeerId): SpanOptions { return { kind: 'client', attributes: { peer } } }
 
 function cancelled ({ reason }: AbortSignal, name: string): ClusterError {
   if (reason instanceof ClusterError) return reason

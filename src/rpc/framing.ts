@@ -119,11 +119,12 @@ export class ValueWriter {
   }
 }
 
+const headerWriter = new MsgpackWriter()
+
 /** A header before a reply that is no error. */
 export function encodeReplyHeader (serviceId: ServiceId, isOrdered: boolean): Uint8Array {
-  const writer = new MsgpackWriter()
-  ReplyHeaderValue.write(writer, { serviceId, error: '', errorType: 0, isOrdered })
-  return writer.finish()
+  ReplyHeaderValue.write(headerWriter, { serviceId, error: '', errorType: 0, isOrdered })
+  return headerWriter.finish()
 }
 
 /** @throws ClusterError `INVALID_WIRE_DATA`, … */

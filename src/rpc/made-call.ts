@@ -52,8 +52,7 @@ export class MadeCall {
   get isOrdered (): boolean { return this.#isOrdered }
 
   async one<Request, Reply> (method: UnaryMethod<Request, Reply>, request: Request): Promise<Reply> {
-    const late = this.#late(method.timeoutMs)
-    const cancelTimer = this.#clock.after(method.timeoutMs, () => { this.#fail(late) })
+    const cancelTimer = this.#clock.after(method.timeoutMs, () => { this.#fail(this.#late(method.timeoutMs)) })
     try {
       const { stream, watch, reader, writer } = await this.#start(method.timeoutMs)
       this.#add(writer, method.request, request)
@@ -84,7 +83,7 @@ export class MadeCall {
       const filling = reader.fill()
       // While requests are on their way the other peer owes nothing but to take them.
       if (isSending) await Promise.race([filling, sending])
-      if (!await watch.wait(filling, waitMs, this.#late(waitMs).message)) break
+      if (!await watch.wait(filling, waitMs, this.#lateText(waitMs))) break
     }
     if (this.#isWithinReply || !this.#isAllSent) throw this.#brokenOff()
     await sending
@@ -195,7 +194,11 @@ export class MadeCall {
   }
 
   #late (timeoutMs: number): ClusterError {
-    return new ClusterError('TIMED_OUT', `peer ${this.#peer} did not answer ${this.#name.service}.${this.#name.method} within ${timeoutMs / 1000} seconds`)
+    return new ClusterError('TIMED_OUT', this.#lateText(timeoutMs))
+  }
+
+  #lateText (timeoutMs: number): string {
+    return `peer ${this.#peer} did not answer ${this.#name.service}.${this.#name.method} within ${timeoutMs / 1000} seconds`
   }
 
   #brokenOff (): ClusterError {

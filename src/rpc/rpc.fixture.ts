@@ -15,6 +15,7 @@ import type { Logger } from '../platform/logger.ts'
 import { MemoryNetworks } from '../platform/memory-network.ts'
 import type { Network } from '../platform/network.ts'
 import { systemRandom } from '../platform/random.ts'
+import type { Tracer } from '../platform/tracer.ts'
 import type { PeerCalls } from './peer-calls.ts'
 import type { PeerService } from './peer-service.ts'
 import { rpcCalls } from './rpc-calls.ts'
@@ -160,7 +161,7 @@ export interface TwoPeers {
   stop (): Promise<void>
 }
 
-export async function twoPeers (clock: Clock): Promise<TwoPeers> {
+export async function twoPeers (clock: Clock, tracer?: Tracer): Promise<TwoPeers> {
   const networks = new MemoryNetworks(clock)
   const caller = networks.join(peerOf(1))
   const server = networks.join(peerOf(2))
@@ -173,6 +174,7 @@ export async function twoPeers (clock: Clock): Promise<TwoPeers> {
   const platform: Platform = {
     clock,
     random: systemRandom,
+    tracer,
     loggers: { component: () => logger },
     metrics: { counter: name => ({ add: amount => { counters.set(name, (counters.get(name) ?? 0) + amount) } }), gauge: (_name, _help, read) => ({ set: () => { read?.() } }) },
   }

@@ -5,6 +5,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { PeerStream } from '../platform/network.ts'
+import { traced, type Tracer } from '../platform/tracer.ts'
 import { decodeServiceId, decodeValue, encodeReplyHeader, serviceIdCall, ValueReader, ValueWriter } from './framing.ts'
 import { lookUp, methods, type CallValue, type StreamMethod, type UnaryMethod } from './methods.ts'
 import type { SenderLog } from './sender-log.ts'
@@ -27,6 +28,7 @@ const maxUnreadBytes = 256 * 1024 * 1024
 /** What all calls have in common. */
 export interface CallContext {
   readonly clock: Clock
+  readonly tracer: Tracer
   readonly isTrusted: (peer: PeerId) => boolean
   readonly handlers: Handlers
   readonly logger: Logger
@@ -35,6 +37,9 @@ export interface CallContext {
   readonly refused: Counter
   readonly unreadable: Counter
 }
+
+/** One for all calls: most end so, and an error is dear to make. */
+const callIsOver = new ClusterError('CANCELLED', 'the call is over')
 
 type AnyHandler = (request: unknown, options: HandlerOptions) => unknown
 /** What cannot be answered: the text goes to the caller, with the type of the error (spec/wire.md 5). */
@@ -88,7 +93,7 @@ export class ServedCall {
       this.#stream.reset()
     } finally {
       signal.removeEventListener('abort', leave)
-      this.#gone.abort(new ClusterError('CANCELLED', 'the call is over'))
+      this.#gone.abort(callIsOver)
     }
   }
 
@@ -101,8 +106,9 @@ export class ServedCall {
       const name = this.#permitted(id)
       const method = methods[name]
       const handler = this.#context.handlers[name] as AnyHandler
-      if (method.shape === 'unary') await this.#answerOne(method as UnaryMethod<unknown, unknown>, handler)
-      else await this.#answerMany(method as StreamMethod<unknown, unknown>, handler)
+      await traced(this.#context.tracer, `${id.service}.${id.method}`, { kind: 'server', attributes: { peer: this.#stream.peer } }, () => method.shape === 'unary'
+        ? this.#answerOne(method as UnaryMethod<unknown, unknown>, handler)
+        : this.#answerMany(method as StreamMethod<unknown, unknown>, handler))
       this.#context.answered.add(1)
     } catch (error) {
       const refusal = this.#refusalOf(error)

@@ -5,6 +5,7 @@ import type { Platform, Startable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
 import type { Network, PeerStream } from '../platform/network.ts'
+import { noTracer } from '../platform/tracer.ts'
 import { CallLimits } from './call-limits.ts'
 import { ValueReader, ValueWriter } from './framing.ts'
 import { endCall, ServedCall, type CallContext } from './served-call.ts'
@@ -48,6 +49,7 @@ class PeerServer implements Startable {
     this.#refused = metrics.counter('ipfscluster_rpc_refused', 'Total number of calls of other peers that were refused')
     this.#context = {
       clock,
+      tracer: platform.tracer ?? noTracer,
       isTrusted,
       handlers: handlersOf(service),
       logger: this.#logger,
