@@ -14,6 +14,7 @@ import type { Platform, Startable } from './platform/lifecycle.ts'
 import type { Logger } from './platform/logger.ts'
 import { noMetrics, type Metrics } from './platform/metrics.ts'
 import { systemRandom } from './platform/random.ts'
+import type { Tracer } from './platform/tracer.ts'
 
 /**
  * Starts a peer with its APIs. What it listens on answers when this resolves; the rest (the IPFS
@@ -24,7 +25,8 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   const { configuration, identity, loggers, signal } = options
   const { enableStats, prometheusEndpoint } = configuration.observations.metrics
   const stats = enableStats ? await openMetrics(prometheusEndpoint) : undefined
-  const platform: Platform = { clock: systemClock, random: systemRandom, loggers, metrics: stats?.metrics ?? noMetrics }
+  const tracer = configuration.observations.tracing.enableTracing ? await naming('setting up tracing', () => openTracer(options)) : undefined
+  const platform: Platform = { clock: systemClock, random: systemRandom, loggers, metrics: stats?.metrics ?? noMetrics, tracer }
   const logger = loggers.component('cluster')
   // What the start spends its time on, in milliseconds since the process began: shown by --debug.
   const tell = (what: string): void => { logger.debug(`start: ${what} done after ${platform.clock.monotonic().toFixed(0)} ms`) }
@@ -33,6 +35,7 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   tell('creating datastore')
   logger.info(`Datastore backend: leveldb (section ${datastoreOf(configuration)})`)
   const components = [...peer.components, ...await apiParts(configuration, peer, platform)]
+  if (tracer !== undefined) components.unshift({ doing: 'setting up tracing', component: tracer })
   if (stats !== undefined) components.push({ doing: 'setting up metrics', component: stats.endpoint(platform) })
   try {
     await startAll(components, { signal, logger, onStarted: tell })
@@ -95,6 +98,20 @@ function announce (logger: Logger, { network, configuration }: Peer): void {
   logger.info(`IPFS Cluster v${contractVersion} listening on:`)
   for (const address of network.addresses()) logger.info(`        ${address}`)
   if (configuration.consensus.crdt.trustedPeers === 'all') logger.info('\'trust all\' mode enabled. Any peer in the cluster can modify the pinset.')
+}
+
+async function openTracer ({ configuration, identity, loggers }: DaemonOptions): Promise<Tracer & Startable> {
+  const { JaegerTracer } = await import('./platform/jaeger/jaeger-tracer.ts')
+  const { jaegerAgentEndpoint, samplingProb, serviceName } = configuration.observations.tracing
+  return new JaegerTracer({
+    agent: jaegerAgentEndpoint,
+    samplingProbability: samplingProb,
+    service: `${serviceName}-${configuration.cluster.peername}`,
+    attributes: { cluster_id: identity.id },
+    clock: systemClock,
+    random: systemRandom,
+    logger: loggers.component('observations'),
+  })
 }
 
 /** Figures and the endpoint that serves them. */

@@ -6,6 +6,7 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
 import type { Platform, Startable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { Tracer } from '../platform/tracer.ts'
 import type { ApiOptions } from './api-options.ts'
 import type { Authentication } from './authentication.ts'
 import { Cors, type HeaderLines } from './cors.ts'
@@ -85,7 +86,7 @@ class HttpApiServer implements ApiServer {
   }
 
   async #open (signal: AbortSignal): Promise<void> {
-    const { name, options, folder, routes, errors, authentication, platform: { clock, loggers } } = this.#parts
+    const { name, options, folder, routes, errors, authentication, platform: { clock, loggers, tracer } } = this.#parts
     const configuredHeaders = this.#configuredHeaders()
     this.#router = await fastifyRouter(routes)
     this.#requestLog = await openRequestLog(options.httpLogFile === '' ? '' : resolve(folder, options.httpLogFile), loggers.component(`${name}log`), this.#logger)
@@ -102,7 +103,8 @@ class HttpApiServer implements ApiServer {
         if (this.#active.size === 0) this.#whenIdle()
       },
     }
-    const makeServer = await serverMaker(options, folder, (request, response) => this.#take(request, response), { IncomingMessage: ApiRequest })
+    const take = tracer === undefined ? this.#take.bind(this) : this.#takeTraced.bind(this, tracer)
+    const makeServer = await serverMaker(options, folder, take, { IncomingMessage: ApiRequest })
     for (const address of options.httpListenMultiaddress) {
       signal.throwIfAborted()
       const server = makeServer()
@@ -115,6 +117,20 @@ class HttpApiServer implements ApiServer {
       this.#logger.info(`${name.toUpperCase()} (${kind}${authentication === undefined ? '' : ' - authenticated'}): ${bound}`)
     }
     signal.throwIfAborted()
+  }
+
+  #takeTraced (tracer: Tracer, request: IncomingMessage, response: ServerResponse): void {
+    const { method = '', headers: { host = '', 'user-agent': agent = '' } } = request
+    const path = (request.url ?? '').replace(/\?.*$/s, '')
+    const span = tracer.span(`${host}:${path}:${method}`, {
+      kind: 'server',
+      attributes: { 'http.host': host, 'http.method': method, 'http.path': path, 'http.user_agent': agent },
+    })
+    response.once('close', () => {
+      span.set('http.status_code', response.statusCode)
+      span.end(response.statusCode >= 500 ? new ClusterError('INTERNAL', response.statusMessage) : undefined)
+    })
+    span.within(() => { this.#take(request, response) })
   }
 
   #take (request: IncomingMessage, response: ServerResponse): void {

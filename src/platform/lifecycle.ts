@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts'
 import type { Loggers } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { Random } from './random.ts'
+import type { Tracer } from './tracer.ts'
 
 /** A component with a life. */
 export interface Startable {
@@ -17,6 +18,8 @@ export interface Platform {
   readonly random: Random
   readonly loggers: Loggers
   readonly metrics: Metrics
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Per call: every call that can wait takes a signal. */

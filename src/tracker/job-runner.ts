@@ -5,6 +5,7 @@ import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
+import { noTracer, type Span, type Tracer } from '../platform/tracer.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type { Job, JobEnding } from './job.ts'
 import type { NodeHealth } from './node-health.ts'
@@ -33,12 +34,14 @@ const cancelled: Outcome = { result: 'failed', error: new ClusterError('CANCELLE
 export class JobRunner {
   readonly #parts: JobRunnerParts
   readonly #logger: Logger
+  readonly #tracer: Tracer
   readonly #pinsAdded: Counter
   readonly #pinErrors: Counter
 
   constructor (parts: JobRunnerParts) {
     this.#parts = parts
-    const { loggers, metrics } = parts.platform
+    const { loggers, metrics, tracer = noTracer } = parts.platform
+    this.#tracer = tracer
     this.#logger = loggers.component('pintracker')
     this.#pinsAdded = metrics.counter('ipfscluster_pins_pin_add', 'Total number of IPFS pin requests')
     this.#pinErrors = metrics.counter('ipfscluster_pins_pin_add_errors', 'Total number of failed pin requests')
@@ -47,19 +50,31 @@ export class JobRunner {
   /** Never rejects: whatever goes wrong is an outcome of the operations. */
   async run (job: Job): Promise<void> {
     const { table } = this.#parts
+    const span = this.#spanOf(job)
     let outcomes: Outcome[]
     try {
-      outcomes = job.kind === 'pin' ? await this.#pin(job) : await this.#unpin(job)
+      outcomes = await span.within(() => job.kind === 'pin' ? this.#pin(job) : this.#unpin(job))
     } catch (error) {
       const failed: Outcome = { result: 'failed', error: asClusterError(error) }
       outcomes = job.operations.map(() => failed)
     }
+    span.end(outcomes.find(outcome => outcome.result === 'failed')?.error)
     for (const operation of job.operations) table.release(operation)
     // Backwards, so that those that go back to the head of their queue stand there in order.
     for (let i = job.operations.length - 1; i >= 0; i--) {
       const operation = job.operations[i] as Operation
       if (table.isCurrent(operation)) this.#conclude(job, operation, outcomes[i] ?? moot)
     }
+  }
+
+  #spanOf ({ kind, operations }: Job): Span {
+    const [first] = operations
+    return this.#tracer.span(`tracker/stateless/${kind}`, {
+      kind: 'internal',
+      // Whoever asked for it has his answer.
+      isRoot: true,
+      attributes: operations.length === 1 && first !== undefined ? { cid: first.cid, attempts: first.attempts } : { operations: operations.length },
+    })
   }
 
   async #pin (job: Job): Promise<Outcome[]> {
