@@ -34,7 +34,7 @@ export function chooseAllocations (allocator: Allocator, request: AllocationRequ
   const needed = replicationFactorMin - current.length
   const wanted = replicationFactorMax - current.length
   if (wanted < 0) return current.slice(0, replicationFactorMax)
-  if (needed <= 0) return [...request.current]
+  if (needed <= 0) return heldBy(request, current)
   if (rest.length < needed) throw notEnough(needed, wanted, rest)
   const order = allocator.allocate({
     priority: only(request.metrics, peer => priority.has(peer)),
@@ -42,6 +42,15 @@ export function chooseAllocations (allocator: Allocator, request: AllocationRequ
   })
   if (order.length < needed) throw notEnough(needed, wanted, rest)
   return [...current, ...order.slice(0, wanted)]
+}
+
+/**
+ * The holders stay, also those that are not usable now: they may come back. But not so many that
+ * there would be too many then: who is usable goes first.
+ */
+function heldBy ({ current, replicationFactorMax }: AllocationRequest, usable: readonly PeerId[]): PeerId[] {
+  if (current.length <= replicationFactorMax) return [...current]
+  return [...usable, ...current.filter(peer => !usable.includes(peer))].slice(0, replicationFactorMax)
 }
 
 /** Peers that have every required metric and may be chosen. */
