@@ -18,11 +18,14 @@ const deadConnectionMs = 40_000
 /** Peers that could be connected are, after a time up to this, in milliseconds. */
 const reconnectMs = 5_000
 
+/** A delay of this length is still no lost connection, in milliseconds. */
+const longestDelayMs = 5_000
+
 /** How the network behaves; changed while it is in use. */
 export interface NetworkConditions {
   leastDelayMs: number
   mostDelayMs: number
-  /** Probability that something takes a hundred times longer. */
+  /** Probability that something takes much longer, and with it all that follows on the same connection. */
   spikes: number
   /** Probability that a gossip message is lost on one way, and that it arrives twice. */
   gossipLoss: number
@@ -125,7 +128,9 @@ export class SimulatedNetworks {
     const toFar = link.carryTo(side)
     const toNear = link.carryTo(side === 0 ? 1 : 0)
     return new Promise((resolve, reject) => {
+      let isOver = false
       const done = (): void => {
+        isOver = true
         cancel()
         forget()
         signal?.removeEventListener('abort', abort)
@@ -149,7 +154,7 @@ export class SimulatedNetworks {
         toNear(() => {
           this.#trace.note(this.#nameOf(member.self), `opened ${protocol} to ${this.#nameOf(peer)}`)
           // Who asked may have given up meanwhile.
-          if (signal?.aborted === true) ends.near.stream.reset()
+          if (isOver) ends.near.stream.reset()
           done()
           resolve(ends.near.stream)
         })
@@ -175,8 +180,10 @@ export class SimulatedNetworks {
     for (const [member, delayMs] of heard) if (member !== from) this.#deliver(member, topic, message, delayMs)
   }
 
-  fetchBlock (member: NetworkMember, cid: CID, from: PeerId | undefined, signal: AbortSignal | undefined): Promise<Uint8Array> {
-    return fetchFromPeers({
+  async fetchBlock (member: NetworkMember, cid: CID, from: PeerId | undefined, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const name = cid.toString().slice(-6)
+    this.#trace.note(this.#nameOf(member.self), `asks for block ${name}`)
+    const bytes = await fetchFromPeers({
       member,
       cid,
       signal,
@@ -186,6 +193,8 @@ export class SimulatedNetworks {
         return { link, side }
       },
     })
+    this.#trace.note(this.#nameOf(member.self), `has got block ${name}`)
+    return bytes
   }
 
   announceBlock (member: NetworkMember, cid: CID): void {
@@ -209,7 +218,7 @@ export class SimulatedNetworks {
   #delayMs (): number {
     const { leastDelayMs, mostDelayMs, spikes } = this.conditions
     const delayMs = this.#random.between(leastDelayMs, mostDelayMs)
-    return spikes > 0 && this.#random.chance(spikes) ? delayMs * 100 : delayMs
+    return spikes > 0 && this.#random.chance(spikes) ? this.#random.between(delayMs, longestDelayMs) : delayMs
   }
 
   /** The link between two peers and the side on which `to` is. */
