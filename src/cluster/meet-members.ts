@@ -8,7 +8,7 @@ import type { PeerCalls } from '../rpc/peer-calls.ts'
 import { peerAnswerMs, within } from './deadline.ts'
 
 /** How often members without a connection are looked for, in milliseconds. */
-const lookMs = 2_000
+const lookMs = 1_000
 /** When a member that could not be connected to is tried again, in milliseconds. */
 const againMs = 30_000
 /** Peers that are asked where others are. */

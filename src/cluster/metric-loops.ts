@@ -4,6 +4,7 @@ import type { Informer } from '../informer/informer.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
+import type { Network } from '../platform/network.ts'
 
 /** Assumed for metrics without a time to live, in milliseconds (spec/components.md 1.2). */
 const assumedTtlMs = 30_000
@@ -38,4 +39,30 @@ export async function publishOnce (informer: Pick<Informer, 'name' | 'metrics'>,
 
 function timeToLive (metric: Metric, now: number): number {
   return metric.expire > now ? metric.expire - now : assumedTtlMs
+}
+
+/** Time for a newcomer to say what it listens to, in milliseconds; more newcomers meanwhile are served with it. */
+const newcomerMs = 1_000
+/** Newcomers do not make this peer publish more often than this, in milliseconds. */
+const newcomersPauseMs = 3_000
+
+/** Publishes the metrics of `informers` also when another peer has connected: it should not wait for what is told once in a while. */
+export async function publishToNewcomers (informers: ReadonlyArray<Pick<Informer, 'name' | 'metrics'>>, network: Pick<Network, 'onPeer'>, monitor: PeerMonitor, platform: Platform, signal: AbortSignal): Promise<void> {
+  let wake = (): void => {}
+  let hasCome = true
+  const stop = network.onPeer((_peer, isConnected) => {
+    if (!isConnected) return
+    hasCome = true
+    wake()
+  })
+  signal.addEventListener('abort', () => { wake() }, { once: true })
+  while (!signal.aborted) {
+    if (!hasCome) await new Promise<void>(resolve => { wake = resolve })
+    await sleep(platform.clock, newcomerMs, signal).catch(() => {})
+    if (signal.aborted) break
+    hasCome = false
+    for (const informer of informers) await publishOnce(informer, monitor, platform, signal)
+    await sleep(platform.clock, newcomersPauseMs - newcomerMs, signal).catch(() => {})
+  }
+  stop()
 }

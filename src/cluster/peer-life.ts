@@ -7,7 +7,7 @@ import { Connections } from './connections.ts'
 import { greetPeers } from './greetings.ts'
 import { join } from './join.ts'
 import { meetMembers } from './meet-members.ts'
-import { publishOnce, pushMetrics } from './metric-loops.ts'
+import { publishOnce, publishToNewcomers, pushMetrics } from './metric-loops.ts'
 import { pingOfUnknown } from './ping.ts'
 import { Responsibility } from './responsibility.ts'
 import { expireLoop, recoverLoop, recoverOnce, type UpkeepParts } from './state-sync.ts'
@@ -122,10 +122,11 @@ function upkeepParts ({ consensus, tracker, cluster, platform }: Peer, signal: A
 }
 
 function upkeep (peer: Peer, options: LifeOptions, signal: AbortSignal): Array<Promise<void>> {
-  const { consensus, monitor, informers, ping, calls, ipfs, platform, cluster: { self }, configuration: { cluster: settings } } = peer
+  const { network, consensus, monitor, informers, ping, calls, ipfs, platform, cluster: { self }, configuration: { cluster: settings } } = peer
   const parts = upkeepParts(peer, signal)
   return [
     ...[ping, ...informers].map(informer => pushMetrics(informer, monitor, platform, signal)),
+    publishToNewcomers([ping, ...informers], network, monitor, platform, signal),
     recoverLoop(parts, settings.pinRecoverIntervalMs, signal),
     peer.repair.run(signal),
     watchMembership(peer, options, signal),
