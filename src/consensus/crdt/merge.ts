@@ -34,7 +34,10 @@ export interface KeyChange {
   readonly value: Uint8Array | undefined
   readonly priority: number
   readonly previous: Uint8Array | undefined
-  /** The value is another one. */
+  /**
+   * The value is another one. A removal counts also when there was no value here: a peer that has
+   * lost its datastore and merges everything anew may have what was removed on its IPFS node still.
+   */
   readonly changed: boolean
   /** Value or priority differ from what is stored: an equal value that survives with a lower priority must be written too. */
   readonly isRewritten: boolean
@@ -58,7 +61,7 @@ export function mergeKey (key: string, part: KeyPart, facts: KeyFacts): KeyChang
     if (wins(element, best)) best = element
   }
   const { current } = facts
-  const changed = best === undefined ? current !== undefined : current === undefined || compareBytes(best.value, current.value) !== 0
+  const changed = best === undefined ? current !== undefined || part.tombstones.size > 0 : current === undefined || compareBytes(best.value, current.value) !== 0
   return {
     key,
     value: best?.value,

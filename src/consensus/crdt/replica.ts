@@ -133,8 +133,7 @@ export class Replica {
     }
     for (const change of changes) {
       if (change.value === undefined) {
-        if (change.previous === undefined) continue
-        operations.push({ type: 'del', key: this.#keys.value(change.key) }, { type: 'del', key: this.#keys.priority(change.key) })
+        if (change.previous !== undefined) operations.push({ type: 'del', key: this.#keys.value(change.key) }, { type: 'del', key: this.#keys.priority(change.key) })
       } else if (change.isRewritten) {
         operations.push(
           { type: 'put', key: this.#keys.value(change.key), value: change.value },
