@@ -22,6 +22,9 @@ const paceMs = 50
 /** Well under the size at which a delta is closed, whatever names and metadata the pins have. */
 const pinsPerImportedNode = 500
 
+/** That of the reference. */
+const defaultRepairMs = 60 * 60_000
+
 export interface CrdtOptions {
   readonly self: PeerId
   /** Given away: the consensus closes it. */
@@ -45,6 +48,8 @@ export interface ExchangeOptions {
   /** Peers of one cluster have the same. */
   readonly clusterName: string
   readonly rebroadcastIntervalMs: number
+  /** How often missing parts are looked for while the set is marked dirty; 0 switches this off. */
+  readonly repairIntervalMs?: number
 }
 
 /** {@link Consensus} by a replicated set that every trusted peer may write (spec/wire.md 7). */
@@ -73,7 +78,7 @@ export class CrdtConsensus implements Consensus {
     const values = new PinValues(codec)
     this.#replica = new Replica(store, keys, (key, value) => values.isPinOf(key, value))
     const writer = new Writer({ store, replica: this.#replica, pinset: this.#pinset, changes: this.#changes, values })
-    this.#exchange = options.exchange && new Exchange({ ...options.exchange, store, keys, replica: this.#replica, writer, isTrusted: peer => this.isTrusted(peer), platform })
+    this.#exchange = options.exchange && new Exchange({ repairIntervalMs: defaultRepairMs, ...options.exchange, store, keys, replica: this.#replica, writer, isTrusted: peer => this.isTrusted(peer), platform })
     this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
     this.#publisher = new DeltaPublisher({
       writer,
@@ -150,6 +155,9 @@ export class CrdtConsensus implements Consensus {
 
   /** Resolves when all acknowledged changes stand in deltas. */
   settled (): Promise<void> { return this.#publisher.flush() }
+
+  /** Looks soon whether anything is missing or other than the nodes say, and repairs it. */
+  repairSoon (): void { this.#exchange?.repair.request() }
 
   async peers (): Promise<PeerId[]> {
     return [...new Set([...this.#options.members(), this.#options.self])].toSorted()

@@ -11,7 +11,7 @@ import { cidOfMultihash } from './delta.ts'
 import type { ReplicaKeys } from './keys.ts'
 import type { Replica } from './replica.ts'
 import { WalkRecords, type WalkSummary } from './walk-records.ts'
-import { WalkStep, type Announcement, type Arrival } from './walk-step.ts'
+import { WalkStep, type Announcement, type Arrival, type Needed } from './walk-step.ts'
 import type { Writer } from './writer.ts'
 
 /** Announcements that wait for their step: more come again with the next rebroadcast. */
@@ -56,7 +56,7 @@ export interface WalkState extends WalkSummary {
  */
 export class DagWalk {
   readonly #options: DagWalkOptions
-  readonly #records: WalkRecords
+  readonly records: WalkRecords
   readonly #fetcher: BlockFetcher
   readonly #logger: Logger
   readonly #metrics: { readonly merged: Counter, readonly dropped: Counter, readonly bad: Counter, readonly stalls: Counter }
@@ -66,6 +66,7 @@ export class DagWalk {
   #arrivals: Arrival[] = []
   #arrivedBytes = 0
   #lost: string[] = []
+  #needed: Needed[] = []
   #hasDrains = true
   #wake: (() => void) | undefined
   #idle: Array<() => void> = []
@@ -82,7 +83,7 @@ export class DagWalk {
     const { store, keys, network, writer, platform: { clock, random, loggers, metrics } } = options
     this.#options = options
     this.#logger = loggers.component('crdt')
-    this.#records = new WalkRecords(store)
+    this.records = new WalkRecords(store)
     this.#lastProgress = clock.monotonic()
     this.#fetcher = new BlockFetcher({
       network,
@@ -100,11 +101,11 @@ export class DagWalk {
       bad: metrics.counter('ipfscluster_crdt_bad_nodes', 'Total number of blocks of other peers that are no nodes of the pinset, or not those that were asked for'),
       stalls: metrics.counter('ipfscluster_crdt_stalls', 'Total number of times that nodes were missing and none came for a minute'),
     }
-    metrics.gauge('ipfscluster_crdt_unmerged_nodes', 'Current number of nodes that are known but not merged', () => unmerged(this.#records.summary))
-    metrics.gauge('ipfscluster_crdt_holes', 'Current number of nodes that could not be had and are left out', () => this.#records.summary.hole)
+    metrics.gauge('ipfscluster_crdt_unmerged_nodes', 'Current number of nodes that are known but not merged', () => unmerged(this.records.summary))
+    metrics.gauge('ipfscluster_crdt_holes', 'Current number of nodes that could not be had and are left out', () => this.records.summary.hole)
   }
 
-  async load (): Promise<void> { await this.#records.load() }
+  async load (): Promise<void> { await this.records.load() }
 
   start (signal: AbortSignal): void {
     this.#running = this.#run(signal)
@@ -129,9 +130,15 @@ export class DagWalk {
     this.#wake?.()
   }
 
+  /** Takes nodes that are missing below the heads. */
+  need (nodes: readonly Needed[]): void {
+    this.#needed.push(...nodes)
+    this.#wake?.()
+  }
+
   /** Nodes that were left out are tried again. */
   async retryHoles (): Promise<void> {
-    const holes = await this.#records.listed('hole', takenFromDisk)
+    const holes = await this.records.listed('hole', takenFromDisk)
     this.#fetcher.want(holes.map(node => ({ node, from: undefined })))
   }
 
@@ -139,9 +146,9 @@ export class DagWalk {
   hurry (): void { this.#fetcher.hurry() }
 
   /** The highest priority among nodes that are not merged. */
-  get highestPriority (): number { return this.#records.summary.highestPriority }
+  get highestPriority (): number { return this.records.summary.highestPriority }
 
-  get state (): WalkState { return { ...this.#records.summary, stalledMs: this.#stalledMs() } }
+  get state (): WalkState { return { ...this.records.summary, stalledMs: this.#stalledMs() } }
 
   /** Resolves when nothing is left that can be done now; what must be fetched is not waited for. */
   async settled (): Promise<void> {
@@ -163,11 +170,11 @@ export class DagWalk {
   }
 
   #hasWork (): boolean {
-    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#hasDrains || this.#records.summary.ready > 0 || this.#fetcher.wantsMore
+    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#needed.length > 0 || this.#hasDrains || this.records.summary.ready > 0 || this.#fetcher.wantsMore
   }
 
   async #run (signal: AbortSignal): Promise<void> {
-    this.#fetcher.hasMore = this.#records.summary.fetch > 0
+    this.#fetcher.hasMore = this.records.summary.fetch > 0
     let delay = firstRetryMs
     while (!signal.aborted) {
       if (!this.#hasWork()) {
@@ -194,11 +201,13 @@ export class DagWalk {
     const announcements = this.#announcements.slice(0, maxTaken)
     const arrivals = this.#arrivals.slice(0, maxTaken)
     const lost = this.#lost.slice(0, maxTaken)
-    const step = new WalkStep({ store, keys, records: this.#records, random })
+    const needed = this.#needed.slice(0, maxTaken)
+    const step = new WalkStep({ store, keys, records: this.records, random })
     await step.announce(announcements)
     await step.arrive(arrivals)
     await step.giveUp(lost)
-    const drains = this.#hasDrains ? await this.#records.listed('drain', maxTaken) : []
+    await step.need(needed)
+    const drains = this.#hasDrains ? await this.records.listed('drain', maxTaken) : []
     await step.drain(drains)
     await step.takeReady()
     await step.drain([])
@@ -207,6 +216,7 @@ export class DagWalk {
     this.#announcements.splice(0, announcements.length)
     this.#arrivals.splice(0, arrivals.length)
     this.#lost.splice(0, lost.length)
+    this.#needed.splice(0, needed.length)
     for (const { block } of arrivals) this.#arrivedBytes -= block.length
     this.#hasDrains = step.leavesDrains || drains.length === maxTaken
     const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost]
@@ -244,7 +254,7 @@ export class DagWalk {
       this.#metrics.bad.add(1)
       this.#warnOnce(peer, 'a peer sends blocks that are not those it names; they are dropped')
     }
-    if (step.merged.length > 0 || step.arrived > 0 || (step.wanted.length > 0 && unmerged(this.#records.summary) === step.wanted.length)) this.#lastProgress = clock.monotonic()
+    if (step.merged.length > 0 || step.arrived > 0 || (step.wanted.length > 0 && unmerged(this.records.summary) === step.wanted.length)) this.#lastProgress = clock.monotonic()
     for (const { node } of step.merged) network.announceBlock(node.cid)
     this.#metrics.merged.add(step.merged.length)
     if (step.merged.length > 0) onMerged()
@@ -261,9 +271,9 @@ export class DagWalk {
   }
 
   async #wantFromDisk (): Promise<void> {
-    const nodes = await this.#records.listed('fetch', takenFromDisk, this.#cursor)
+    const nodes = await this.records.listed('fetch', takenFromDisk, this.#cursor)
     this.#cursor = nodes.length < takenFromDisk ? '' : nodes.at(-1) ?? ''
-    const records = await this.#records.getMany(nodes)
+    const records = await this.records.getMany(nodes)
     this.#fetcher.hasMore = nodes.length === takenFromDisk
     this.#fetcher.want(nodes.map((node, i) => {
       const record = records[i]
@@ -272,7 +282,7 @@ export class DagWalk {
   }
 
   async #reload (): Promise<void> {
-    await this.#records.load()
+    await this.records.load()
     this.#hasDrains = true
     this.#fetcher.hasMore = true
   }
@@ -283,7 +293,7 @@ export class DagWalk {
   }
 
   #stalledMs (): number {
-    return unmerged(this.#records.summary) === 0 ? 0 : this.#options.platform.clock.monotonic() - this.#lastProgress
+    return unmerged(this.records.summary) === 0 ? 0 : this.#options.platform.clock.monotonic() - this.#lastProgress
   }
 
   /** Tells when there is work and nothing comes of it, and asks other peers. */
@@ -291,11 +301,11 @@ export class DagWalk {
     const { clock } = this.#options.platform
     this.#cancelWatch = clock.after(watchMs, () => {
       const stalledForMs = this.#stalledMs()
-      if (unmerged(this.#records.summary) === 0) this.#lastProgress = clock.monotonic()
+      if (unmerged(this.records.summary) === 0) this.#lastProgress = clock.monotonic()
       if (stalledForMs >= stalledMs && this.#toldStall !== this.#lastProgress) {
         this.#toldStall = this.#lastProgress
         this.#metrics.stalls.add(1)
-        const { fetch, waits } = this.#records.summary
+        const { fetch, waits } = this.records.summary
         this.#logger.warn({ missing: fetch, waiting: waits }, 'parts of the pinset are missing and no peer sends them; the others go on, and all connected peers are asked again')
         this.#fetcher.hurry()
       }

@@ -7,6 +7,7 @@ import { DagWalk, type WalkState } from './dag-walk.ts'
 import { deltaCid, type DeltaNode } from './delta.ts'
 import { HeadBroadcast } from './head-broadcast.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
+import { RepairLoop } from './repair-loop.ts'
 import type { Replica } from './replica.ts'
 import type { Writer } from './writer.ts'
 
@@ -14,6 +15,8 @@ export interface ExchangeParts {
   readonly network: Network
   readonly clusterName: string
   readonly rebroadcastIntervalMs: number
+  /** 0: nothing is repaired but on request. */
+  readonly repairIntervalMs: number
   readonly store: Store
   readonly keys: ReplicaKeys
   readonly replica: Replica
@@ -26,16 +29,28 @@ export interface ExchangeParts {
 export class Exchange {
   readonly #network: Network
   readonly #store: Store
+  readonly #replica: Replica
+  readonly #keys: ReplicaKeys
   readonly #walk: DagWalk
   readonly #broadcast: HeadBroadcast
+  readonly repair: RepairLoop
   /** Nodes of ours that were written while nobody listened may not be on disk yet. */
   #isDurable = false
 
   constructor (parts: ExchangeParts) {
-    const { network, store, keys, replica } = parts
+    const { network, store, keys, replica, repairIntervalMs } = parts
     this.#network = network
     this.#store = store
-    this.#walk = new DagWalk({ ...parts, onMerged: () => {}, onHole: () => {} })
+    this.#replica = replica
+    this.#keys = keys
+    this.#walk = new DagWalk({ ...parts, onMerged: () => {}, onHole: () => { this.repair.noteDirty() } })
+    this.repair = new RepairLoop({
+      ...parts,
+      records: this.#walk.records,
+      intervalMs: repairIntervalMs,
+      onMissing: nodes => { this.#walk.need(nodes) },
+      retryHoles: () => this.#walk.retryHoles(),
+    })
     this.#broadcast = new HeadBroadcast({
       ...parts,
       heads: replica.heads,
@@ -48,10 +63,17 @@ export class Exchange {
     })
   }
 
-  async load (): Promise<void> { await this.#walk.load() }
+  async load (): Promise<void> {
+    const { heads, isOwn } = this.#replica
+    // The Go program marks a node as merged before its ancestors are: whatever it left is looked over once.
+    if (!isOwn) await this.#store.batch([heads.claim(), { type: 'put', key: this.#keys.dirty, value: new Uint8Array(0) }], { sync: true })
+    await this.#walk.load()
+    await this.repair.load()
+  }
 
   start (signal: AbortSignal): void {
     this.#walk.start(signal)
+    this.repair.start(signal)
     this.#broadcast.start()
   }
 
@@ -59,6 +81,7 @@ export class Exchange {
   async stopped (): Promise<void> {
     this.#broadcast.stop()
     await this.#walk.stopped()
+    await this.repair.stopped()
   }
 
   /** Whether somebody hears of our nodes at once: they must be on disk before. */

@@ -39,9 +39,9 @@ export class Heads {
     return stored === undefined ? heads.size === 0 : Buffer.compare(stored, fingerprint(heads)) === 0
   }
 
-  /** In the order of their names, so that equal sets give equal nodes. */
+  /** In the order of their bytes, so that equal sets give equal nodes. */
   cids (): CID[] {
-    return [...this.#heads].toSorted(([a], [b]) => a < b ? -1 : 1).map(([, head]) => head.cid)
+    return [...this.#heads.values()].map(head => head.cid).toSorted((a, b) => Buffer.compare(a.bytes, b.bytes))
   }
 
   get size (): number { return this.#heads.size }
@@ -56,6 +56,9 @@ export class Heads {
 
   /** The multihashes of the heads, as they stand in keys. */
   names (): string[] { return [...this.#heads.keys()] }
+
+  /** Notes that the heads are those that this program left. */
+  claim (): StoreOperation { return { type: 'put', key: fingerprintKey, value: fingerprint(this.#heads) } }
 
   /** A change of the heads, to be made step by step and then written. */
   change (): HeadChange { return new HeadChange(this.#keys, this.#heads, heads => { this.#heads = heads }) }

@@ -2,10 +2,11 @@ import type { CID } from 'multiformats/cid'
 import { cidFromKey, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
-import { decodeDeltaNode, encodeDeltaNode, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
+import { encodeDeltaNode, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
 import { readVarint, writeVarint } from './encoding.ts'
 import { Heads } from './heads.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
+import { readable } from './readable-node.ts'
 import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
 
 /** Version of the layout as the Go program counts it, plus one (spec/wire.md 7). */
@@ -13,7 +14,7 @@ const layoutVersion = 2
 /** Elements of one key that are read: more would be an attack, a key has one per concurrent pin. */
 const maxElementsOfKey = 10_000
 /** Blocks that are kept decoded while survivors are looked up: neighbours often stand in the same one. */
-const maxDecodedBlocks = 16
+const maxDecodedBlocks = 64
 
 /** What a change of one key means for the pinset. */
 export interface ValueChange {
@@ -49,7 +50,8 @@ export interface PreparedNode extends Prepared { readonly node: DeltaNode }
 export class Replica {
   readonly #store: Store
   readonly #keys: ReplicaKeys
-  readonly #isValue: (key: string, value: Uint8Array) => boolean
+  /** False for what is no pin of the key. */
+  readonly isValue: (key: string, value: Uint8Array) => boolean
   readonly heads: Heads
   #isOwn = true
 
@@ -57,7 +59,7 @@ export class Replica {
   constructor (store: Store, keys: ReplicaKeys, isValue: (key: string, value: Uint8Array) => boolean = () => true) {
     this.#store = store
     this.#keys = keys
-    this.#isValue = isValue
+    this.isValue = isValue
     this.heads = new Heads(keys)
   }
 
@@ -108,8 +110,33 @@ export class Replica {
     return this.#prepared(nodes, changes)
   }
 
+  /** Takes heads away that other nodes follow. */
+  prepareNoHeads (cids: readonly CID[]): Prepared {
+    const heads = this.heads.change()
+    heads.remove(cids)
+    return { operations: heads.operations(), changes: [], applied: () => { heads.apply() } }
+  }
+
+  /**
+   * Gives each key the value that its stored elements say, where it has another one. Keys of which
+   * a block is gone are left as they are. `decoded` keeps blocks from one call to the next.
+   */
+  async prepareBest (keys: readonly string[], decoded: Map<string, DeltaNode>): Promise<Prepared> {
+    const current = await this.#currentValues(keys)
+    const living = new Map((await this.#livingElements(keys)).map(({ key, elements }) => [key, elements]))
+    const changes: KeyChange[] = []
+    for (const key of keys) {
+      const survivors: Value[] = []
+      const elements = living.get(key) ?? []
+      for (const id of elements) survivors.push(...await this.#valuesIn(id, key, decoded))
+      if (survivors.length < elements.length && elements.some(id => !decoded.has(id))) continue
+      changes.push(mergeKey(key, { elements: [], tombstones: nobodyDies }, { current: current.get(key), dead: nobody, survivors }))
+    }
+    return this.#prepared([], changes)
+  }
+
   #pinsOnly (delta: Delta): Delta {
-    const elements = delta.elements.filter(({ key, value }) => this.#isValue(key, value))
+    const elements = delta.elements.filter(({ key, value }) => this.isValue(key, value))
     return elements.length === delta.elements.length ? delta : { ...delta, elements }
   }
 
@@ -190,15 +217,17 @@ export class Replica {
   async #valuesIn (blockId: string, key: string, decoded: Map<string, DeltaNode>): Promise<Value[]> {
     const node = decoded.get(blockId) ?? await this.#node(blockId)
     if (node === undefined) return []
+    // The ones used last stay.
+    decoded.delete(blockId)
     decoded.set(blockId, node)
-    for (const oldest of decoded.size > maxDecodedBlocks ? [decoded.keys().next().value as string] : []) decoded.delete(oldest)
-    const values = node.delta.elements.filter(element => element.key === key && this.#isValue(key, element.value)).map(element => element.value)
+    if (decoded.size > maxDecodedBlocks) decoded.delete(decoded.keys().next().value as string)
+    const values = node.delta.elements.filter(element => element.key === key && this.isValue(key, element.value)).map(element => element.value)
     return values.toSorted(compareBytes).slice(-1).map(value => ({ value, priority: node.delta.priority }))
   }
 
   async #node (blockId: string): Promise<DeltaNode | undefined> {
     const bytes = await this.#store.get(this.#keys.block(blockId.slice(1)))
-    return bytes === undefined ? undefined : decodeDeltaNode(bytes)
+    return bytes && readable(blockId.slice(1), bytes)
   }
 
   /** Block IDs of the elements of each key that no tombstone has met; keys that have none are left out. */
@@ -213,3 +242,4 @@ export class Replica {
 
 const nothing = new Uint8Array(0)
 const nobody: ReadonlySet<string> = new Set()
+const nobodyDies = new Set<string>()

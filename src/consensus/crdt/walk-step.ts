@@ -21,6 +21,8 @@ const maxExamined = 1_024
 export interface Announcement { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array | undefined }
 /** A block that was fetched. */
 export interface Arrival { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array }
+/** A node that is missing below the heads. */
+export interface Needed { readonly node: string, readonly isLost: boolean }
 export interface Wanted { readonly node: string, readonly from: PeerId | undefined }
 
 interface Known { isDone: boolean, record: WalkRecord | undefined }
@@ -124,6 +126,19 @@ export class WalkStep {
     this.#set(node, undefined)
     this.#outOfTheWay.push(node)
     return false
+  }
+
+  /** Nodes that merged ones follow, but that are not merged themselves; or are, but have lost their block. */
+  async need (nodes: readonly Needed[]): Promise<void> {
+    await this.#look(nodes.map(({ node }) => node))
+    for (const { node, isLost } of nodes) {
+      const known = this.#get(node)
+      if (isLost && known.isDone) {
+        known.isDone = false
+        this.#blocks.push({ type: 'del', key: this.#context.keys.processed(node) })
+      }
+      if (!known.isDone && known.record === undefined) this.#need(node, true, undefined)
+    }
   }
 
   /** Goes on without blocks that could not be had. */

@@ -1,0 +1,114 @@
+import { errorText } from '../../domain/errors.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import type { Logger } from '../../platform/logger.ts'
+import { repair, type RepairOptions } from './repair.ts'
+
+/** What a repair found missing is fetched and merged meanwhile; then it is looked again. */
+const lookAgainMs = 60_000
+/** Repairs on request start at most this often. */
+const pauseMs = 10 * 60_000
+
+export interface RepairLoopOptions extends RepairOptions {
+  /** How often to look whether something is to be repaired, in milliseconds; 0: only on request. */
+  readonly intervalMs: number
+  /** Tries once more to get nodes that were left out. */
+  readonly retryHoles: () => Promise<void>
+  readonly platform: Platform
+}
+
+/**
+ * Repairs the set when it is marked dirty, at the start and at each interval, and on request. The
+ * mark goes when nothing is missing any more (spec/wire.md 7).
+ */
+export class RepairLoop {
+  readonly #options: RepairLoopOptions
+  readonly #logger: Logger
+  #isDirty = false
+  #cancelTimer: (() => void) | undefined
+  #running: Promise<void> | undefined
+  #lastRequest: number | undefined
+  #signal: AbortSignal | undefined
+
+  constructor (options: RepairLoopOptions) {
+    const { platform: { loggers, metrics } } = options
+    this.#options = options
+    this.#logger = loggers.component('crdt')
+    metrics.gauge('ipfscluster_crdt_dirty', '1 while something of the pinset is known to be missing', () => Number(this.#isDirty))
+  }
+
+  get isDirty (): boolean { return this.#isDirty }
+  get isRunning (): boolean { return this.#running !== undefined }
+
+  /** Reads the mark. */
+  async load (): Promise<void> {
+    const { store, keys } = this.#options
+    this.#isDirty = await store.get(keys.dirty) !== undefined
+  }
+
+  start (signal: AbortSignal): void {
+    this.#signal = signal
+    signal.addEventListener('abort', () => { this.#cancelTimer?.() }, { once: true })
+    if (this.#options.intervalMs === 0) return
+    if (this.#isDirty) {
+      this.#logger.warn('store is marked dirty. Starting DAG repair operation')
+      this.#begin(false)
+    } else {
+      this.#schedule(this.#options.intervalMs)
+    }
+  }
+
+  /** Resolves when no repair runs any more; the signal of {@link start} ends it. */
+  async stopped (): Promise<void> { await this.#running }
+
+  /** Something is known to be missing; the mark is set by whoever found it. */
+  noteDirty (): void { this.#isDirty = true }
+
+  /** Asks for a repair that also looks at the values; not more often than every ten minutes. */
+  request (): void {
+    const now = this.#options.platform.clock.monotonic()
+    if (this.#lastRequest !== undefined && now - this.#lastRequest < pauseMs) return
+    this.#lastRequest = now
+    this.#begin(true)
+  }
+
+  #begin (withValues: boolean): void {
+    if (this.#running !== undefined || this.#signal === undefined || this.#signal.aborted) return
+    this.#running = this.#repair(withValues, this.#signal).finally(() => { this.#running = undefined })
+  }
+
+  async #repair (withValues: boolean, signal: AbortSignal): Promise<void> {
+    const { intervalMs, retryHoles, records, platform: { clock } } = this.#options
+    const begin = clock.monotonic()
+    let next = intervalMs
+    try {
+      await retryHoles()
+      const report = await repair(this.#options, { withValues, signal })
+      const seconds = Math.round((clock.monotonic() - begin) / 1_000)
+      const isWhole = report.missing === 0 && records.summary.hole === 0
+      await this.#setDirty(!isWhole)
+      if (report.missing > 0) next = lookAgainMs
+      if (report.missing + report.falseHeads + report.corrected > 0) this.#logger.warn({ ...report }, `DAG repair found what was missing or wrong; it is fetched and merged. Took ${seconds}s`)
+      else this.#logger.info({ ...report }, `DAG repair finished. Took ${seconds}s`)
+    } catch (error) {
+      if (signal.aborted) return
+      next = lookAgainMs
+      this.#logger.error(`DAG repair could not go on and is tried again: ${errorText(error)}`)
+    }
+    if (next > 0) this.#schedule(next)
+  }
+
+  async #setDirty (isDirty: boolean): Promise<void> {
+    const { store, keys, writer } = this.#options
+    if (isDirty === this.#isDirty) return
+    await writer.turn(() => store.batch([isDirty ? { type: 'put', key: keys.dirty, value: new Uint8Array(0) } : { type: 'del', key: keys.dirty }], { sync: true }))
+    this.#isDirty = isDirty
+  }
+
+  #schedule (delayMs: number): void {
+    this.#cancelTimer?.()
+    this.#cancelTimer = this.#options.platform.clock.after(delayMs, () => {
+      if (this.#isDirty) this.#begin(false)
+      else this.#schedule(this.#options.intervalMs || lookAgainMs)
+    })
+  }
+}

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { memoryStore } from '../../platform/memory-store.ts'
+import type { Store } from '../../platform/store.ts'
+import { virtualClock } from '../../platform/virtual-clock.ts'
+import { CrdtPeers, cidOf, namesOf, pinOf, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
+import { decodeDeltaNode } from './delta.ts'
+import { markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
+
+/** Two peers that have merged the same: ten pins, one after the other, of which three were removed. */
+async function pair (): Promise<{ peers: CrdtPeers, a: CrdtPeer, b: CrdtPeer }> {
+  const peers = new CrdtPeers(virtualClock())
+  const [a, b] = [await peers.start(0), await peers.start(1)]
+  for (let n = 0; n < 10; n++) {
+    await peers.done(a.consensus.logPin(pinOf(n)))
+    await peers.clock.advance(100)
+  }
+  for (let n = 0; n < 3; n++) {
+    await peers.done(b.consensus.logUnpin(pinOf(n)))
+    await peers.clock.advance(100)
+  }
+  return { peers, a, b }
+}
+
+async function keysUnder (store: Store, prefix: string): Promise<string[]> {
+  return (await Array.fromAsync(store.keys({ gte: prefix, lt: `${prefix}~` }))).flat()
+}
+
+/** Stops peer 1, does harm to its store, and starts it again. */
+async function harm (peers: CrdtPeers, b: CrdtPeer, work: (store: Store) => Promise<void>): Promise<CrdtPeer> {
+  await peers.done(b.stop())
+  await work(b.store)
+  await markReplicaDirty(b.store, '/c')
+  const again = await peers.start(1, { store: b.store })
+  await peers.clock.advance(200_000)
+  return again
+}
+
+test('nodes that were never merged below the heads are found and merged', async () => {
+  const { peers, a, b } = await pair()
+  // As the Go program leaves it when it is stopped in the middle of a walk: the newest are merged.
+  const again = await harm(peers, b, async store => {
+    const blocks = await blocksByPriority(store)
+    for (const priority of [2, 5]) {
+      const name = blocks.get(priority) as string
+      const entries = (await keysUnder(store, '/c/s/s/')).filter(key => key.endsWith(name))
+      await store.batch([`/c/b/${name}`, `/c/b/blocks/${name}`, ...entries].map(key => ({ type: 'del', key })), { sync: true })
+    }
+    await store.batch([{ type: 'del', key: `/c/s/k/${keyOf(4)}/v` }, { type: 'del', key: `/c/s/k/${keyOf(4)}/p` }, { type: 'del', key: '/flotilla/heads' }], { sync: true })
+  })
+  assert.deepEqual(await setOf(again), await setOf(a))
+  assert.equal(again.consensus.pinset().count(), 7)
+  assert.equal(again.consensus.pinset().digest(), a.consensus.pinset().digest())
+  assert.deepEqual((await readReplicaState(again.store, '/c')).isDirty, false)
+  await peers.stop()
+})
+
+test('blocks that are gone are fetched again', async () => {
+  const { peers, a, b } = await pair()
+  const again = await harm(peers, b, async store => {
+    const blocks = await keysUnder(store, '/c/b/blocks/')
+    await store.batch(blocks.slice(0, 6).map(key => ({ type: 'del', key })), { sync: true })
+  })
+  assert.deepEqual(await setOf(again), await setOf(a))
+  assert.equal((await keysUnder(again.store, '/c/b/blocks/')).length, 13)
+  await peers.stop()
+})
+
+test('heads that are none go', async () => {
+  const { peers, a, b } = await pair()
+  const again = await harm(peers, b, async store => {
+    const blocks = await blocksByPriority(store)
+    await store.batch([{ type: 'put', key: `/c/h/${blocks.get(3)}`, value: Uint8Array.of(3) }], { sync: true })
+  })
+  assert.deepEqual(await setOf(again), await setOf(a))
+  await peers.stop()
+})
+
+test('values that are not what the nodes say are corrected on request, and readers of the changes hear of it', async () => {
+  const { peers, a, b } = await pair()
+  const dead = await a.store.get(`/c/s/k/${keyOf(9)}/v`) as Uint8Array
+  await peers.done(b.stop())
+  await b.store.batch([
+    // A value that is gone, one that should be, one that no element has, and an element and a tombstone that are gone.
+    { type: 'del', key: `/c/s/k/${keyOf(5)}/v` },
+    { type: 'del', key: `/c/s/k/${keyOf(5)}/p` },
+    { type: 'put', key: `/c/s/k/${keyOf(0)}/v`, value: dead },
+    { type: 'put', key: `/c/s/k/${keyOf(0)}/p`, value: Uint8Array.of(120) },
+    { type: 'put', key: `/c/s/k/${keyOf(6)}/v`, value: await b.store.get(`/c/s/k/${keyOf(6)}/v`) as Uint8Array },
+    { type: 'put', key: `/c/s/k/${keyOf(6)}/p`, value: Uint8Array.of(100) },
+    ...(await keysUnder(b.store, `/c/s/s/${keyOf(7)}/`)).map(key => ({ type: 'del', key }) as const),
+    ...(await keysUnder(b.store, `/c/s/t/${keyOf(1)}/`)).map(key => ({ type: 'del', key }) as const),
+    { type: 'del', key: '/flotilla/format' },
+  ], { sync: true })
+  const again = await peers.start(1, { store: b.store })
+  await peers.clock.advance(1_000)
+  assert.notDeepEqual(await namesOf(again), await namesOf(a))
+  again.consensus.repairSoon()
+  await peers.clock.advance(1_000)
+  assert.deepEqual(await setOf(again), await setOf(a))
+  assert.deepEqual(await namesOf(again), await namesOf(a))
+  assert.equal(again.consensus.pinset().digest(), a.consensus.pinset().digest())
+  await peers.stop()
+})
+
+test('the state of a store that nobody uses is read, marked and drawn', async () => {
+  const { peers, a } = await pair()
+  await peers.stop()
+  const { heads, maxHeight, isDirty } = await readReplicaState(a.store, '/c')
+  assert.deepEqual({ heads: heads.length, maxHeight, isDirty }, { heads: 1, maxHeight: 13, isDirty: false })
+  await markReplicaDirty(a.store, '/c')
+  assert.equal((await readReplicaState(a.store, '/c')).isDirty, true)
+  const lines = await Array.fromAsync(replicaDot(a.store, '/c'))
+  assert.equal(lines.filter(line => line.includes('label=')).length, 13)
+  assert.equal(lines[2], heads[0])
+  assert.deepEqual(await Array.fromAsync(replicaDot(memoryStore(), '/c')), ['digraph CRDTDAG {', 'subgraph heads {', '}', '}'])
+})
+
+/** The names of blocks by the priority of their nodes, in a DAG that is a chain. */
+async function blocksByPriority (store: Store): Promise<Map<number, string>> {
+  const entries = (await Array.fromAsync(store.iterate({ gte: '/c/b/blocks/', lt: '/c/b/blocks0' }))).flat()
+  return new Map(entries.map(({ key, value }) => [decodeDeltaNode(value).delta.priority, key.slice('/c/b/blocks/'.length)]))
+}
+
+function keyOf (n: number): string { return cidOf(n).slice(1).toUpperCase() }

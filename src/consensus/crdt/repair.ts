@@ -1,0 +1,122 @@
+import type { Store } from '../../platform/store.ts'
+import { cidOfMultihash } from './delta.ts'
+import { prefixEnd } from './encoding.ts'
+import { multihashKey, type ReplicaKeys } from './keys.ts'
+import { readable } from './readable-node.ts'
+import type { Replica } from './replica.ts'
+import { ValueCheck } from './value-check.ts'
+import type { WalkRecords } from './walk-records.ts'
+import type { Needed } from './walk-step.ts'
+import type { Writer } from './writer.ts'
+
+/** Nodes that are looked at together. */
+const nodesPerStep = 200
+
+export interface RepairOptions {
+  readonly store: Store
+  readonly keys: ReplicaKeys
+  readonly replica: Replica
+  readonly writer: Writer
+  readonly records: WalkRecords
+  /** Takes what is missing. */
+  readonly onMissing: (nodes: readonly Needed[]) => void
+}
+
+/** What a look over everything has found. */
+export interface RepairReport {
+  /** Nodes looked at. */
+  readonly nodes: number
+  /** Nodes that have to be fetched or merged. */
+  readonly missing: number
+  /** Heads that were none. */
+  readonly falseHeads: number
+  /** Nodes and keys of which entries or the value were not right, and are now. */
+  readonly corrected: number
+}
+
+/**
+ * Looks over the whole DAG for holes: nodes below the heads that are not merged, or whose blocks
+ * are gone. All nodes are looked at in the order of the store instead of along their links: that
+ * takes constant memory and reads the disk in one pass. If every head and everything that a merged
+ * node follows is merged, then all below the heads is.
+ *
+ * With `withValues` also looks whether the set is what the nodes say.
+ */
+export async function repair (options: RepairOptions, { withValues, signal }: { readonly withValues: boolean, readonly signal: AbortSignal }): Promise<RepairReport> {
+  const { replica, onMissing } = options
+  let missing = 0
+  let falseHeads = 0
+  const found = (nodes: readonly Needed[]): void => {
+    missing += nodes.length
+    if (nodes.length > 0) onMissing(nodes)
+  }
+  found(await unmerged(options, replica.heads.names()))
+  found(await withoutBlock(options, signal))
+  const values = withValues ? new ValueCheck(options) : undefined
+  let nodes = 0
+  for await (const step of mergedNodes(options, signal)) {
+    nodes += step.length
+    const links = new Set(step.flatMap(node => node.links.map(link => multihashKey(link.multihash.bytes))))
+    found(await unmerged(options, [...links]))
+    falseHeads += await dropFalseHeads(options, links)
+    await values?.checkNodes(step)
+  }
+  await values?.checkKeys(signal)
+  return { nodes, missing, falseHeads, corrected: values?.corrected ?? 0 }
+}
+
+/** Of these nodes, those that are neither merged nor on their way. */
+async function unmerged ({ store, keys, records }: RepairOptions, names: readonly string[]): Promise<Needed[]> {
+  const [done, known] = await Promise.all([store.getMany(names.map(name => keys.processed(name))), records.getMany(names)])
+  return names.filter((_, i) => done[i] === undefined && known[i] === undefined).map(node => ({ node, isLost: false }))
+}
+
+/** Merged nodes whose blocks are not here: others ask for them. Both lists have the same order. */
+async function withoutBlock ({ store, keys }: RepairOptions, signal: AbortSignal): Promise<Needed[]> {
+  const lost: Needed[] = []
+  const blockPrefix = keys.block('')
+  const markerPrefix = keys.processed('')
+  const blocks = items(store.keys({ gte: blockPrefix, lt: prefixEnd(blockPrefix) }))
+  let block = await blocks.next()
+  for await (const steps of store.keys({ gte: markerPrefix, lt: prefixEnd(markerPrefix) })) {
+    signal.throwIfAborted()
+    for (const key of steps) {
+      const node = key.slice(markerPrefix.length)
+      if (node.includes('/')) continue
+      while (block.done !== true && block.value.slice(blockPrefix.length) < node) block = await blocks.next()
+      if (block.done !== true && block.value.slice(blockPrefix.length) === node) continue
+      if (lost.length < maxLost) lost.push({ node, isLost: true })
+    }
+  }
+  await blocks.return(undefined)
+  return lost
+}
+
+/** Lost blocks that one repair takes care of; the next one sees to the rest. */
+const maxLost = 10_000
+
+async function * items<T> (steps: AsyncIterable<T[]>): AsyncGenerator<T, undefined> {
+  for await (const step of steps) yield * step
+  return undefined
+}
+
+/** All merged nodes, some at a time. */
+async function * mergedNodes ({ store, keys }: RepairOptions, signal: AbortSignal): AsyncGenerator<Array<NonNullable<ReturnType<typeof readable>>>> {
+  const prefix = keys.block('')
+  for await (const entries of store.iterate({ gte: prefix, lt: prefixEnd(prefix) })) {
+    for (let at = 0; at < entries.length; at += nodesPerStep) {
+      signal.throwIfAborted()
+      const part = entries.slice(at, at + nodesPerStep)
+      const done = await store.getMany(part.map(({ key }) => keys.processed(key.slice(prefix.length))))
+      yield part.flatMap(({ key, value }, i) => done[i] === undefined ? [] : readable(key.slice(prefix.length), value) ?? [])
+    }
+  }
+}
+
+/** A head that a merged node follows is none; older versions of the Go program leave such. */
+async function dropFalseHeads ({ replica, writer }: RepairOptions, links: ReadonlySet<string>): Promise<number> {
+  const heads = replica.heads.names().filter(name => links.has(name))
+  if (heads.length === 0) return 0
+  await writer.turn(async () => { await writer.commit({ prepared: replica.prepareNoHeads(heads.map(cidOfMultihash)), sync: false }) })
+  return heads.length
+}

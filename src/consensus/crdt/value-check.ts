@@ -1,0 +1,74 @@
+import type { Store } from '../../platform/store.ts'
+import type { DeltaNode } from './delta.ts'
+import { prefixEnd, readVarint } from './encoding.ts'
+import type { ReplicaKeys } from './keys.ts'
+import { compareBytes } from './merge.ts'
+import type { Replica } from './replica.ts'
+import type { Writer } from './writer.ts'
+
+/** Keys whose values are looked at together: other changes wait meanwhile. */
+const keysPerStep = 100
+
+/**
+ * Looks whether the set is what the merged nodes say: every element and tombstone of a node is
+ * there, and each key has the value of its best living element. What is wrong is merged again.
+ */
+export class ValueCheck {
+  readonly #store: Store
+  readonly #keys: ReplicaKeys
+  readonly #replica: Replica
+  readonly #writer: Writer
+  corrected = 0
+
+  constructor (options: { readonly store: Store, readonly keys: ReplicaKeys, readonly replica: Replica, readonly writer: Writer }) {
+    this.#store = options.store
+    this.#keys = options.keys
+    this.#replica = options.replica
+    this.#writer = options.writer
+  }
+
+  async checkNodes (nodes: readonly DeltaNode[]): Promise<void> {
+    const wrong: DeltaNode[] = []
+    for (const node of nodes) if (await this.#isWrong(node)) wrong.push(node)
+    if (wrong.length === 0) return
+    await this.#writer.turn(async () => {
+      await this.#writer.commit({ prepared: await this.#replica.prepareForeign(wrong.map(node => ({ node, isInner: true }))), sync: false })
+    })
+    this.corrected += wrong.length
+  }
+
+  /** Gives each key the value of its best living element, or none. */
+  async checkKeys (signal: AbortSignal): Promise<void> {
+    const prefix = this.#keys.value('').slice(0, -2)
+    const decoded = new Map<string, DeltaNode>()
+    for await (const step of this.#store.keys({ gte: `${prefix}/`, lt: prefixEnd(`${prefix}/`) })) {
+      const names = step.filter(key => key.endsWith('/v')).map(key => key.slice(prefix.length, -2))
+      for (let at = 0; at < names.length; at += keysPerStep) {
+        signal.throwIfAborted()
+        await this.#writer.turn(async () => {
+          const prepared = await this.#replica.prepareBest(names.slice(at, at + keysPerStep), decoded)
+          if (prepared.operations.length === 0) return
+          await this.#writer.commit({ prepared, sync: false })
+          this.corrected += prepared.operations.length / 2
+        })
+      }
+    }
+  }
+
+  async #isWrong (node: DeltaNode): Promise<boolean> {
+    const { elements, tombstones, priority } = node.delta
+    const written = await this.#store.getMany([
+      ...elements.map(({ key }) => this.#keys.element(key, node.blockId)),
+      ...tombstones.map(({ key, id }) => this.#keys.tombstone(key, id)),
+    ])
+    if (written.includes(undefined)) return true
+    const stored = await this.#store.getMany(elements.flatMap(({ key }) => [this.#keys.tombstone(key, node.blockId), this.#keys.value(key), this.#keys.priority(key)]))
+    return elements.some((element, i) => {
+      const [tombstone, value, storedPriority] = stored.slice(3 * i, 3 * i + 3)
+      if (tombstone !== undefined || !this.#replica.isValue(element.key, element.value)) return false
+      if (value === undefined || storedPriority === undefined) return true
+      const better = priority - (readVarint(storedPriority) - 1)
+      return better > 0 || (better === 0 && compareBytes(element.value, value) > 0)
+    })
+  }
+}
