@@ -17,8 +17,8 @@ import { linkSwarms } from './swarm-links.ts'
 const ipfsRetryMs = 1_000
 /** Every so many tries the log says that the peer waits. */
 const retriesPerWarning = 10
-/** How often the addresses of other peers are saved, in milliseconds: a crash shall not cost a peer its cluster. */
-const saveAddressesMs = 60_000
+/** How often it is looked whether other addresses of peers are known than those saved, in milliseconds: a crash shall not cost a peer its cluster. */
+const saveAddressesMs = 5_000
 
 /** Where the addresses of other peers are kept while this one does not run. */
 export interface AddressBook {
