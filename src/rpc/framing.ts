@@ -5,6 +5,7 @@ import { MsgpackWriter } from '../codec/msgpack.ts'
 import { ReplyHeaderValue, ServiceIdValue, type ReplyHeader, type ServiceId } from '../codec/peer-messages.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerStream } from '../platform/network.ts'
+import type { PartialBytes } from './call-limits.ts'
 import type { CallValue } from './methods.ts'
 
 /*
@@ -28,9 +29,15 @@ export class ValueReader {
   readonly #values = new MsgpackStream({ maxValueBytes: maxReplyHeaderBytes })
   /** The last read, so that one starts after the other also when somebody has given up waiting. */
   #lastRead: Promise<unknown> = Promise.resolve()
+  readonly #partial: PartialBytes | undefined
+  #countedBytes = 0
   #takenBytes = 0
 
-  constructor (stream: Pick<PeerStream, 'incoming'>) { this.#chunks = stream.incoming[Symbol.asyncIterator]() }
+  /** @param partial counts what has come in part, where many readers share a bound; {@link release} then belongs to the end */
+  constructor (stream: Pick<PeerStream, 'incoming'>, partial?: PartialBytes) {
+    this.#chunks = stream.incoming[Symbol.asyncIterator]()
+    this.#partial = partial
+  }
 
   /** Where the last value ended, in bytes from the start of the stream. */
   get position (): number { return this.#takenBytes }
@@ -52,6 +59,7 @@ export class ValueReader {
       }
       if (value.length === 0) continue
       this.#values.push(value)
+      this.#count(this.#values.pendingBytes)
       return true
     }
   }
@@ -75,6 +83,13 @@ export class ValueReader {
     throw new ClusterError('TOO_LARGE', 'more follows a call than belongs to it')
   }
 
+  /** Nothing of the stream is kept any more. */
+  release (): void { this.#count(0) }
+
+  #count (pendingBytes: number): void {
+    if (this.#partial !== undefined) this.#countedBytes = this.#partial.count(this.#countedBytes, pendingBytes)
+  }
+
   #read (): Promise<IteratorResult<Uint8Array>> {
     const read = this.#lastRead.then(() => this.#chunks.next())
     this.#lastRead = read.catch(() => {})
@@ -96,7 +111,13 @@ export class ValueWriter {
 
   add<T> (codec: CallValue<T>, value: T): void {
     if (codec.roomFor !== undefined) this.#writer.reserve(codec.roomFor(value))
-    codec.write(this.#writer, value)
+    try {
+      codec.write(this.#writer, value)
+    } catch (error) {
+      // Half a value would spoil all that follows.
+      this.#writer.reset()
+      throw error
+    }
   }
 
   /** Adds what is msgpack already. */

@@ -121,6 +121,29 @@ test('a refusal for want of places says so', async () => {
   await peers.stop()
 })
 
+test('many large requests that come in part have a bound together, and their end makes room', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  const start = Buffer.concat([serviceId('IPFSConnector', 'BlockStream'), Uint8Array.of(0x81, 0xa1, 0x64, 0xdb, 0, 0x3f, 0xff, 0xff), new Uint8Array(4_000_000)])
+  const streams: PeerStream[] = []
+  const open = async (): Promise<PeerStream> => {
+    const stream = await peers.caller.open(peers.server.self, rpcProtocol, {})
+    stream.write(start).catch(() => {})
+    streams.push(stream)
+    return stream
+  }
+  for (let i = 0; i < 80; i++) await open()
+  await clock.settle()
+  await clock.advance(11_000)
+  assert.equal(streams.filter(({ signal }) => !signal.aborted).length, Math.floor(256 * 1024 * 1024 / 4_000_000))
+  streams[0]?.reset()
+  await clock.settle()
+  const another = await open()
+  await clock.advance(11_000)
+  assert.equal(another.signal.aborted, false)
+  await peers.stop()
+})
+
 test('a caller that does not read its answer is given up, and the source of it is stopped', async () => {
   const clock = virtualClock()
   const peers = await twoPeers(clock)

@@ -6,6 +6,7 @@ import type { Counter } from '../platform/metrics.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { PeerStream } from '../platform/network.ts'
 import { traced, type Tracer } from '../platform/tracer.ts'
+import type { PartialBytes } from './call-limits.ts'
 import { decodeServiceId, decodeValue, encodeReplyHeader, serviceIdCall, ValueReader, ValueWriter } from './framing.ts'
 import { lookUp, methods, type CallValue, type StreamMethod, type UnaryMethod } from './methods.ts'
 import type { SenderLog } from './sender-log.ts'
@@ -33,6 +34,7 @@ export interface CallContext {
   readonly handlers: Handlers
   readonly logger: Logger
   readonly senders: SenderLog
+  readonly partial: PartialBytes
   readonly answered: Counter
   readonly refused: Counter
   readonly unreadable: Counter
@@ -70,7 +72,7 @@ export class ServedCall {
     this.#stream = stream
     this.#context = context
     this.#watch = new StreamWatch(stream, context.clock)
-    this.#reader = new ValueReader(stream)
+    this.#reader = new ValueReader(stream, context.partial)
     this.#writer = new ValueWriter(stream)
   }
 
@@ -93,6 +95,7 @@ export class ServedCall {
       this.#stream.reset()
     } finally {
       signal.removeEventListener('abort', leave)
+      this.#reader.release()
       this.#gone.abort(callIsOver)
     }
   }

@@ -6,7 +6,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
 import type { Network, PeerStream } from '../platform/network.ts'
 import { noTracer } from '../platform/tracer.ts'
-import { CallLimits } from './call-limits.ts'
+import { CallLimits, PartialBytes } from './call-limits.ts'
 import { ValueReader, ValueWriter } from './framing.ts'
 import { endCall, ServedCall, type CallContext } from './served-call.ts'
 import type { PeerService } from './peer-service.ts'
@@ -54,6 +54,7 @@ class PeerServer implements Startable {
       handlers: handlersOf(service),
       logger: this.#logger,
       senders: new SenderLog(this.#logger),
+      partial: new PartialBytes(),
       refused: this.#refused,
       answered: metrics.counter('ipfscluster_rpc_answered', 'Total number of calls of other peers that were answered'),
       unreadable: metrics.counter('ipfscluster_rpc_unreadable', 'Total number of calls of other peers that could not be read'),
