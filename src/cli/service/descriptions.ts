@@ -112,3 +112,26 @@ This command removes any persisted consensus data in this peer, including the
 current pinset (state). The next start of the peer will be like a first start
 to all effects. Peers may need to bootstrap and sync from scratch after this.
 `
+
+export const crdtInfoDescription = `
+This commands prints basic information: current heads, dirty flag etc.
+`
+
+export const crdtDotDescription = `
+This command generates a DOT file representing the CRDT-DAG of this node.
+The DOT file can then be visualized, converted to SVG etc.
+
+This is a debugging command to visualize how the DAG looks like, whether there
+is a lot of branching etc. large DAGs will generate large DOT files.
+Use with caution!
+`
+
+export const markDirtyDescription = `
+Marking the CRDT store as dirty will force-run a Repair operation on the next
+run (i.e. next time the cluster peer is started).
+`
+
+export const markCleanDescription = `
+This command remove the dirty-mark on the CRDT-store, which means no
+DAG operations will be run.
+`

@@ -1,10 +1,12 @@
 import type { RunDaemon } from '../../cluster/daemon.ts'
+import type { OpenCrdt } from './state-crdt.ts'
 import type { OpenState } from './state.ts'
 
 /** The heavy parts of a peer. */
 export interface PeerParts {
   readonly runDaemon: RunDaemon
   readonly openState: OpenState
+  readonly openCrdt: OpenCrdt
 }
 
 /** Loaded by the commands that need them. */
@@ -16,5 +18,9 @@ export const peerParts: PeerParts = {
   async openState (peer, log) {
     const { openStateAccess } = await import('../../cluster/state-access.ts')
     return await openStateAccess(peer.configuration, { identity: peer.identity, loggers: await log.loggers() })
+  },
+  async openCrdt (configuration) {
+    const { openCrdtAccess } = await import('../../cluster/crdt-access.ts')
+    return await openCrdtAccess(configuration)
   },
 }

@@ -4,7 +4,7 @@ import type { Command, Program } from '../command-line/command.ts'
 import { dialectV1 } from '../command-line/dialect-v1.ts'
 import { defaultFolder, serviceContext, type ServiceContext } from './context.ts'
 import { peerParts, type PeerParts } from './peer-parts.ts'
-import { cleanupDescription, exportDescription, importDescription, initDescription, programDescription } from './descriptions.ts'
+import { cleanupDescription, crdtDotDescription, crdtInfoDescription, exportDescription, importDescription, initDescription, markCleanDescription, markDirtyDescription, programDescription } from './descriptions.ts'
 
 const initCommand: Command<ServiceContext> = {
   name: 'init',
@@ -41,7 +41,7 @@ const daemonCommand = (parts: PeerParts): Command<ServiceContext> => ({
 const stateCommand = (parts: PeerParts): Command<ServiceContext> => ({
   name: 'state',
   usage: 'Manages the peer\'s persistent state (pinset)',
-  commands: [{
+  commands: [crdtCommand(parts), {
     name: 'export',
     usage: 'save the state to a JSON file',
     description: exportDescription,
@@ -64,6 +64,34 @@ const stateCommand = (parts: PeerParts): Command<ServiceContext> => ({
     description: cleanupDescription,
     flags: [{ kind: 'boolean', names: ['force', 'f'], usage: 'skip confirmation prompt' }],
     action: async call => (await import('./state.ts')).cleanupState(call, parts.openState),
+  }],
+})
+
+const crdtCommand = (parts: PeerParts): Command<ServiceContext> => ({
+  name: 'crdt',
+  usage: 'CRDT-state commands',
+  before: async call => (await import('./state-crdt.ts')).requireCrdt(call),
+  commands: [{
+    name: 'info',
+    usage: 'Print information about the CRDT store',
+    description: crdtInfoDescription,
+    action: async call => (await import('./state-crdt.ts')).crdtInfo(call, parts.openCrdt),
+  }, {
+    name: 'dot',
+    usage: 'Write the CRDT-DAG as DOT file',
+    description: crdtDotDescription,
+    flags: [{ kind: 'text', names: ['file', 'f'], usage: 'writes to file instead of stdout' }],
+    action: async call => (await import('./state-crdt.ts')).crdtDot(call, parts.openCrdt),
+  }, {
+    name: 'mark-dirty',
+    usage: 'Marks the CRDT-store as dirty',
+    description: markDirtyDescription,
+    action: async call => (await import('./state-crdt.ts')).crdtMark(call, parts.openCrdt, true),
+  }, {
+    name: 'mark-clean',
+    usage: 'Marks the CRDT-store as clean',
+    description: markCleanDescription,
+    action: async call => (await import('./state-crdt.ts')).crdtMark(call, parts.openCrdt, false),
   }],
 })
 

@@ -16,6 +16,6 @@ export async function runService (args: readonly string[], options: { parts?: Pa
     environment: options.environment ?? {},
   }
   const unexpected = (): never => { throw new Error('this part was not expected to be used') }
-  const exit = await runProgram(serviceProgram({ runDaemon: unexpected, openState: unexpected, ...options.parts }), ['--loglevel', 'fatal', ...args], terminal)
+  const exit = await runProgram(serviceProgram({ runDaemon: unexpected, openState: unexpected, openCrdt: unexpected, ...options.parts }), ['--loglevel', 'fatal', ...args], terminal)
   return { exit, ...written }
 }

@@ -1,7 +1,4 @@
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import type { Writable } from 'node:stream'
 import { exportedPin, readExport } from '../../codec/state-export.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
@@ -12,6 +9,7 @@ import type { StateAccess } from '../../state/state-access.ts'
 import { askYesNo } from '../command-line/prompt.ts'
 import { CommandLog, doing, withFolderLock, type ServiceCall } from './context.ts'
 import { loadPeer, requireState, type LoadedPeer } from './loaded-peer.ts'
+import { openOutput } from './output.ts'
 
 /** Opens the pinset of a peer that does not run. */
 export type OpenState = (peer: LoadedPeer, log: CommandLog) => Promise<StateAccess>
@@ -25,8 +23,7 @@ export async function exportState (call: ServiceCall, openState: OpenState): Pro
     await doing('exporting state', async () => {
       await using state = closing(await openState(peer, log))
       // Only now: a file of an earlier export is not emptied when there is nothing to write.
-      const path = call.flags.text('file')
-      const target = path === '' ? standardOutput(call) : await openOutput(path)
+      const target = await openOutput(call)
       for await (const pins of state.pins()) await target.write(pins.map(exportedPin).join(''))
       await target.close()
     })
@@ -68,44 +65,6 @@ export async function cleanupState (call: ServiceCall, openState: OpenState): Pr
 
 function closing (state: StateAccess): StateAccess & AsyncDisposable {
   return Object.assign(state, { [Symbol.asyncDispose]: () => state.close() })
-}
-
-interface Output {
-  write (text: string): Promise<void>
-  /** Resolves when all is on disk. */
-  close (): Promise<void>
-}
-
-function standardOutput (call: ServiceCall): Output {
-  return { write: text => call.terminal.stdout.write(text), close: async () => {} }
-}
-
-async function openOutput (path: string): Promise<Output> {
-  const stream: Writable = createWriteStream(path)
-  await doing('creating output file', async () => {
-    try {
-      await once(stream, 'open')
-    } catch (error) {
-      throw new ClusterError('STORE_FAILED', fileErrorText('open', path, error), { cause: error })
-    }
-  })
-  let failure: unknown
-  stream.on('error', error => { failure = error })
-  const check = (): void => {
-    if (failure !== undefined) throw new ClusterError('STORE_FAILED', fileErrorText('write', path, failure), { cause: failure })
-  }
-  return {
-    async write (text) {
-      check()
-      if (!stream.write(text)) await once(stream, 'drain').catch(() => {})
-      check()
-    },
-    async close () {
-      stream.end()
-      await once(stream, 'close').catch(() => {})
-      check()
-    },
-  }
 }
 
 /** The file that was named, or stdin. */

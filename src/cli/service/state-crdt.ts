@@ -1,0 +1,69 @@
+import type { CrdtAccess } from '../../cluster/crdt-access.ts'
+import { consensusOf, type Configuration } from '../../config/configuration.ts'
+import { CommandError } from '../command-line/command.ts'
+import { CommandLog, doing, withFolderLock, type ServiceCall } from './context.ts'
+import { loadPeer, requireState } from './loaded-peer.ts'
+import { openOutput } from './output.ts'
+
+/** Opens the replicated set of a peer that does not run. */
+export type OpenCrdt = (configuration: Configuration) => Promise<CrdtAccess>
+
+/** Comes before every `state crdt` command, also before its help (spec/cli.md 1.5). */
+export async function requireCrdt (call: ServiceCall): Promise<void> {
+  const { configuration } = await loadPeer(call, new CommandLog(call))
+  if (consensusOf(configuration) !== 'crdt') throw new CommandError('', 'crdt subcommands can only be run on peers initialized with crdt consensus')
+}
+
+/** `state crdt info`: heads, height and dirty mark. */
+export async function crdtInfo (call: ServiceCall, openCrdt: OpenCrdt): Promise<void> {
+  await withCrdt(call, openCrdt, async ({ replica }) => {
+    const { heads, maxHeight, isDirty } = await doing('reading the datastore', () => replica.report())
+    await call.terminal.stdout.write(`Number of heads: ${heads.length}. Current max-height: ${maxHeight}. Dirty: ${isDirty}\nHeads: [${heads.join(' ')}]`)
+  })
+}
+
+/** `state crdt dot`: the DAG as a graph for Graphviz. */
+export async function crdtDot (call: ServiceCall, openCrdt: OpenCrdt): Promise<void> {
+  await withCrdt(call, openCrdt, async ({ replica }, log) => {
+    const target = await openOutput(call)
+    await log.info('service', 'initiating CRDT-DAG DOT file export. Export might take a long time on large graphs')
+    await doing('generating graph', async () => {
+      const { heads } = await replica.report()
+      await target.write(`digraph CRDTDAG {\nsubgraph heads {\n${heads.map(head => `${head}\n`).join('')}}\n`)
+      for await (const nodes of replica.nodes()) {
+        await target.write(nodes.map(({ cid, links, priority, additions, removals }) => {
+          const name = String(cid)
+          return `${name} [label="${priority} | ${name.slice(-4)}: +${additions} -${removals}"]\n` +
+            `${name} -> {${links.map(link => `${link} `).join('')}}\n` +
+            `subgraph sg_${name} {\n${links.map(link => `${link}\n`).join('')}}\n`
+        }).join(''))
+      }
+      await target.write('}\n')
+      await target.close()
+    })
+  })
+}
+
+/** `state crdt mark-dirty` and `mark-clean`. */
+export async function crdtMark (call: ServiceCall, openCrdt: OpenCrdt, isDirty: boolean): Promise<void> {
+  const word = isDirty ? 'dirty' : 'clean'
+  await withCrdt(call, openCrdt, async ({ replica }, log) => {
+    await doing(`marking the datastore as ${word}`, () => replica.mark(isDirty))
+    await log.info('crdt', `marking datastore as ${word}`)
+    await call.terminal.stdout.write(`Datastore marked '${word}'\n`)
+  })
+}
+
+async function withCrdt (call: ServiceCall, openCrdt: OpenCrdt, work: (crdt: CrdtAccess, log: CommandLog) => Promise<void>): Promise<void> {
+  await withFolderLock(call.context.folder, async () => {
+    const log = new CommandLog(call)
+    const { configuration } = await loadPeer(call, log)
+    requireState(configuration, 'creating datastore')
+    const crdt = await doing('creating datastore', () => openCrdt(configuration))
+    try {
+      await work(crdt, log)
+    } finally {
+      await crdt.close()
+    }
+  })
+}
