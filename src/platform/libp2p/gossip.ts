@@ -1,7 +1,9 @@
 import type { GossipSub, Message, TopicValidatorResult } from '@libp2p/gossipsub'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
+import type { Clock } from '../clock.ts'
 import type { GossipMessage } from '../network.ts'
+import { GossipLinks } from './gossip-links.ts'
 import { maxGossipMessageBytes } from './gossip-options.ts'
 import type { Host } from './host.ts'
 
@@ -13,16 +15,27 @@ interface Subscription {
 /** Messages to all subscribers of a topic, over gossipsub. */
 export class Gossip {
   readonly #topics = new Map<string, Set<Subscription>>()
+  readonly #clock: Clock
   #pubsub: GossipSub | undefined
+  #links: GossipLinks | undefined
+
+  constructor (clock: Clock) { this.#clock = clock }
 
   start (host: Host): void {
     const { pubsub } = host.services
     this.#pubsub = pubsub
+    this.#links = new GossipLinks(host, this.#clock)
     pubsub.addEventListener('message', ({ detail }) => { this.#deliver(detail) })
     for (const topic of this.#topics.keys()) this.#join(pubsub, topic)
   }
 
-  stop (): void { this.#pubsub = undefined }
+  stop (): void {
+    this.#pubsub = undefined
+    this.#links?.stop()
+  }
+
+  /** Resolves when messages to a peer that has just connected go out, or when it does not take part in gossip. */
+  async linked (peer: PeerId, signal: AbortSignal | undefined): Promise<void> { await this.#links?.linked(peer, signal) }
 
   /** @throws ClusterError `TOO_LARGE`, `PEER_UNREACHABLE` before the network is started */
   async publish (topic: string, data: Uint8Array): Promise<void> {

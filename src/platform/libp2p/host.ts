@@ -1,4 +1,4 @@
-import type { ConnectionEncrypter, Libp2p, PeerRouting } from '@libp2p/interface'
+import type { ConnectionEncrypter, Libp2p, PeerInfo, PeerRouting } from '@libp2p/interface'
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { tcp } from '@libp2p/tcp'
 import { ClusterError, errorText } from '../../domain/errors.ts'
@@ -7,6 +7,7 @@ import type { Platform } from '../lifecycle.ts'
 import { announceFilter, isLoopback, servedAddresses, usesWebSockets } from './addresses.ts'
 import type { BandwidthCounter } from './bandwidth.ts'
 import { gossipOptions } from './gossip-options.ts'
+import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 
@@ -22,6 +23,8 @@ export interface HostOptions {
   readonly peerRouting: PeerRouting
   readonly platform: Platform
   readonly onStranger: (address: string) => void
+  /** Told of peers that announce themselves on the local network. */
+  readonly onLocalPeer: (peer: PeerInfo) => void
 }
 
 /** As the reference names itself: some tools look for it. */
@@ -56,7 +59,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     import('@libp2p/identify'), import('@libp2p/ping'), import('@libp2p/gossipsub'), partsForOutside(settings, listen),
   ])
   const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
-  return createLibp2p({
+  const host = await createLibp2p({
     privateKey: privateKeyFromProtobuf(privateKey),
     nodeInfo: { userAgent: agentVersion },
     addresses: {
@@ -86,11 +89,33 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     connectionMonitor: { pingInterval: connectionCheckMs, pingTimeout: { minTimeout: minCheckTimeoutMs } },
     connectionGater: { denyDialMultiaddr: () => false },
     peerRouters: [() => peerRouting],
+    peerDiscovery: settings.mdnsIntervalMs > 0 && !listen.every(isLoopback) ? [await localPeers(settings.mdnsIntervalMs, options.onLocalPeer)] : [],
     metrics: () => bandwidth.metrics,
     logger: silentLibp2pLogger,
     services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), pubsub: gossipsub(gossipOptions(settings)), ...outside.services },
     start: false,
   })
+  spareProtocolNotes(host)
+  return host
+}
+
+/**
+ * libp2p notes with each new stream that its peer speaks the protocol: locks, decodes and encodes
+ * all that it knows of the peer. Once for each connected peer and protocol is enough.
+ */
+function spareProtocolNotes (host: Host): void {
+  const { peerStore } = host
+  const noted = new Map<string, Set<string>>()
+  const merge = peerStore.merge.bind(peerStore)
+  peerStore.merge = async (peer, data, options) => {
+    const [protocol, ...others] = data.protocols ?? []
+    if (protocol === undefined || others.length > 0 || Object.keys(data).length > 1) return merge(peer, data, options)
+    const protocols = noted.get(peer.toString()) ?? new Set()
+    if (protocols.has(protocol)) return { id: peer, addresses: [], protocols: [], metadata: new Map(), tags: new Map() }
+    if (host.getConnections(peer).length > 0) noted.set(peer.toString(), protocols.add(protocol))
+    return merge(peer, data, options)
+  }
+  host.addEventListener('peer:disconnect', ({ detail }) => { noted.delete(detail.toString()) })
 }
 
 /** @throws ClusterError `ADDRESS_IN_USE`, `INVALID_CONFIGURATION` */

@@ -1,7 +1,21 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import type { PeerStream } from '../network.ts'
-import { connectedNetworks, type TestNetwork } from './network.fixture.ts'
+import { createHash } from 'node:crypto'
+import { connect } from 'node:net'
+import { test, type TestContext } from 'node:test'
+import { CID } from 'multiformats/cid'
+import { create as createDigest } from 'multiformats/hashes/digest'
+import type { Multiaddress } from '../../domain/peer.ts'
+import { sleep, systemClock } from '../clock.ts'
+import type { GossipMessage, PeerStream } from '../network.ts'
+import { connectedNetworks, hasPeer, testNetwork, type TestNetwork } from './network.fixture.ts'
+
+const signal = new AbortController().signal
+
+async function pair (t: TestContext): Promise<[TestNetwork, TestNetwork]> {
+  const [a, b] = await connectedNetworks(t, 2)
+  assert.ok(a !== undefined && b !== undefined)
+  return [a, b]
+}
 
 async function read (stream: PeerStream): Promise<Buffer> {
   const chunks: Uint8Array[] = []
@@ -9,17 +23,213 @@ async function read (stream: PeerStream): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-test('a stream carries bytes both ways and ends with the half-close', async t => {
-  const [a, b] = await connectedNetworks(t, 2) as [TestNetwork, TestNetwork]
-  b.network.handle('/echo', stream => {
+function serveEcho ({ network }: TestNetwork): void {
+  network.handle('/echo', stream => {
     void (async () => {
       await stream.write(await read(stream))
       await stream.closeWrite()
-    })()
+    })().catch(() => {})
   })
-  const data = Buffer.alloc(5_000_000, 'some bytes')
-  const stream = await a.network.open(b.self, '/echo', {})
+}
+
+async function echo (from: TestNetwork, to: TestNetwork, data: Uint8Array = Buffer.from('hello')): Promise<void> {
+  const stream = await from.network.open(to.self, '/echo', {})
   await stream.write(data)
   await stream.closeWrite()
   assert.equal((await read(stream)).equals(data), true)
+}
+
+/** The first message on the topic. */
+function heard ({ network }: TestNetwork, topic: string): Promise<GossipMessage> {
+  return new Promise(resolve => { network.subscribe(topic, resolve) })
+}
+
+/** Resolves when so many streams were served. */
+function served ({ network }: TestNetwork, protocol: string): { streams: PeerStream[], next: () => Promise<PeerStream> } {
+  const streams: PeerStream[] = []
+  const waiting: Array<(stream: PeerStream) => void> = []
+  network.handle(protocol, stream => {
+    const wake = waiting.shift()
+    if (wake === undefined) streams.push(stream)
+    else wake(stream)
+  })
+  return { streams, next: () => streams.length > 0 ? Promise.resolve(streams.shift() as PeerStream) : new Promise(resolve => { waiting.push(resolve) }) }
+}
+
+test('streams carry bytes both ways and end with the half-close; traffic is counted', async t => {
+  const [a, b] = await pair(t)
+  serveEcho(b)
+  await Promise.all([echo(a, b), echo(a, b, Buffer.alloc(5_000_000, 'some bytes')), echo(a, b, new Uint8Array())])
+  const { '/echo': traffic } = a.network.bandwidth()
+  assert.equal(traffic?.totalOut, 5_000_005)
+  assert.equal(traffic?.totalIn, 5_000_005)
+  assert.ok((traffic?.rateIn ?? 0) > 0)
+})
+
+test('a writer waits for a slow reader, who gets everything in the end', async t => {
+  const [a, b] = await pair(t)
+  const { next } = served(b, '/slow')
+  const stream = await a.network.open(b.self, '/slow', {})
+  let written = 0
+  const writing = (async () => {
+    for (; written < 400; written++) await stream.write(Buffer.alloc(100_000, written))
+    await stream.closeWrite()
+  })()
+  const incoming = await next()
+  const other = served(b, '/other')
+  // When it stands still it has filled what there is on the way.
+  for (let before = -1; before !== written;) {
+    before = written
+    for (let i = 0; i < 20; i++) {
+      await a.network.open(b.self, '/other', {})
+      await other.next()
+    }
+  }
+  assert.ok(written < 100, `${written} of 400 pieces were taken without a reader`)
+  const all = await read(incoming)
+  await writing
+  assert.equal(all.length, 40_000_000)
+  assert.equal(all.every((byte, at) => byte === Math.floor(at / 100_000) % 256), true)
+})
+
+test('resets, lost connections, unknown protocols and impatience each give their error', async t => {
+  const [a, b] = await pair(t)
+  const { next } = served(b, '/wait')
+  const first = await a.network.open(b.self, '/wait', {})
+  const reading = assert.rejects(read(first), { code: 'CANCELLED' })
+  ;(await next()).reset()
+  await reading
+  assert.equal(first.signal.aborted, true)
+  await assert.rejects(first.write(Buffer.of(1)), { code: 'CANCELLED' })
+  first.reset()
+  await assert.rejects(a.network.open(b.self, '/unknown', {}), { code: 'PEER_UNREACHABLE' })
+  await assert.rejects(a.network.open(b.self, '/wait', { signal: AbortSignal.abort() }))
+  await assert.rejects(a.network.connect(`/ip4/127.0.0.1/tcp/1/p2p/${b.self}` as Multiaddress, { signal: AbortSignal.abort() }), { code: 'CANCELLED' })
+  const second = await a.network.open(b.self, '/wait', {})
+  const lost = assert.rejects(read(second), { code: 'CANCELLED' })
+  const gone = new Promise(resolve => { a.network.onPeer((peer, isConnected) => { if (!isConnected) resolve(peer) }) })
+  await b.network.stop()
+  await lost
+  assert.equal(await gone, b.self)
+  assert.equal(second.signal.aborted, true)
+  assert.deepEqual(a.network.peers(), [])
+  await assert.rejects(a.network.open(b.self, '/wait', {}), { code: 'PEER_UNREACHABLE', message: /^failed to dial / })
+})
+
+test('a peer is dialled at the addresses that are remembered, or that others know', async t => {
+  const [a, b] = await pair(t)
+  const c = await testNetwork(t)
+  serveEcho(c)
+  serveEcho(a)
+  await c.network.start(signal)
+  await c.network.remember([...b.network.addresses(), '/ip4/127.0.0.1/tcp/1' as Multiaddress])
+  assert.deepEqual(c.network.knownPeers(), [b.self])
+  assert.deepEqual(c.network.knownAddresses(b.self), b.network.addresses())
+  serveEcho(b)
+  await echo(c, b)
+  // c has never heard of a: b tells, as soon as its table knows a.
+  for (;;) {
+    const found = await c.network.open(a.self, '/echo', {}).catch(() => undefined)
+    found?.reset()
+    if (found !== undefined) break
+    await sleep(systemClock, 20)
+  }
+  await echo(c, a)
+})
+
+test('gossip reaches all subscribers at once, also through others and oneself, and is dropped when it is not accepted', async t => {
+  const [a, b] = await pair(t)
+  const c = await testNetwork(t)
+  await c.network.start(signal)
+  const [atA, atB, atC] = [heard(a, 't'), heard(b, 't'), heard(c, 't')]
+  const seen = hasPeer(b.network, c.self)
+  await c.network.connect(b.network.addresses()[0] as Multiaddress, {})
+  await seen
+  await a.network.publish('t', Buffer.from('hello'))
+  for (const message of await Promise.all([atA, atB, atC])) assert.deepEqual([message.from, Buffer.from(message.data).toString()], [a.self, 'hello'])
+
+  const got: string[] = []
+  b.network.subscribe('strict', message => { got.push(`b ${message.from}`) }, from => from !== a.self)
+  c.network.subscribe('strict', message => { got.push(`c ${message.from}`) })
+  const last = heard(c, 'last')
+  const lastAtB = heard(b, 'last')
+  a.network.subscribe('strict', () => {})
+  a.network.subscribe('last', () => {})
+  await a.network.publish('strict', Buffer.from('not forwarded'))
+  await a.network.publish('last', Buffer.from('x'))
+  await Promise.all([last, lastAtB])
+  assert.deepEqual(got, [])
+  await assert.rejects(a.network.publish('t', new Uint8Array(1024 * 1024 + 1)), { code: 'TOO_LARGE' })
+})
+
+test('blocks come from whoever has them, and as soon as they are there', async t => {
+  const [a, b, c] = await connectedNetworks(t, 3) as [TestNetwork, TestNetwork, TestNetwork]
+  const bytes = Buffer.alloc(300_000, 'block')
+  const cid = CID.createV1(0x70, createDigest(0x12, createHash('sha256').update(bytes).digest()))
+  let isThere = false
+  c.network.serveBlocks(async wanted => isThere && wanted.equals(cid) ? bytes : undefined)
+  const fetched = Promise.all([a.network.fetchBlock(cid, { from: c.self }), b.network.fetchBlock(cid, {})])
+  isThere = true
+  c.network.announceBlock(cid)
+  for (const block of await fetched) assert.equal(bytes.equals(block), true)
+})
+
+test('a peer with another secret is refused at both sides, with a line that says so', async t => {
+  const a = await testNetwork(t)
+  const b = await testNetwork(t, { secret: new Uint8Array(32).fill(8) })
+  const open = await testNetwork(t, { secret: new Uint8Array() })
+  for (const { network } of [a, b, open]) await network.start(signal)
+  for (const other of [b, open]) {
+    for (const [from, to] of [[a, other], [other, a]] as const) {
+      await assert.rejects(from.network.connect(to.network.addresses()[0] as Multiaddress, {}), { message: /^failed to dial / })
+    }
+  }
+  assert.deepEqual([a, b, open].map(({ network }) => network.peers()), [[], [], []])
+  for (const { log } of [a, b]) assert.ok(log.some(line => /does not have the cluster secret/.test(line)), log.join('\n'))
+})
+
+test('garbage on the port, streams by the thousand and giant messages leave the others alone', async t => {
+  const [a, b, c] = await connectedNetworks(t, 3) as [TestNetwork, TestNetwork, TestNetwork]
+  serveEcho(a)
+  const port = Number(/tcp\/(\d+)/.exec(a.network.addresses()[0] ?? '')?.[1])
+  for (const bytes of [Buffer.alloc(0), Buffer.alloc(10, 1), Buffer.from('GET / HTTP/1.1\r\n\r\n'.repeat(10)), Buffer.alloc(5_000_000, 7)]) {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.end(bytes)
+    socket.resume()
+    await new Promise(resolve => { socket.once('close', resolve) })
+  }
+  // b turns hostile: streams that nobody ends, and gossip larger than any peer may send.
+  const { streams: held } = served(a, '/held')
+  const opened = await Promise.allSettled(Array.from({ length: 1_200 }, () => b.network.open(a.self, '/held', {})))
+  assert.ok(held.length <= 1_024 && opened.length === 1_200, `${held.length} streams are served`)
+  const giant = await b.network.open(a.self, '/meshsub/1.2.0', {})
+  await (async () => { for (let i = 0; i < 200; i++) await giant.write(Buffer.alloc(100_000, 0xff)) })().catch(() => {})
+  await echo(c, a)
+  const hearing = heard(a, 't')
+  await c.network.publish('t', Buffer.from('still there'))
+  assert.equal((await hearing).from, c.self)
+})
+
+test('listens and announces as it is told, and says clearly when it cannot listen', async t => {
+  const a = await testNetwork(t, {
+    listenMultiaddress: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '/ip4/0.0.0.0/udp/9096/quic'] as Multiaddress[],
+    noAnnounceMultiaddress: ['/ip4/10.0.0.0/ipcidr/8'] as Multiaddress[],
+  })
+  await a.network.start(signal)
+  const addresses = a.network.addresses()
+  assert.equal(addresses.length, 2)
+  assert.equal(addresses.every(address => address.endsWith(`/p2p/${a.self}`)), true)
+  const announced = await testNetwork(t, { announceMultiaddress: ['/ip4/10.1.2.3/tcp/9096', '/dns4/peer.example/tcp/9096'] as Multiaddress[], noAnnounceMultiaddress: ['/ip4/10.0.0.0/ipcidr/8'] as Multiaddress[] })
+  await announced.network.start(signal)
+  assert.deepEqual(announced.network.addresses(), [`/dns4/peer.example/tcp/9096/p2p/${announced.self}`])
+  const taken = addresses.filter(address => !address.includes('/ws')).map(address => address.replace(/\/p2p\/.*/, '') as Multiaddress)
+  const second = await testNetwork(t, { listenMultiaddress: taken })
+  await assert.rejects(second.network.start(signal), { code: 'ADDRESS_IN_USE' })
+  // WebSockets work as TCP does.
+  serveEcho(a)
+  const other = await testNetwork(t, { listenMultiaddress: ['/ip4/127.0.0.1/tcp/0/ws' as Multiaddress] })
+  await other.network.start(signal)
+  assert.equal(await other.network.connect(addresses.find(address => address.includes('/ws')) as Multiaddress, {}), a.self)
+  await echo(other, a)
 })

@@ -1,6 +1,6 @@
-import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId } from '@libp2p/interface'
+import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId, PeerInfo, Stream } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
-import { ClusterError } from '../../domain/errors.ts'
+import { ClusterError, errorText } from '../../domain/errors.ts'
 import { parseMultiaddress } from '../../domain/multiaddress.ts'
 import type { Bandwidth, Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { CallOptions, Platform } from '../lifecycle.ts'
@@ -9,6 +9,8 @@ import type { BlockSource, GossipMessage, Network, PeerStream } from '../network
 import { Bitswap } from '../bitswap/bitswap.ts'
 import { dialledPeer } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
+import { ConnectionTrimmer, keepConnectedTag } from './connection-trimmer.ts'
+import { Dht } from './dht.ts'
 import { callFailure } from './failures.ts'
 import { Gossip } from './gossip.ts'
 import { makeHost, startHost, type Host } from './host.ts'
@@ -25,7 +27,7 @@ export interface Libp2pNetworkOptions {
 }
 
 /** Streams of one protocol to or from one peer: a busy peer has hundreds of calls on their way. */
-const maxStreamsPerProtocol = 2_048
+const maxStreamsPerProtocol = 1_024
 
 /** The real network between peers: libp2p as the reference's peers speak it (spec/wire.md 1-3, 8). */
 export function libp2pNetwork (options: Libp2pNetworkOptions): Network {
@@ -43,6 +45,10 @@ class Libp2pNetwork implements Network {
   readonly #listeners = new Set<(peer: PeerId, isConnected: boolean) => void>()
   readonly #bitswap: Bitswap
   #source: BlockSource = async () => undefined
+  readonly #streams = new Set<PeerStream>()
+  readonly #dht = new Dht()
+  #dhtStart: Promise<void> | undefined
+  #trimmer: ConnectionTrimmer | undefined
   #host: Host | undefined
 
   constructor (options: Libp2pNetworkOptions) {
@@ -51,7 +57,7 @@ class Libp2pNetwork implements Network {
     this.#logger = options.platform.loggers.component('p2p')
     this.#known = new KnownPeers(this.self)
     this.#bandwidth = new BandwidthCounter(options.platform.clock)
-    this.#gossip = new Gossip()
+    this.#gossip = new Gossip(options.platform.clock)
     this.#bitswap = new Bitswap({ network: this, source: cid => this.#source(cid), platform: options.platform })
     this.#bitswap.start()
   }
@@ -63,7 +69,8 @@ class Libp2pNetwork implements Network {
       settings,
       platform,
       bandwidth: this.#bandwidth,
-      peerRouting: { findPeer: () => Promise.reject(new Error('not found')), async * getClosestPeers () {} },
+      peerRouting: this.#dht,
+      onLocalPeer: peer => { this.#reach(peer) },
       onStranger: address => { this.#logger.warn({ address }, `refused ${address}: it does not have the cluster secret`) },
     })
     signal.throwIfAborted()
@@ -73,18 +80,27 @@ class Libp2pNetwork implements Network {
     try {
       await startHost(host, settings)
       this.#gossip.start(host)
+      this.#trimmer = new ConnectionTrimmer({ host, limits: settings.connectionManager, clock: platform.clock })
     } catch (error) {
       this.#host = undefined
       await host.stop()
       throw error
     }
+    platform.clock.soon(() => {
+      this.#dhtStart = this.#dht.attach(host).catch((error: unknown) => { this.#logger.error(`peers whose addresses are not known cannot be found: ${errorText(error)}`) })
+    })
   }
 
   async stop (): Promise<void> {
     const host = this.#host
     this.#host = undefined
+    // libp2p would end them in order, and what was sent until now would pass for the whole.
+    for (const stream of this.#streams) stream.reset()
     this.#gossip.stop()
     this.#bitswap.stop()
+    this.#trimmer?.stop()
+    await this.#dht.detach()
+    await this.#dhtStart
     await host?.stop()
   }
 
@@ -110,7 +126,9 @@ class Libp2pNetwork implements Network {
     this.#known.add(address)
     try {
       const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
-      return connection.remotePeer.toString() as PeerId
+      const peer = connection.remotePeer.toString() as PeerId
+      await this.#gossip.linked(peer, signal)
+      return peer
     } catch (error) {
       throw callFailure(error, signal, `failed to dial ${dialledPeer(address) ?? address}`)
     }
@@ -140,7 +158,7 @@ class Libp2pNetwork implements Network {
       throw callFailure(error, signal, `failed to dial ${peer}`)
     }
     try {
-      return peerStream(await connection.newStream([protocol], { maxOutboundStreams: maxStreamsPerProtocol, ...(signal !== undefined && { signal }) }), peer)
+      return this.#track(await connection.newStream([protocol], { maxOutboundStreams: maxStreamsPerProtocol, ...(signal !== undefined && { signal }) }), peer)
     } catch (error) {
       throw callFailure(error, signal, `cannot open a stream of ${protocol} to ${peer}`)
     }
@@ -167,11 +185,18 @@ class Libp2pNetwork implements Network {
 
   #serve (host: Host, protocol: string): Promise<void> {
     return host.handle(protocol, (stream, connection) => {
-      const served = peerStream(stream, connection.remotePeer.toString() as PeerId)
+      const served = this.#track(stream, connection.remotePeer.toString() as PeerId)
       const handler = this.#handlers.get(protocol)
       if (handler === undefined) served.reset()
       else handler(served)
     }, { maxInboundStreams: maxStreamsPerProtocol, maxOutboundStreams: maxStreamsPerProtocol })
+  }
+
+  #track (stream: Stream, peer: PeerId): PeerStream {
+    const tracked = peerStream(stream, peer)
+    this.#streams.add(tracked)
+    stream.addEventListener('close', () => { this.#streams.delete(tracked) })
+    return tracked
   }
 
   #listen (host: Host): void {
@@ -180,10 +205,21 @@ class Libp2pNetwork implements Network {
       for (const listener of this.#listeners) listener(peer, isConnected)
     }
     host.addEventListener('peer:connect', tell(true))
+    host.addEventListener('peer:connect', ({ detail }) => {
+      host.peerStore.merge(detail, { tags: { [keepConnectedTag]: { value: 0 } } }).catch(() => {})
+    })
     host.addEventListener('peer:disconnect', tell(false))
     host.addEventListener('peer:update', ({ detail: { peer } }: Libp2pEvents['peer:update']) => {
       for (const { multiaddr } of peer.addresses) this.#learn(peer.id, multiaddr.toString())
     })
+  }
+
+  #reach ({ id, multiaddrs }: PeerInfo): void {
+    const host = this.#host
+    if (host === undefined || host.getConnections(id).length > 0) return
+    const addresses = multiaddrs.map(address => address.encapsulate(`/p2p/${id.toString()}`))
+    // Most often a peer of another cluster, to which there is nothing to say.
+    host.dial(addresses, this.#dialOptions(undefined)).catch(() => {})
   }
 
   #learn (peer: Libp2pPeerId, address: string): void {

@@ -1,0 +1,72 @@
+import type { Connection } from '@libp2p/interface'
+import type { Clock } from '../clock.ts'
+import type { Host } from './host.ts'
+
+export interface TrimmerOptions {
+  readonly host: Host
+  readonly limits: { readonly highWater: number, readonly lowWater: number, readonly gracePeriodMs: number }
+  readonly clock: Clock
+}
+
+/** Above the high mark it is looked at most this often what can be closed. */
+const trimEveryMs = 10_000
+
+/**
+ * Closes connections when there are more than `highWater`, until `lowWater` are left: the youngest
+ * that carry least go first, none that is younger than the grace period. libp2p's own limit closes
+ * at one mark and knows no grace.
+ */
+export class ConnectionTrimmer {
+  readonly #options: TrimmerOptions
+  #cancelTimer: (() => void) | undefined
+  readonly #onOpen = (): void => { this.#schedule(0) }
+
+  constructor (options: TrimmerOptions) {
+    this.#options = options
+    options.host.addEventListener('connection:open', this.#onOpen)
+  }
+
+  stop (): void {
+    this.#options.host.removeEventListener('connection:open', this.#onOpen)
+    this.#cancelTimer?.()
+  }
+
+  #schedule (delayMs: number): void {
+    const { host, limits, clock } = this.#options
+    if (this.#cancelTimer !== undefined || host.getConnections().length <= limits.highWater) return
+    this.#cancelTimer = clock.after(delayMs, () => {
+      this.#cancelTimer = undefined
+      this.#trim()
+      // Those in their grace period come later.
+      this.#schedule(trimEveryMs)
+    })
+  }
+
+  #trim (): void {
+    const { host, limits, clock } = this.#options
+    const connections = host.getConnections()
+    const excess = connections.length - limits.lowWater
+    if (connections.length <= limits.highWater) return
+    const now = clock.now()
+    const closable = connections.filter(connection => now - connection.timeline.open >= limits.gracePeriodMs).toSorted(byUse)
+    for (const connection of closable.slice(0, excess)) void this.#close(connection)
+  }
+
+  async #close (connection: Connection): Promise<void> {
+    const { host } = this.#options
+    try {
+      // Else libp2p would dial it anew at once.
+      await host.peerStore.merge(connection.remotePeer, { tags: { [keepConnectedTag]: undefined } })
+      await connection.close()
+    } catch (error) {
+      connection.abort(error as Error)
+    }
+  }
+}
+
+/** Peers with this tag are dialled anew when their connection breaks: libp2p takes every name that begins so. */
+export const keepConnectedTag = 'keep-alive-cluster'
+
+function byUse (a: Connection, b: Connection): number {
+  return a.streams.length - b.streams.length || b.timeline.open - a.timeline.open
+}

@@ -1,0 +1,116 @@
+import type { Connection, PeerId as Libp2pPeerId } from '@libp2p/interface'
+import type { PeerId } from '../../domain/peer.ts'
+import { sleep, type Clock } from '../clock.ts'
+import type { Host } from './host.ts'
+
+/**
+ * What gossipsub (17.1) keeps to itself and is needed here: it sends to a peer only over a stream
+ * of its own, which it opens when it first hears of the peer and, once lost, never again; and it
+ * takes a peer into a topic's mesh at once only when that stream is there before the peer's topics.
+ */
+interface Insides {
+  readonly peers: ReadonlyMap<string, Libp2pPeerId>
+  readonly streamsOutbound: ReadonlyMap<string, unknown>
+  /** Who subscribes to what. */
+  readonly topics: ReadonlyMap<string, ReadonlySet<string>>
+  readonly status: { readonly heartbeatTimeout?: NodeJS.Timeout }
+  readonly onPeerConnected: (peer: Libp2pPeerId, connection: Connection) => void
+  readonly graftOnSubscribe: (peer: string, topic: string) => boolean
+  readonly mcache: { readonly getGossipIDs: (topics: Set<string>) => Map<string, Uint8Array[]> }
+  readonly sendRpc: (peer: string, message: RpcMessage) => boolean
+}
+
+interface RpcMessage {
+  readonly subscriptions: readonly never[]
+  readonly messages: readonly never[]
+  readonly control: {
+    readonly graft: ReadonlyArray<{ readonly topicID: string }>
+    readonly ihave: ReadonlyArray<{ readonly topicID: string, readonly messageIDs: readonly Uint8Array[] }>
+    readonly prune: readonly never[]
+    readonly iwant: readonly never[]
+    readonly idontwant: readonly never[]
+  }
+}
+
+/** How often, and how many times, it is looked for the stream to a peer that has told its topics. */
+const lookEveryMs = 20
+const maxLooks = 250
+/** A new connection carries gossip well within this time. */
+const maxLinkMs = 1_000
+
+/** Names of recent messages that a new subscriber is told, in all topics: the reference reads so many. */
+const maxToldMessages = 5_000
+
+/**
+ * Keeps the peers of a host linked for gossip: at once when they connect, and again when a link
+ * broke. A new subscriber is told at once what was said lately, to ask for it: gossipsub alone
+ * leaves out what was published while the subscription was on its way, and for ever, because it
+ * names messages only to peers outside of the mesh. Any gossipsub peer understands this.
+ */
+export class GossipLinks {
+  readonly #host: Host
+  readonly #insides: Insides
+  readonly #clock: Clock
+  readonly #stopping = new AbortController()
+
+  constructor (host: Host, clock: Clock) {
+    this.#host = host
+    this.#insides = host.services.pubsub as unknown as Insides
+    this.#clock = clock
+    host.services.pubsub.addEventListener('subscription-change', ({ detail: { peerId, subscriptions } }) => {
+      const topics = subscriptions.filter(({ subscribe }) => subscribe).map(({ topic }) => topic)
+      if (topics.length > 0) void this.#greetSoon(peerId.toString() as PeerId, topics)
+    })
+    host.services.pubsub.addEventListener('gossipsub:heartbeat', () => { void this.#linkAnew() })
+  }
+
+  /** Ends what gossipsub's own stop leaves running. */
+  stop (): void {
+    clearTimeout(this.#insides.status.heartbeatTimeout)
+    this.#stopping.abort()
+  }
+
+  /** Resolves when messages to the peer go out, or when it does not take part in gossip. */
+  async linked (peer: PeerId, signal: AbortSignal | undefined): Promise<void> {
+    const until = this.#clock.monotonic() + maxLinkMs
+    while (!this.#isLinked(peer) && this.#clock.monotonic() < until) await sleep(this.#clock, lookEveryMs, signal)
+  }
+
+  #isLinked (peer: PeerId): boolean {
+    if (!this.#insides.streamsOutbound.has(peer)) return false
+    for (const peers of this.#insides.topics.values()) if (peers.has(peer)) return true
+    return false
+  }
+
+  async #greetSoon (peer: PeerId, topics: readonly string[]): Promise<void> {
+    try {
+      for (let look = 0; look < maxLooks && !this.#insides.streamsOutbound.has(peer); look++) await sleep(this.#clock, lookEveryMs, this.#stopping.signal)
+    } catch {
+      return // The network stops.
+    }
+    this.#greet(peer, topics.filter(topic => this.#insides.topics.get(topic)?.has(peer)))
+  }
+
+  #greet (peer: PeerId, topics: readonly string[]): void {
+    const { graftOnSubscribe, mcache, sendRpc } = this.#insides
+    const graft = topics.filter(topic => graftOnSubscribe.call(this.#insides, peer, topic)).map(topicID => ({ topicID }))
+    const ihave: Array<{ topicID: string, messageIDs: Uint8Array[] }> = []
+    let told = 0
+    for (const [topicID, messageIDs] of mcache.getGossipIDs(new Set(topics))) {
+      ihave.push({ topicID, messageIDs: messageIDs.slice(0, maxToldMessages - told) })
+      told = Math.min(maxToldMessages, told + messageIDs.length)
+    }
+    if (graft.length + told > 0) sendRpc.call(this.#insides, peer, { subscriptions: [], messages: [], control: { graft, ihave, prune: [], iwant: [], idontwant: [] } })
+  }
+
+  /** At each heartbeat: connected peers to which the stream is lost get a new one. */
+  async #linkAnew (): Promise<void> {
+    const { protocols } = this.#host.services.pubsub
+    for (const connection of this.#host.getConnections()) {
+      const peer = connection.remotePeer
+      if (this.#insides.streamsOutbound.has(peer.toString()) || connection.status !== 'open') continue
+      const known = await this.#host.peerStore.get(peer).catch(() => undefined)
+      if (known?.protocols.some(protocol => protocols.includes(protocol)) === true) this.#insides.onPeerConnected(peer, connection)
+    }
+  }
+}
