@@ -16,29 +16,19 @@ export async function requireCrdt (call: ServiceCall): Promise<void> {
 
 /** `state crdt info`: heads, height and dirty mark. */
 export async function crdtInfo (call: ServiceCall, openCrdt: OpenCrdt): Promise<void> {
-  await withCrdt(call, openCrdt, async ({ replica }) => {
-    const { heads, maxHeight, isDirty } = await doing('reading the datastore', () => replica.report())
+  await withCrdt(call, openCrdt, async crdt => {
+    const { heads, maxHeight, isDirty } = await doing('reading the datastore', () => crdt.state())
     await call.terminal.stdout.write(`Number of heads: ${heads.length}. Current max-height: ${maxHeight}. Dirty: ${isDirty}\nHeads: [${heads.join(' ')}]`)
   })
 }
 
 /** `state crdt dot`: the DAG as a graph for Graphviz. */
 export async function crdtDot (call: ServiceCall, openCrdt: OpenCrdt): Promise<void> {
-  await withCrdt(call, openCrdt, async ({ replica }, log) => {
+  await withCrdt(call, openCrdt, async (crdt, log) => {
     const target = await openOutput(call)
     await log.info('service', 'initiating CRDT-DAG DOT file export. Export might take a long time on large graphs')
     await doing('generating graph', async () => {
-      const { heads } = await replica.report()
-      await target.write(`digraph CRDTDAG {\nsubgraph heads {\n${heads.map(head => `${head}\n`).join('')}}\n`)
-      for await (const nodes of replica.nodes()) {
-        await target.write(nodes.map(({ cid, links, priority, additions, removals }) => {
-          const name = String(cid)
-          return `${name} [label="${priority} | ${name.slice(-4)}: +${additions} -${removals}"]\n` +
-            `${name} -> {${links.map(link => `${link} `).join('')}}\n` +
-            `subgraph sg_${name} {\n${links.map(link => `${link}\n`).join('')}}\n`
-        }).join(''))
-      }
-      await target.write('}\n')
+      for await (const line of crdt.dot()) await target.write(`${line}\n`)
       await target.close()
     })
   })
@@ -47,8 +37,8 @@ export async function crdtDot (call: ServiceCall, openCrdt: OpenCrdt): Promise<v
 /** `state crdt mark-dirty` and `mark-clean`. */
 export async function crdtMark (call: ServiceCall, openCrdt: OpenCrdt, isDirty: boolean): Promise<void> {
   const word = isDirty ? 'dirty' : 'clean'
-  await withCrdt(call, openCrdt, async ({ replica }, log) => {
-    await doing(`marking the datastore as ${word}`, () => replica.mark(isDirty))
+  await withCrdt(call, openCrdt, async (crdt, log) => {
+    await doing(`marking the datastore as ${word}`, () => crdt.mark(isDirty))
     await log.info('crdt', `marking datastore as ${word}`)
     await call.terminal.stdout.write(`Datastore marked '${word}'\n`)
   })
