@@ -171,7 +171,8 @@ export class Cluster implements ClusterOperations {
 
   alerts (): Alert[] { return this.#parts.alerts() }
   bandwidth (): Record<string, Bandwidth> { return this.#parts.network.bandwidth() }
-  metricNames (): string[] { return this.#parts.monitor.names() }
+  /** Names that begin with `flotilla:` are left out: our peers tell each other more than the reference's listing knows. */
+  metricNames (): string[] { return this.#parts.monitor.names().filter(name => !name.startsWith('flotilla:')) }
   metrics (name: string): Metric[] { return this.#parts.monitor.latest(name) }
 }
 

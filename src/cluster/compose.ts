@@ -4,6 +4,7 @@ import type { HashThreads } from '../adder/hash-threads.ts'
 import { MetricMessage, PinInfoMessage, PinMessage } from '../codec/messages.ts'
 import type { Configuration } from '../config/configuration.ts'
 import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
+import { digestMetricName } from '../consensus/crdt/divergence-watch.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Informer } from '../informer/informer.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
@@ -81,10 +82,16 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     codec: PinMessage,
     datastoreNamespace: crdt.datastoreNamespace,
     trustedPeers: crdt.trustedPeers === 'all' ? ['*'] : crdt.trustedPeers,
-    batching: { maxSize: crdt.batching.maxBatchSize, maxAgeMs: crdt.batching.maxBatchAgeMs },
+    batching: { maxSize: crdt.batching.maxBatchSize, maxAgeMs: crdt.batching.maxBatchAgeMs, maxQueueSize: crdt.batching.maxQueueSize },
     members: () => monitor.latest(crdt.peersetMetric).map(metric => metric.peer),
     platform,
-    exchange: { network, clusterName: crdt.clusterName, rebroadcastIntervalMs: crdt.rebroadcastIntervalMs },
+    exchange: {
+      network,
+      clusterName: crdt.clusterName,
+      rebroadcastIntervalMs: crdt.rebroadcastIntervalMs,
+      repairIntervalMs: crdt.repairIntervalMs,
+      reports: () => monitor.latest(digestMetricName),
+    },
   })
   const ipfs = await parts.ipfs({
     sendMetrics: () => { for (const informer of informers) publishOnce(informer, monitor, platform, stopping.signal).catch(() => {}) },
@@ -103,7 +110,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     options: stateless,
     platform,
   })
-  const informers = informersOf(configuration, { self, ipfs, tracker, pinset: consensus.pinset(), platform })
+  const informers = informersOf(configuration, { self, ipfs, tracker, consensus, platform })
   const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy), monitor, clock, options: settings })
   const alerts = new AlertHistory(settings)
   const repair = new RepairLoop({ self, consensus, pinning, monitor, calls, settings, store, platform })

@@ -1,4 +1,5 @@
 import type { ProtobufMessage } from '../../codec/message.ts'
+import type { Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Pin } from '../../domain/pin.ts'
@@ -9,6 +10,7 @@ import { StoredChangeLog } from '../../state/change-log.ts'
 import { Pinset } from '../../state/pinset.ts'
 import type { ChangeLog, Consensus } from '../consensus.ts'
 import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
+import { encodeReport, type Divergence, type SetReport } from './divergence-watch.ts'
 import { Exchange } from './exchange.ts'
 import { Journal } from './journal.ts'
 import { replicaKeys } from './keys.ts'
@@ -50,6 +52,35 @@ export interface ExchangeOptions {
   readonly rebroadcastIntervalMs: number
   /** How often missing parts are looked for while the set is marked dirty; 0 switches this off. */
   readonly repairIntervalMs?: number
+  /** What other peers say of their sets: the newest metric of each under {@link digestMetricName}. */
+  readonly reports?: () => ReadonlyArray<{ readonly peer: PeerId, readonly value: string }>
+  /** Another peer's set differs from this one's, and that lasts. It is logged, counted and repaired already. */
+  readonly onDivergence?: (divergence: Divergence) => void
+}
+
+/** How the set of a peer stands: facts for health pages and operators. */
+export interface ReplicaHealth {
+  /** CIDs of the newest nodes. */
+  readonly heads: readonly string[]
+  readonly headCount: number
+  readonly maxHeight: number
+  readonly pins: number
+  /** Equal on peers with equal pinsets. */
+  readonly digest: string
+  /** Something below the heads is missing. */
+  readonly isDirty: boolean
+  readonly isRepairing: boolean
+  /** Nodes that are known but not merged: those whose blocks are not here, and those that wait for others. */
+  readonly unmerged: { readonly missing: number, readonly stored: number }
+  /** Nodes that no peer had, and that were left out. */
+  readonly holes: number
+  /** For how long nodes have been missing without any that came. */
+  readonly stalledMs: number
+  /** Acknowledged changes that stand in no delta yet. */
+  readonly unpublishedChanges: number
+  readonly lastCommitAgeMs: number
+  /** Why changes cannot be written now. */
+  readonly failing: string | undefined
 }
 
 /** {@link Consensus} by a replicated set that every trusted peer may write (spec/wire.md 7). */
@@ -64,6 +95,7 @@ export class CrdtConsensus implements Consensus {
   readonly #exchange: Exchange | undefined
   readonly #trusted: Set<PeerId | '*'>
   readonly #stopping = new AbortController()
+  #lastCommit: number
   #running: Promise<void> | undefined
   #isStopped = false
 
@@ -78,7 +110,21 @@ export class CrdtConsensus implements Consensus {
     const values = new PinValues(codec)
     this.#replica = new Replica(store, keys, (key, value) => values.isPinOf(key, value))
     const writer = new Writer({ store, replica: this.#replica, pinset: this.#pinset, changes: this.#changes, values })
-    this.#exchange = options.exchange && new Exchange({ repairIntervalMs: defaultRepairMs, ...options.exchange, store, keys, replica: this.#replica, writer, isTrusted: peer => this.isTrusted(peer), platform })
+    this.#exchange = options.exchange && new Exchange({
+      repairIntervalMs: defaultRepairMs,
+      reports: () => [],
+      onDivergence: () => {},
+      ...options.exchange,
+      store,
+      keys,
+      replica: this.#replica,
+      writer,
+      isTrusted: peer => this.isTrusted(peer),
+      report: () => this.#report(),
+      platform,
+    })
+    this.#lastCommit = clock.monotonic()
+    writer.onCommit(() => { this.#lastCommit = clock.monotonic() })
     this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
     this.#publisher = new DeltaPublisher({
       writer,
@@ -124,13 +170,17 @@ export class CrdtConsensus implements Consensus {
   async ready (): Promise<void> {}
 
   logPin (pin: Pin): Promise<void> {
-    if (this.#isStopped) return Promise.reject(stopped())
-    return this.#journal.append(pin.cid, pin)
+    return this.#append(pin.cid, pin)
   }
 
   logUnpin (pin: Pin): Promise<void> {
+    return this.#append(pin.cid, undefined)
+  }
+
+  #append (cid: Cid, pin: Pin | undefined): Promise<void> {
     if (this.#isStopped) return Promise.reject(stopped())
-    return this.#journal.append(pin.cid, undefined)
+    if (this.#pinset.pendingCount() >= (this.#options.batching.maxQueueSize ?? Infinity)) return Promise.reject(queueFull())
+    return this.#journal.append(cid, pin)
   }
 
   /**
@@ -156,6 +206,33 @@ export class CrdtConsensus implements Consensus {
   /** Resolves when all acknowledged changes stand in deltas. */
   settled (): Promise<void> { return this.#publisher.flush() }
 
+  /** The value of this peer's metric under {@link digestMetricName}. */
+  digestReport (): string { return encodeReport(this.#report()) }
+
+  /** How this peer's set stands. */
+  inspect (): ReplicaHealth {
+    const { heads } = this.#replica
+    const walk = this.#exchange?.walk
+    return {
+      ...this.#report(),
+      heads: heads.cids().map(cid => cid.toString()),
+      maxHeight: heads.maxHeight(),
+      isDirty: this.#exchange?.repair.isDirty ?? false,
+      isRepairing: this.#exchange?.repair.isRunning ?? false,
+      unmerged: { missing: walk?.fetch ?? 0, stored: (walk?.waits ?? 0) + (walk?.ready ?? 0) },
+      holes: walk?.hole ?? 0,
+      stalledMs: walk?.stalledMs ?? 0,
+      unpublishedChanges: this.#pinset.pendingCount(),
+      lastCommitAgeMs: this.#options.platform.clock.monotonic() - this.#lastCommit,
+      failing: this.#publisher.failing,
+    }
+  }
+
+  #report (): SetReport {
+    const { heads } = this.#replica
+    return { heads: heads.fingerprint(), headCount: heads.size, digest: this.#pinset.digest(), pins: this.#pinset.count() }
+  }
+
   /** Looks soon whether anything is missing or other than the nodes say, and repairs it. */
   repairSoon (): void { this.#exchange?.repair.request() }
 
@@ -173,6 +250,11 @@ export class CrdtConsensus implements Consensus {
   isTrusted (peer: PeerId): boolean { return this.#trusted.has('*') || this.#trusted.has(peer) }
   trust (peer: PeerId): void { this.#trusted.add(peer) }
   distrust (peer: PeerId): void { if (peer !== this.#options.self) this.#trusted.delete(peer) }
+}
+
+/** The text of the reference. */
+function queueFull (): ClusterError {
+  return new ClusterError('CONSENSUS_FAILED', 'error batching item: batching max_queue_size reached. Too many operations are waiting to be batched. Try increasing the max_queue_size or adjusting the batching options')
 }
 
 function stopped (): ClusterError {

@@ -27,6 +27,8 @@ export interface BatchOptions {
   readonly maxSize: number
   /** …or when the oldest waits for so long. */
   readonly maxAgeMs: number
+  /** So many changes may wait for their delta; more are refused, also without batches. Absent: any number. */
+  readonly maxQueueSize?: number
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Network } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
 import { DagWalk, type WalkState } from './dag-walk.ts'
 import { deltaCid, type DeltaNode } from './delta.ts'
+import { DivergenceWatch, type Divergence, type SetReport } from './divergence-watch.ts'
 import { HeadBroadcast } from './head-broadcast.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
 import { RepairLoop } from './repair-loop.ts'
@@ -22,6 +23,11 @@ export interface ExchangeParts {
   readonly replica: Replica
   readonly writer: Writer
   readonly isTrusted: (peer: PeerId) => boolean
+  /** What this peer says of its set. */
+  readonly report: () => SetReport
+  /** What other peers say of theirs. */
+  readonly reports: () => ReadonlyArray<{ readonly peer: PeerId, readonly value: string }>
+  readonly onDivergence: (divergence: Divergence) => void
   readonly platform: Platform
 }
 
@@ -33,6 +39,7 @@ export class Exchange {
   readonly #keys: ReplicaKeys
   readonly #walk: DagWalk
   readonly #broadcast: HeadBroadcast
+  readonly #watch: DivergenceWatch
   readonly repair: RepairLoop
   /** Nodes of ours that were written while nobody listened may not be on disk yet. */
   #isDurable = false
@@ -57,6 +64,17 @@ export class Exchange {
       durable: () => this.#makeDurable(),
       onHead: ({ cid, block }, from) => { this.#walk.announce({ node: nameOf(cid), from, block }) },
     })
+    this.#watch = new DivergenceWatch({
+      ...parts,
+      own: parts.report,
+      self: network.self,
+      onDivergence: divergence => {
+        if (divergence.kind === 'wrong set') this.repair.request()
+        else this.#askAgain()
+        parts.onDivergence(divergence)
+      },
+    })
+    parts.writer.onCommit(() => { this.#watch.noteState() })
     network.serveBlocks(async cid => {
       const known = deltaCid(cid)
       return known && store.get(keys.block(nameOf(known)))
@@ -75,11 +93,13 @@ export class Exchange {
     this.#walk.start(signal)
     this.repair.start(signal)
     this.#broadcast.start()
+    this.#watch.start()
   }
 
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
     this.#broadcast.stop()
+    this.#watch.stop()
     await this.#walk.stopped()
     await this.repair.stopped()
   }
@@ -97,6 +117,12 @@ export class Exchange {
     this.#network.announceBlock(node.cid)
     if (isDurable) this.#broadcast.tell(node)
     else this.#isDurable = false
+  }
+
+  /** Does again what may have failed: asks for what is missing and tells what is here. */
+  #askAgain (): void {
+    this.#walk.hurry()
+    void this.#broadcast.tellHeads(new Set())
   }
 
   async #makeDurable (): Promise<void> {

@@ -57,6 +57,9 @@ export class Heads {
   /** The multihashes of the heads, as they stand in keys. */
   names (): string[] { return [...this.#heads.keys()] }
 
+  /** A hash of all heads: equal where they are. */
+  fingerprint (): string { return Buffer.from(fingerprint(this.#heads)).toString('hex') }
+
   /** Notes that the heads are those that this program left. */
   claim (): StoreOperation { return { type: 'put', key: fingerprintKey, value: fingerprint(this.#heads) } }
 

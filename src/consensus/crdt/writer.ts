@@ -36,6 +36,7 @@ export interface Commit {
 export class Writer {
   readonly #options: WriterOptions
   readonly #reloads: Array<() => Promise<void>> = []
+  readonly #listeners: Array<() => void> = []
   /** The opening of the store from which all that is kept in memory is. */
   #opening: number | undefined
   #hasFailed = false
@@ -48,6 +49,9 @@ export class Writer {
 
   /** `reload` is called at the begin of a turn, when what is on disk may differ from what was thought. */
   onReload (reload: () => Promise<void>): void { this.#reloads.push(reload) }
+
+  /** `listener` is called after each commit that merged something. */
+  onCommit (listener: () => void): void { this.#listeners.push(listener) }
 
   /** Whether the store was opened anew and nobody had a turn since. */
   isStale (): boolean { return this.#options.store.openings?.() !== this.#opening }
@@ -102,5 +106,6 @@ export class Writer {
     prepared?.applied()
     pinset.applied(figures)
     changes.committed(numbered)
+    if (prepared !== undefined) for (const listener of this.#listeners) listener()
   }
 }
