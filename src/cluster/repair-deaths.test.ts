@@ -17,6 +17,13 @@ test('fifty seconds of silence are a death, and twenty after a ping that counted
   assert.deepEqual(gone([140, 0, 0], 120), [0])
 })
 
+test('an operator may wait longer or shorter', () => {
+  const goneAfter = (graceS: number, silences: readonly number[], lifeS?: number) => judge({ heard: heard(silences, lifeS), unheard: [] }, graceS * 1_000).gone
+  assert.deepEqual([goneAfter(5, [6, 0, 0], 2), goneAfter(5, [7, 0, 0], 2)], [[], [id(0)]])
+  assert.deepEqual([goneAfter(3_600, [3_599, 0, 0]), goneAfter(3_600, [3_600, 0, 0])], [[], [id(0)]])
+  assert.deepEqual([goneAfter(3_600, [3_599, 3_599, 3_599, 0]), goneAfter(5, [599, 599, 599, 0], 2)], [[], []])
+})
+
 test('it tells when the next one is due', () => {
   assert.equal(judge({ heard: heard([35, 42, 0, 0]), unheard: [] }).nextMs, 8_000)
   assert.equal(judge({ heard: heard([0, 10]), unheard: [] }).nextMs, Infinity)

@@ -2,12 +2,12 @@ import type { PeerId } from '../domain/peer.ts'
 import type { PeerPresence } from '../monitor/monitor.ts'
 
 /**
- * Silence that may be a blip, in milliseconds: a network that was away for half a minute and a
- * ping interval behind it are within. With the second evidence and the pace of the loop the first
- * pin moves within a minute of a death.
+ * Silence that may be a blip, in milliseconds, unless the operator says otherwise: a network that
+ * was away for half a minute and a ping interval behind it are within. With the second evidence and
+ * the pace of the loop the first pin moves within a minute of a death.
  */
-const leastSilenceMs = 50_000
-/** What a peer gets after its last ping has expired, when its pings count longer than usual. */
+const usualGraceMs = 50_000
+/** What a peer gets at most after its last ping has expired, when its pings count longer than usual. */
 const graceMs = 20_000
 /** For a peer that holds pins and was never heard: this peer has just started, others may still start. */
 const unheardGraceMs = 5 * 60_000
@@ -37,8 +37,8 @@ export interface Judgement {
   readonly isAlone: boolean
 }
 
-/** Says who has been away for so long that its pins should be looked after. Pure. */
-export function judge ({ heard, unheard }: Sightings): Judgement {
+/** Says who has been away for so long that its pins should be looked after: `leastSilenceMs` at least. Pure. */
+export function judge ({ heard, unheard }: Sightings, leastSilenceMs = usualGraceMs): Judgement {
   const silent = heard.filter(presence => presence.expiredMs > 0)
   const isAlone = silent.length === heard.length && (heard.length > 0 ? heard.length : unheard.length) > 1
   const isMass = silent.length * 2 > heard.length + 1
@@ -49,8 +49,8 @@ export function judge ({ heard, unheard }: Sightings): Judgement {
     else if (!isAlone) gone.push(peer)
   }
   for (const { peer, silentMs, expiredMs } of heard) {
-    if (expiredMs > 0) add(peer, Math.max(graceMs - expiredMs, (isMass ? massGraceMs : leastSilenceMs) - silentMs))
+    if (expiredMs > 0) add(peer, Math.max(Math.min(graceMs, leastSilenceMs) - expiredMs, (isMass ? Math.max(massGraceMs, leastSilenceMs) : leastSilenceMs) - silentMs))
   }
-  for (const { peer, missedMs, wasGone } of unheard) add(peer, (wasGone && !isMass ? leastSilenceMs : unheardGraceMs) - missedMs)
+  for (const { peer, missedMs, wasGone } of unheard) add(peer, (wasGone && !isMass ? leastSilenceMs : Math.max(unheardGraceMs, leastSilenceMs)) - missedMs)
   return { gone, nextMs, isAlone }
 }

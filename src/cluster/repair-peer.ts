@@ -37,6 +37,7 @@ export class PeerRepair {
   readonly #idle = new Set<PeerId>()
   #previous: RoundResult | undefined
   #notedAt = -Infinity
+  #toldShort = 0
   /** Pins of the peer that have fewer holders than they should. */
   short = 0
 
@@ -74,8 +75,11 @@ export class PeerRepair {
     const { short, moved, hopeless, ofOthers } = result
     this.short = short
     this.#parts.onMoved(moved)
-    if (moved > 0) this.#logger.info({ peer: this.#peer, moved, short }, `repinned ${moved} pins out of ${this.#peer}`)
-    if (short > 0 && round === 0) this.#logger.warn({ peer: this.#peer, short }, `${short} pins have fewer holders than their replication_factor_min since peer ${this.#peer} is gone`)
+    if (moved > 0) this.#logger.info({ peer: this.#peer, moved, short }, `repinned out of ${this.#peer}: ${moved} pins`)
+    // Right after a death the others have not come to theirs yet.
+    const isToStay = hopeless > 0 || round > 0 || !this.#parts.mayMove
+    if (short > 0 && short !== this.#toldShort && isToStay) this.#logger.warn({ peer: this.#peer, short }, `pins with fewer holders than their replication_factor_min since peer ${this.#peer} is gone: ${short}`)
+    if (isToStay) this.#toldShort = short
     if (ofOthers.size === 0) return backOff(hopeless > 0 ? retryMs : recheckMs, round)
     if (isPart) return fallbackMs
     const idle = [...ofOthers].filter(([owner, count]) => count >= (this.#previous?.ofOthers.get(owner) ?? Infinity)).map(([owner]) => owner)

@@ -48,7 +48,7 @@ export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => 
     const short = (await consensus.pinset().getMany(cids)).filter(pin => pin !== undefined && shortage.isShort(pin, clock.now())) as Pin[]
     for (let i = 0; i < short.length; i += changesAtOnce) await Promise.all(short.slice(i, i + changesAtOnce).map(move))
   }
-  logger.info({ peer, moved, hopeless }, `repinned ${moved} pins out of ${peer}`)
-  if (hopeless > 0) logger.warn({ peer, hopeless }, `${hopeless} pins stay with peer ${peer}: there are not enough other peers`)
+  logger.info({ peer, moved, hopeless }, `repinned out of ${peer}: ${moved} pins`)
+  if (hopeless > 0) logger.warn({ peer, hopeless }, `pins that stay with peer ${peer} because there are not enough others: ${hopeless}`)
   return moved
 }

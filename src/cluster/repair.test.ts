@@ -31,6 +31,7 @@ test('the pins of a peer that dies are moved within a minute, each by one peer, 
   await cluster.clock.advance(2 * minute)
   assert.deepEqual(cluster.peers.map(({ repair }) => repair?.degraded()), Array(5).fill(0))
   assert.equal(cluster.moves.length, 40, 'and not again')
+  assert.deepEqual(cluster.warnings, [], 'all in order')
   await cluster.stop()
 })
 
@@ -164,6 +165,7 @@ test('pins for which there is nobody are counted, and moved when somebody comes'
   await cluster.peer(0).kill()
   await cluster.clock.advance(2 * minute)
   assert.deepEqual(cluster.peers.slice(1).map(({ repair }) => repair?.degraded()), [1, 1])
+  assert.match(cluster.warnings.join('\n'), /fewer holders than their replication_factor_min since peer .* is gone: 1\b/)
   await cluster.add(1)
   await cluster.clock.advance(12 * minute)
   assert.deepEqual(cluster.holders(cid), [1, 2, 3])

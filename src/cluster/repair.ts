@@ -51,6 +51,8 @@ export interface RepairSettings {
   readonly disableRepinning: boolean
   /** Does nothing at all. */
   readonly followerMode: boolean
+  /** How long a peer must be silent, in milliseconds; what is usual when absent. */
+  readonly repinGracePeriodMs?: number | undefined
   /** The metric that tells that a peer lives. */
   readonly livenessMetric?: string | undefined
 }
@@ -134,7 +136,7 @@ export class RepairLoop {
     }
     const now = clock.monotonic()
     const unheard: UnheardHolder[] = [...this.#unheard].map(([peer, { since, wasGone }]) => ({ peer, missedMs: now - since, wasGone }))
-    const { gone, nextMs, isAlone } = judge({ heard, unheard })
+    const { gone, nextMs, isAlone } = judge({ heard, unheard }, settings.repinGracePeriodMs)
     for (const [peer, at] of this.#postponed) if (at <= now) this.#postponed.delete(peer)
     this.#tellAlone(isAlone)
     for (const [peer, { stop }] of this.#repairs) if (isAlone || (!gone.includes(peer) && heard.some(presence => presence.peer === peer))) stop.abort()
