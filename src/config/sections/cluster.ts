@@ -57,6 +57,7 @@ export const cluster = defineSection('cluster', {
     pinOnlyOnTrustedPeers: boolean({ initial: false, describe: 'Allocate pins to trusted peers only.' }),
     pinOnlyOnUntrustedPeers: boolean({ initial: false, describe: 'Allocate pins to peers that are not trusted only.' }),
     disableRepinning: boolean({ initial: true, describe: 'Do not move pins when a peer is gone.' }),
+    repinGracePeriodMs: duration({ initial: '50s', omit: 'when initial', describe: 'How long a peer must be silent until its pins are moved. Not in the Go program, which moves them at the first alert.' }),
     followerMode: boolean({ initial: false, omit: 'when empty', describe: 'Follow the pinset, refuse to change it.' }),
     peerstoreFile: text({ initial: '', empty: 'keeps', omit: 'when empty', describe: 'File of known peers\' addresses, relative to the folder; empty: `peerstore`.' }),
     peerAddresses: addressList({ initial: [], refusal: 'error parsing peer_addresses', describe: 'Peers to connect to first.' }),
@@ -83,6 +84,7 @@ export const cluster = defineSection('cluster', {
     positive('state_sync_interval', v => v.stateSyncIntervalMs, 'cluster.state_sync_interval is invalid'),
     positive('pin_recover_interval', v => v.pinRecoverIntervalMs, 'cluster.pin_recover_interval is invalid'),
     positive('monitor_ping_interval', v => v.monitorPingIntervalMs, 'cluster.monitoring_interval is invalid'),
+    positive('repin_grace_period', v => v.repinGracePeriodMs, 'cluster.repin_grace_period is invalid'),
     positive('peer_watch_interval', v => v.peerWatchIntervalMs, 'cluster.peer_watch_interval is invalid'),
     {
       key: 'pin_only_on_trusted_peers',
