@@ -38,8 +38,7 @@ export class MadeCall {
   #isWithinReply = false
   /** The error that the other peer has answered. */
   answer: ReplyHeader | undefined
-  /** Why this side has given the call up. */
-  failure: unknown
+  #failure: unknown
 
   constructor (network: Network, clock: Clock, peer: PeerId, name: CallName, signal: AbortSignal | undefined) {
     this.#network = network
@@ -48,6 +47,9 @@ export class MadeCall {
     this.#name = name
     this.#signal = signal
   }
+
+  /** Why this side has given the call up; undefined when it has not. */
+  get failure (): unknown { return this.#failure ?? this.#open?.watch.failure }
 
   get isOrdered (): boolean { return this.#isOrdered }
 
@@ -188,7 +190,7 @@ export class MadeCall {
   }
 
   #fail (reason: unknown): void {
-    this.failure ??= reason
+    this.#failure ??= reason
     this.#opening.abort(reason)
     this.#open?.watch.fail(reason)
   }

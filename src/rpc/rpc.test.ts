@@ -141,3 +141,52 @@ test('a peer that says nothing is given up after the time of the method', async 
   assert.equal(peers.service.cancelled, 3)
   await peers.stop()
 })
+
+test('a destination that takes no blocks is given up; one that fails early is heard while blocks still come', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  const block = blockOf(new Uint8Array(1_000_000))
+  let asked = 0
+  async function * endless (): AsyncGenerator<Block> {
+    for (;;) {
+      asked++
+      yield block
+    }
+  }
+  peers.service.putBlocks = () => new Promise(() => {})
+  const silent = peers.calls.putBlocks(server, endless(), noOptions).catch((error: unknown) => error)
+  await clock.advance(119_000)
+  assert.ok(asked < 5, `${asked} blocks for nobody`)
+  await clock.advance(2_000)
+  assert.match((await silent as ClusterError).message, /has taken nothing for 120 seconds$/)
+  peers.service.putBlocks = async () => { throw new Error('the disk is full') }
+  const failing = peers.calls.putBlocks(server, endless(), noOptions).catch((error: unknown) => error)
+  await clock.settle()
+  assert.equal((await failing as ClusterError).message, 'the disk is full')
+  await peers.stop()
+})
+
+test('blocks whose source fails are not taken for all of them', async () => {
+  const peers = await twoPeers(systemClock)
+  async function * broken (): AsyncGenerator<Block> {
+    yield blockOf(new Uint8Array(10))
+    throw new ClusterError('ADD_REFUSED', 'the upload broke off')
+  }
+  await assert.rejects(peers.calls.putBlocks(server, broken(), noOptions), { code: 'ADD_REFUSED', message: 'the upload broke off' })
+  assert.deepEqual(peers.service.calls, [], 'the service has not seen an end')
+  await peers.stop()
+})
+
+test('a loop over statuses that is left ends the call', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  peers.service.statuses = [[pinInfoOf(1, server)]]
+  peers.service.isWaiting = true
+  const reading = (async () => { for await (const _ of peers.calls.statusAll(server, 0, noOptions)) return 'left' })()
+  await clock.settle()
+  assert.equal(await reading, 'left')
+  await clock.settle()
+  assert.equal(peers.service.cancelled, 1)
+  assert.equal(clock.nextAt(), undefined)
+  await peers.stop()
+})
