@@ -9,12 +9,15 @@ import { peerstorePath, readPeerstore, writePeerstore } from './config/peerstore
 import { ClusterError, errorText } from './domain/errors.ts'
 import type { Multiaddress } from './domain/peer.ts'
 import { contractVersion } from './domain/version.ts'
-import { systemClock } from './platform/clock.ts'
+import { sleep, systemClock } from './platform/clock.ts'
 import type { Platform, Startable } from './platform/lifecycle.ts'
 import type { Logger } from './platform/logger.ts'
 import { noMetrics, type Metrics } from './platform/metrics.ts'
 import { systemRandom } from './platform/random.ts'
 import type { Tracer } from './platform/tracer.ts'
+
+/** Loading the network keeps this thread busy: who waits for the API gets an answer first, within this time in milliseconds. */
+const firstAnswersMs = 50
 
 /**
  * Starts a peer with its APIs. What it listens on answers when this resolves; the rest (the IPFS
@@ -38,7 +41,7 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   if (tracer !== undefined) components.unshift({ doing: 'setting up tracing', component: tracer })
   if (stats !== undefined) components.push({ doing: 'setting up metrics', component: stats.endpoint(platform) })
   try {
-    await startAll(components, { signal, logger, onStarted: tell })
+    await startAll(components, { signal, logger, onStarted: tell, beforeSlow: () => sleep(platform.clock, firstAnswersMs, signal) })
   } catch (error) {
     // What never started may hold something all the same: the datastore is open from the beginning.
     await peer.consensus.stop().catch(() => {})

@@ -11,15 +11,26 @@ export interface PeerComponent {
   readonly isSlow?: boolean
 }
 
+export interface StartOptions {
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  readonly onStarted?: (doing: string) => void
+  /** Waited for before the first slow component starts. */
+  readonly beforeSlow?: () => Promise<void>
+}
+
 /**
  * Starts all, those that are slow at the end. When one fails, those that have started are stopped.
  * @throws ClusterError of the component, with what was done in `details.doing`; the signal's reason
  */
-export async function startAll (components: readonly PeerComponent[], options: { readonly signal: AbortSignal, readonly logger: Logger, readonly onStarted?: (doing: string) => void }): Promise<void> {
-  const { signal, logger, onStarted } = options
+export async function startAll (components: readonly PeerComponent[], options: StartOptions): Promise<void> {
+  const { signal, logger, onStarted, beforeSlow } = options
   const started = new Set<PeerComponent>()
+  let isSlow = false
   try {
     for (const part of components.toSorted((a, b) => Number(a.isSlow === true) - Number(b.isSlow === true))) {
+      if (part.isSlow === true && !isSlow) await beforeSlow?.()
+      isSlow = part.isSlow === true
       signal.throwIfAborted()
       await naming(part.doing, () => part.component.start(signal))
       started.add(part)

@@ -1,5 +1,3 @@
-import { decode as decodeCbor } from '@ipld/dag-cbor'
-import { CID } from 'multiformats/cid'
 import type { Consensus } from '../consensus/consensus.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
@@ -29,8 +27,10 @@ export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid
 /** Shards first, then the cluster DAG that lists them: what is left after a crash can be found again. */
 async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, pin: Pin, options: CallOptions): Promise<void> {
   if (pin.reference === undefined) return
+  // Sharded pins are rare: a start need not wait for what reads them.
+  const [{ decode: decodeCbor }, { CID }] = await Promise.all([import('@ipld/dag-cbor'), import('multiformats/cid')])
   const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(pin.reference, options)))
-  const parts = links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as CID).bytes))
+  const parts = links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as { readonly bytes: Uint8Array }).bytes))
   for (const part of [...parts, pin.reference]) {
     const found = await consensus.pinset().get(part)
     if (found !== undefined) await consensus.logUnpin(found, options)
