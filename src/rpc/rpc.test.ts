@@ -153,7 +153,7 @@ test('a destination that takes no blocks is given up; one that fails early is he
       yield block
     }
   }
-  peers.service.putBlocks = () => new Promise(() => {})
+  peers.service.putBlocks = (_, { signal }) => new Promise((_, reject) => { signal?.addEventListener('abort', () => { reject(signal.reason) }) })
   const silent = peers.calls.putBlocks(server, endless(), noOptions).catch((error: unknown) => error)
   await clock.advance(119_000)
   assert.ok(asked < 5, `${asked} blocks for nobody`)
