@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { ClusterError } from '../domain/errors.ts'
+import { multiaddressPeer } from '../domain/multiaddress.ts'
+import type { Metric } from '../domain/metric.ts'
+import { peerIdFromBytes } from '../domain/peer-id.ts'
+import type { Multiaddress, PeerId, PeerInformation } from '../domain/peer.ts'
+import type { Platform } from '../platform/lifecycle.ts'
+import { silentLoggers } from '../platform/logger.ts'
+import { loneNetwork } from '../platform/lone-network.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import type { Network } from '../platform/network.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
+import { seededRandom } from '../tracker/tracker.fixture.ts'
+import { Connections } from './connections.ts'
+import { greetPeers } from './greetings.ts'
+import { join } from './join.ts'
+import { meetMembers } from './meet-members.ts'
+import { linkSwarms } from './swarm-links.ts'
+
+const peerOf = (n: number | string): PeerId => peerIdFromBytes(Uint8Array.from([0, 36, 8, 1, 18, 32, ...createHash('sha256').update(String(n)).digest()]))
+const self = peerOf('self')
+const addressOf = (peer: PeerId, port = 1): Multiaddress => `/ip4/127.0.0.1/tcp/${port}/p2p/${peer}` as Multiaddress
+
+/** A network of which each test says who can be reached: dials of others hang. */
+function world (reachable: readonly PeerId[]) {
+  const clock = virtualClock()
+  const platform: Platform = { clock, random: seededRandom(3), loggers: silentLoggers, metrics: noMetrics }
+  const known = new Map<PeerId, Multiaddress[]>()
+  const connected: PeerId[] = []
+  const dials: PeerId[] = []
+  const listeners = new Set<(peer: PeerId, isConnected: boolean) => void>()
+  const network: Network = {
+    ...loneNetwork(self),
+    peers: () => connected,
+    knownPeers: () => [...known.keys()],
+    knownAddresses: peer => known.get(peer) ?? [],
+    remember: async addresses => {
+      for (const address of addresses) known.set(multiaddressPeer(address) as PeerId, [...known.get(multiaddressPeer(address) as PeerId) ?? [], address])
+    },
+    connect: async (address, { signal }) => {
+      const peer = multiaddressPeer(address) as PeerId
+      dials.push(peer)
+      if (!reachable.includes(peer)) await new Promise((_resolve, reject) => { signal?.addEventListener('abort', () => { reject(signal.reason as Error) }) })
+      connected.push(peer)
+      for (const listener of listeners) listener(peer, true)
+      return peer
+    },
+    onPeer: listener => {
+      listeners.add(listener)
+      return () => { listeners.delete(listener) }
+    },
+  }
+  const connections = (peerAddresses: readonly Multiaddress[] = [], lowWater = 100) => new Connections({ network, platform, settings: { peerAddresses, dialPeerTimeoutMs: 3_000, connectionManager: { lowWater } } })
+  const during = async <T>(promise: Promise<T>, limitMs = 3_600_000): Promise<T> => {
+    let isSettled = false
+    promise.then(() => { isSettled = true }, () => { isSettled = true })
+    await clock.until(() => isSettled, limitMs)
+    return promise
+  }
+  return { clock, platform, network, known, connected, dials, connections, during }
+}
+
+function informationOf (peer: PeerId, changes: Partial<PeerInformation> = {}): PeerInformation {
+  return { id: peer, addresses: [addressOf(peer)], clusterPeers: [], clusterPeersAddresses: [], version: '1.1.6', commit: '', rpcProtocolVersion: '', error: '', ipfs: { id: undefined, addresses: [`/ip4/10.0.0.1/tcp/4001/p2p/${peer}` as Multiaddress], error: '' }, peername: `name of ${peer}`, ...changes }
+}
+
+test('a start connects to three peers, the configured before the saved ones, past those that cannot be reached', async () => {
+  const peers = [0, 1, 2, 3, 4, 5].map(peerOf)
+  const { connections, connected, during } = world([1, 2, 4, 5].map(peerOf))
+  const made = await during(connections([peers[0], peers[1]].map(peer => addressOf(peer!))).bootstrap([2, 3, 4, 5].map(n => addressOf(peerOf(n))), {}))
+  assert.deepEqual(made.toSorted(), [1, 2, 4].map(peerOf).toSorted())
+  assert.deepEqual(connected.length, 3)
+})
+
+test('a start does not wait long for peers that are all gone', async () => {
+  const { clock, connections, during } = world([])
+  const before = clock.monotonic()
+  assert.deepEqual(await during(connections().bootstrap([0, 1, 2].map(n => addressOf(peerOf(n))), {})), [])
+  assert.equal(clock.monotonic() - before, 3_000)
+})
+
+test('lost peers are connected to again within half a minute, up to the low water', async () => {
+  const { clock, known, connections, connected } = world([0, 1, 2, 3].map(peerOf))
+  for (const n of [0, 1, 2, 3]) known.set(peerOf(n), [addressOf(peerOf(n))])
+  const stop = new AbortController()
+  const keeping = connections([], 2).keep(stop.signal)
+  await clock.advance(29_000)
+  assert.equal(connected.length, 0)
+  await clock.advance(2_000)
+  assert.equal(connected.length, 2)
+  await clock.advance(120_000)
+  assert.equal(connected.length, 2)
+  stop.abort()
+  await keeping
+})
+
+test('a configured peer is connected to from time to time although there are enough others', async () => {
+  const { clock, known, connections, connected } = world([0, 9].map(peerOf))
+  connected.push(peerOf(5), peerOf(6))
+  known.set(peerOf(9), [addressOf(peerOf(9))])
+  const stop = new AbortController()
+  const keeping = connections([addressOf(peerOf(9))], 2).keep(stop.signal)
+  await clock.advance(299_000)
+  assert.ok(!connected.includes(peerOf(9)))
+  await clock.advance(2_000)
+  assert.ok(connected.includes(peerOf(9)))
+  stop.abort()
+  await keeping
+})
+
+test('who connects is asked who it is, and its own addresses are kept, not those of others that it names', async () => {
+  const { clock, platform, network, known } = world([0].map(peerOf))
+  const answered: string[] = []
+  const stop = new AbortController()
+  const greeting = greetPeers({
+    network,
+    platform,
+    calls: { id: async peer => informationOf(peer, { id: peerOf('another'), addresses: [addressOf(peer, 5), addressOf(peerOf(7))] }) },
+    answered: information => { answered.push(information.id) },
+  }, stop.signal)
+  await network.connect(addressOf(peerOf(0)), {})
+  await clock.settle()
+  assert.deepEqual(answered, [peerOf(0)])
+  assert.deepEqual([...known], [[peerOf(0), [addressOf(peerOf(0), 5)]]])
+  stop.abort()
+  await greeting
+})
+
+test('members that are only heard of are found through others and connected to, and tried again later when that fails', async () => {
+  const { clock, platform, network, known, connected, dials, connections } = world([1].map(peerOf))
+  connected.push(peerOf(0))
+  const stop = new AbortController()
+  const maker = connections()
+  const meeting = meetMembers({
+    network,
+    platform,
+    calls: { id: async peer => informationOf(peer, { clusterPeersAddresses: [1, 2, 3].map(n => addressOf(peerOf(n))) }) },
+    members: async () => [self, peerOf(0), peerOf(1), peerOf(2)],
+    connect: (peers, signal) => maker.connectSome(peers, peers.length, { signal }),
+    enough: 100,
+  }, stop.signal)
+  await clock.advance(1_000)
+  assert.ok(connected.includes(peerOf(1)))
+  // Not a member: nobody but another peer has named it.
+  assert.ok(!known.has(peerOf(3)))
+  await clock.advance(60_000)
+  const tries = dials.filter(peer => peer === peerOf(2)).length
+  assert.ok(tries >= 2 && tries <= 3, `${tries} tries within a minute`)
+  stop.abort()
+  await clock.advance(5_000)
+  await meeting
+})
+
+test('joining asks to be taken in, knows the other peer at once and tells the metrics', async () => {
+  const { clock, platform, network, during } = world([0].map(peerOf))
+  const recorded: Metric[] = []
+  const asked: string[] = []
+  const monitor = { latest: () => [], record: (metric: Metric) => { recorded.push(metric) } } as unknown as Parameters<typeof join>[0]['monitor']
+  const parts: Parameters<typeof join>[0] = {
+    network,
+    platform,
+    monitor,
+    pingIntervalMs: 15_000,
+    dialTimeoutMs: 3_000,
+    calls: { addPeer: async (peer, added) => { asked.push(`${peer} ${added}`); return informationOf(added) } },
+    sendMetrics: async () => { asked.push('metrics') },
+  }
+  assert.equal(await during(join(parts, addressOf(peerOf(0)), {})), peerOf(0))
+  assert.deepEqual(asked, [`${peerOf(0)} ${self}`, 'metrics'])
+  assert.deepEqual(recorded.map(({ name, peer, expire }) => [name, peer, expire - clock.now()]), [['ping', peerOf(0), 30_000]])
+  assert.equal(await during(join(parts, addressOf(self), {})), undefined)
+  await assert.rejects(during(join(parts, addressOf(peerOf(1)), {})), (error: unknown) => error instanceof ClusterError && error.code === 'PEER_UNREACHABLE' && /^failed to dial .*: no connection within 3000 ms$/.test(error.message))
+})
+
+test('the nodes of members are connected once, those that cannot be asked for again later, those that come back anew', async () => {
+  const { clock, platform } = world([])
+  const linked: string[] = []
+  const asked: PeerId[] = []
+  let members = [self, peerOf(0), peerOf(1)]
+  const stop = new AbortController()
+  const linking = linkSwarms({
+    self,
+    platform,
+    delayMs: 30_000,
+    members: async () => members,
+    calls: {
+      id: async peer => {
+        asked.push(peer)
+        if (peer === peerOf(1)) throw new ClusterError('PEER_UNREACHABLE', 'gone')
+        return informationOf(peer)
+      },
+    },
+    ipfs: { connectSwarm: async addresses => { linked.push(...addresses) } },
+  }, stop.signal)
+  await clock.advance(29_000)
+  assert.deepEqual(asked, [])
+  await clock.advance(58_000)
+  assert.equal(linked.length, 1)
+  assert.equal(asked.filter(peer => peer === peerOf(1)).length, 2)
+  members = [self]
+  await clock.advance(5_000)
+  members = [self, peerOf(0)]
+  await clock.advance(5_000)
+  assert.equal(linked.length, 2)
+  stop.abort()
+  await clock.advance(5_000)
+  await linking
+})
