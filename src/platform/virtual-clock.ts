@@ -44,10 +44,11 @@ export function virtualClock (start: Time = Date.UTC(2030, 0, 1)): VirtualClock 
     return timers.peek()
   }
 
-  const settle = async (): Promise<void> => {
+  /** `isQuiet` when nothing has run since all promises had settled. */
+  const settle = async (isQuiet = false): Promise<void> => {
     for (let steps = 0; ; steps++) {
       if (steps > maxStepsAtOnce) throw new Error('the clock cannot go on: something asks for another turn without end')
-      await promisesSettled()
+      if (!isQuiet || steps > 0) await promisesSettled()
       const due = soon.shift() ?? takeDue()
       if (due === undefined) return
       due()
@@ -67,7 +68,7 @@ export function virtualClock (start: Time = Date.UTC(2030, 0, 1)): VirtualClock 
     await settle()
     for (let timer = next(); timer !== undefined && timer.at <= moment; timer = next()) {
       elapsed = Math.max(elapsed, timer.at)
-      await settle()
+      await settle(true)
     }
     elapsed = moment
   }
@@ -90,12 +91,12 @@ export function virtualClock (start: Time = Date.UTC(2030, 0, 1)): VirtualClock 
       }
     },
     soon: callback => { soon.push(callback) },
-    settle,
+    settle: () => settle(),
     advance: durationMs => moveTo(elapsed + durationMs),
     async until (done, limitMs) {
       const limit = elapsed + limitMs
-      for (;;) {
-        await settle()
+      for (let isQuiet = false; ; isQuiet = true) {
+        await settle(isQuiet)
         if (done()) return
         const timer = next()
         if (timer === undefined) throw new Error('nothing is left to happen')

@@ -18,6 +18,16 @@ export interface StoredPinset {
 }
 
 export function pinsetOn (disk: SimulatedDisk): StoredPinset {
+  const known = read.get(disk)
+  if (known?.version === disk.version) return known
+  const pinset = { ...readPinset(disk), version: disk.version }
+  read.set(disk, pinset)
+  return pinset
+}
+
+const read = new WeakMap<SimulatedDisk, StoredPinset & { readonly version: number }>()
+
+function readPinset (disk: SimulatedDisk): StoredPinset {
   const values = new Map<Cid, string>()
   for (const key of keysUnder(disk, valuesPrefix)) {
     const cid = key.endsWith('/v') ? cidFromKey(key.slice(valuesPrefix.length, -2)) : undefined
@@ -26,7 +36,17 @@ export function pinsetOn (disk: SimulatedDisk): StoredPinset {
   return { values, digest: [...values].map(([cid, value]) => `${cid} ${value}`).join('\n') }
 }
 
-export function pinOf (value: string): Pin { return PinMessage.decodeProtobuf(Buffer.from(value, 'base64')) }
+export function pinOf (value: string): Pin {
+  let pin = decoded.get(value)
+  if (pin === undefined) {
+    if (decoded.size >= maxDecoded) decoded.clear()
+    decoded.set(value, pin = PinMessage.decodeProtobuf(Buffer.from(value, 'base64')))
+  }
+  return pin
+}
+
+const decoded = new Map<string, Pin>()
+const maxDecoded = 10_000
 
 /** Acknowledged changes that stand in no delta yet. */
 export function journalled (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/journal/').length }

@@ -41,7 +41,7 @@ export class SimulatedNetworks {
   readonly #nameOf: (peer: PeerId) => string
   readonly #members = new Map<PeerId, NetworkMember>()
   readonly #addresses = new Map<PeerId, Multiaddress>()
-  readonly #links = new Map<string, Link>()
+  readonly #links = new Map<PeerId, Map<PeerId, Link>>()
 
   constructor (parts: { readonly clock: Clock, readonly random: SeededRandom, readonly trace: Trace, readonly nameOf: (peer: PeerId) => string }) {
     this.#clock = parts.clock
@@ -67,13 +67,13 @@ export class SimulatedNetworks {
   }
 
   healAll (): void {
-    for (const link of this.#links.values()) link.heal()
+    for (const link of this.#allLinks()) link.heal()
     this.#reviewAll()
   }
 
   /** Breaks one of the connections; it comes back by itself. */
   resetOne (): void {
-    const up = [...this.#links.values()].filter(link => link.isUp)
+    const up = this.#allLinks().filter(link => link.isUp)
     if (up.length > 0) this.#lose(this.#random.pick(up))
   }
 
@@ -96,7 +96,7 @@ export class SimulatedNetworks {
   leave (member: NetworkMember): void {
     if (this.#members.get(member.self) !== member) return
     this.#members.delete(member.self)
-    for (const link of this.#links.values()) if (link.ends?.includes(member) === true) this.#lose(link)
+    for (const link of this.#allLinks()) if (link.ends?.includes(member) === true) this.#lose(link)
   }
 
   connected (member: NetworkMember): NetworkMember[] {
@@ -224,11 +224,15 @@ export class SimulatedNetworks {
   /** The link between two peers and the side on which `to` is. */
   #way (from: PeerId, to: PeerId): { link: Link, side: 0 | 1 } {
     const isForward = from < to
-    const name = isForward ? `${from} ${to}` : `${to} ${from}`
-    let link = this.#links.get(name)
-    if (link === undefined) this.#links.set(name, link = new Link(this.#clock, () => this.#delayMs()))
+    const [lesser, greater] = isForward ? [from, to] : [to, from]
+    let ofLesser = this.#links.get(lesser)
+    if (ofLesser === undefined) this.#links.set(lesser, ofLesser = new Map())
+    let link = ofLesser.get(greater)
+    if (link === undefined) ofLesser.set(greater, link = new Link(this.#clock, () => this.#delayMs()))
     return { link, side: isForward ? 1 : 0 }
   }
+
+  #allLinks (): Link[] { return [...this.#links.values()].flatMap(links => [...links.values()]) }
 
   #reviewAll (): void {
     const peers = this.members

@@ -36,6 +36,7 @@ export class SimulatedDisk {
   #unsynced: Undo[] = []
   #failed: readonly StoreOperation[] | undefined
   #isDamaged = false
+  #version = 0
   openings = 1
 
   constructor (random: SeededRandom) { this.#random = random }
@@ -65,6 +66,7 @@ export class SimulatedDisk {
   damage (): void { this.#isDamaged = true }
 
   wipe (): void {
+    this.#version++
     this.#values = new SortedMap()
     this.#unsynced = []
     this.#failed = undefined
@@ -72,6 +74,8 @@ export class SimulatedDisk {
   }
 
   get values (): SortedMap { return this.#values }
+  /** Grows whenever the contents may have changed. */
+  get version (): number { return this.#version }
 
   /** The keys that a loss of power now could take back or change. */
   unsyncedKeys (): Set<string> { return new Set(this.#unsynced.flatMap(undo => undo.map(([key]) => key))) }
@@ -102,6 +106,7 @@ export class SimulatedDisk {
   sync (): void { this.#unsynced = [] }
 
   #apply (operations: readonly StoreOperation[]): void {
+    this.#version++
     const undo: Undo = []
     for (const operation of operations) {
       undo.push([operation.key, this.#values.get(operation.key)])
@@ -113,6 +118,7 @@ export class SimulatedDisk {
   }
 
   #rollBack (kept: number): void {
+    this.#version++
     for (const undo of this.#unsynced.splice(kept).toReversed()) {
       for (const [key, previous] of undo.toReversed()) {
         if (previous === undefined) this.#values.delete(key)

@@ -17,12 +17,12 @@ export class Trace {
     this.#print = print
   }
 
-  /** Notes what happened to whom. */
-  note (who: string, what: string): void {
+  /** Notes what happened to whom; `more` is only for readers. */
+  note (who: string, what: string, more?: string): void {
     this.#events++
     const at = this.#clock.monotonic()
     this.#mix(`${at}${who}${what}`)
-    this.#print?.(`${(at / 1_000).toFixed(3).padStart(10)} ${who.padEnd(8)} ${what}`)
+    this.#print?.(`${(at / 1_000).toFixed(3).padStart(10)} ${who.padEnd(8)} ${what}${more === undefined ? '' : ` ${more}`}`)
   }
 
   /** True when each event is printed. */

@@ -1,0 +1,41 @@
+import { Worker } from 'node:worker_threads'
+import { fileURLToPath } from 'node:url'
+import type { SimulationResult } from './simulate.ts'
+
+/** What one thread is told to do, and answers with a {@link SimulationResult}. */
+export interface SeedTask {
+  readonly seed: number
+  readonly peers: number
+  readonly rounds: number
+  readonly roundMs: number
+  /** Name of a planted bug. */
+  readonly bug?: string | undefined
+}
+
+/** Runs seeds in as many threads; each seed is alone in its thread while it runs. `onResult` answers true to end early. */
+export async function runSeeds (tasks: readonly SeedTask[], threads: number, onResult: (result: SimulationResult) => boolean): Promise<void> {
+  const rest = [...tasks].toReversed()
+  let isOver = false
+  await Promise.all(Array.from({ length: Math.min(threads, tasks.length) }, async () => {
+    const worker = new Worker(fileURLToPath(new URL('seed-worker.ts', import.meta.url)))
+    try {
+      for (let task = rest.pop(); task !== undefined && !isOver; task = rest.pop()) {
+        const result = await ask(worker, task)
+        if (!isOver && onResult(result)) isOver = true
+      }
+    } finally {
+      await worker.terminate()
+    }
+  }))
+}
+
+function ask (worker: Worker, task: SeedTask): Promise<SimulationResult> {
+  return new Promise((resolve, reject) => {
+    worker.once('error', reject)
+    worker.once('message', (result: SimulationResult) => {
+      worker.off('error', reject)
+      resolve(result)
+    })
+    worker.postMessage(task, [])
+  })
+}
