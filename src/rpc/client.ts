@@ -5,6 +5,7 @@ import type { Counter } from '../platform/metrics.ts'
 import type { Network } from '../platform/network.ts'
 import { noTracer, traced, tracedItems, type SpanOptions, type Tracer } from '../platform/tracer.ts'
 import { answeredError } from './answer-error.ts'
+import { CallPlaces } from './call-places.ts'
 import type { StreamMethod, UnaryMethod } from './methods.ts'
 import { MadeCall } from './made-call.ts'
 import { SenderLog } from './sender-log.ts'
@@ -21,12 +22,14 @@ export class RpcClient {
   readonly #platform: Platform
   readonly #tracer: Tracer
   readonly #senders: SenderLog
+  readonly #places: CallPlaces
   readonly #unreadable: Counter
 
   constructor (network: Network, platform: Platform) {
     this.#network = network
     this.#platform = platform
     this.#tracer = platform.tracer ?? noTracer
+    this.#places = new CallPlaces(platform.clock)
     this.#senders = new SenderLog(platform.loggers.component('p2p-gorpc'))
     this.#unreadable = platform.metrics.counter('ipfscluster_rpc_unreadable_answers', 'Total number of answers of other peers that could not be read')
   }
@@ -40,13 +43,19 @@ export class RpcClient {
   }
 
   async #reply<Request, Reply> (method: UnaryMethod<Request, Reply>, peer: PeerId, request: Request, options: CallOptions): Promise<Reply> {
-    const call = new MadeCall(this.#network, this.#platform.clock, peer, method, options.signal)
+    const { timeoutMs } = method
+    const late = (): ClusterError => new ClusterError('TIMED_OUT', `${nameOf(method)} of ${peer} did not get its turn within ${timeoutMs / 1000} seconds: too many other calls wait for that peer`)
+    const { signal } = options
+    if (signal?.aborted === true) throw cancelled(signal, nameOf(method))
+    await this.#places.enter(peer, timeoutMs, late, signal).catch((error: unknown) => { throw signal?.aborted === true ? cancelled(signal, nameOf(method)) : error })
+    const call = new MadeCall(this.#network, this.#platform.clock, peer, method, signal)
     try {
       return await call.one(method, request)
     } catch (error) {
       throw this.#translated(error, peer, method, call, options)
     } finally {
       call.end()
+      this.#places.leave(peer)
     }
   }
 

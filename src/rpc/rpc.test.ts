@@ -190,3 +190,27 @@ test('a loop over statuses that is left ends the call', async () => {
   assert.equal(clock.nextAt(), undefined)
   await peers.stop()
 })
+
+test('more calls than a peer answers of one caller wait for their turn, with their time and their signal', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  const all = Promise.all(Array.from({ length: 2000 }, (_, number) => peers.calls.status(server, cidOf(number), noOptions)))
+  await clock.settle()
+  assert.deepEqual((await all).map(({ cid }) => cid), Array.from({ length: 2000 }, (_, number) => cidOf(number)))
+  assert.deepEqual(peers.warnings, [])
+
+  peers.service.isWaiting = true
+  const stuck = Array.from({ length: 256 }, () => peers.calls.collectGarbage(server, noOptions).catch(() => 'ended'))
+  const controller = new AbortController()
+  const waiting = peers.calls.status(server, cidOf(1), noOptions).catch((error: unknown) => error)
+  const cancelled = peers.calls.status(server, cidOf(1), { signal: controller.signal }).catch((error: unknown) => error)
+  await clock.settle()
+  controller.abort(new Error('enough'))
+  await clock.advance(15_000)
+  assert.equal((await cancelled as ClusterError).code, 'CANCELLED')
+  assert.match((await waiting as ClusterError).message, /did not get its turn within 15 seconds/)
+  await peers.stop()
+  await clock.settle()
+  assert.deepEqual(new Set(await Promise.all(stuck)), new Set(['ended']))
+  assert.equal(clock.nextAt(), undefined)
+})

@@ -103,7 +103,7 @@ export class ServedCall {
   /** Writes the answer, up to the last batch. */
   async #answer (): Promise<void> {
     try {
-      const id = await this.#within(this.#reader.next(serviceIdCall.maxBytes), requestMs, decodeServiceId)
+      const id = await this.#next(serviceIdCall.maxBytes, requestMs, decodeServiceId)
       if (id === undefined) throw this.#left()
       this.#serviceId = id
       const name = this.#permitted(id)
@@ -171,7 +171,7 @@ export class ServedCall {
   /** A request, in a box because nothing is a request too; undefined at the end. */
   async #nextRequest (codec: CallValue<unknown>, waitMs: number): Promise<{ readonly value: unknown } | undefined> {
     try {
-      return await this.#within(this.#reader.next(codec.maxBytes), waitMs, bytes => ({ value: decodeValue(codec, bytes) }))
+      return await this.#next(codec.maxBytes, waitMs, bytes => ({ value: decodeValue(codec, bytes) }))
     } catch (error) {
       if (!isUnreadable(error)) throw error
       this.#unreadable = new Refusal(`msgpack decode error [pos ${this.#reader.position}]: ${errorText(error)}`, 1)
@@ -179,10 +179,10 @@ export class ServedCall {
     }
   }
 
-  /** Already here, most of the time: no timer is made for that. */
-  async #within<T> (bytes: Promise<Uint8Array | undefined>, waitMs: number, decode: (bytes: Uint8Array) => T): Promise<T | undefined> {
-    const value = await this.#watch.wait(bytes, waitMs, `the caller has sent nothing for ${waitMs / 1000} seconds`)
-    return value === undefined ? undefined : decode(value)
+  /** The next value, which most of the time is here already. */
+  async #next<T> (maxBytes: number, waitMs: number, decode: (bytes: Uint8Array) => T): Promise<T | undefined> {
+    const bytes = this.#reader.take(maxBytes) ?? await this.#watch.wait(this.#reader.next(maxBytes), waitMs, `the caller has sent nothing for ${waitMs / 1000} seconds`)
+    return bytes === undefined ? undefined : decode(bytes)
   }
 
   #options (): HandlerOptions {
