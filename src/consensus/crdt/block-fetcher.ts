@@ -1,9 +1,9 @@
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
-import type { Clock } from '../../platform/clock.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
 import type { Network } from '../../platform/network.ts'
-import type { Random } from '../../platform/random.ts'
 import { cidOfMultihash } from './delta.ts'
+import { HistoryFetcher } from './history-fetcher.ts'
 import type { Arrival, Wanted } from './walk-step.ts'
 
 /** Blocks that are asked for at the same time: enough to hide the round trips, few enough for their answers to fit into memory. */
@@ -22,7 +22,7 @@ const lastRetryMs = 5 * 60_000
 const giveUpMs = 10 * 60_000
 const giveUpAttempts = 5
 
-interface Want {
+export interface Want {
   readonly node: string
   /** Who told of it, or of what follows it. */
   readonly origin: PeerId | undefined
@@ -35,8 +35,9 @@ interface Want {
 
 export interface FetcherOptions {
   readonly network: Network
-  readonly clock: Clock
-  readonly random: Random
+  readonly platform: Platform
+  /** Nodes that are here with all that they follow. */
+  readonly heads: () => string[]
   /** A block that is in the store already. */
   readonly stored: (node: string) => Promise<Uint8Array | undefined>
   readonly onBlock: (arrival: Arrival) => void
@@ -51,6 +52,8 @@ export class BlockFetcher {
   /** What is to be asked for, by who told of it: each has its turn. */
   readonly #queues = new Map<PeerId | undefined, Want[]>()
   readonly #retries: Want[] = []
+  /** Wanted nodes behind which more are missing: a peer that speaks our protocol sends them in one stream. */
+  readonly #history: HistoryFetcher
   /** Every node that is queued, delayed or being fetched. */
   readonly #known = new Map<string, Want>()
   readonly #running = new Map<string, { readonly want: Want, readonly controller: AbortController }>()
@@ -60,7 +63,18 @@ export class BlockFetcher {
   /** Some wanted nodes stand on disk only. */
   hasMore = false
 
-  constructor (options: FetcherOptions) { this.#options = options }
+  constructor (options: FetcherOptions) {
+    this.#options = options
+    this.#history = new HistoryFetcher({
+      ...options,
+      isWanted: want => this.#known.get(want.node) === want,
+      onNode: arrival => {
+        this.forget(arrival.node)
+        options.onBlock(arrival)
+      },
+      onLeft: wants => { this.#enqueue(wants) },
+    })
+  }
 
   /** Nodes that are queued, delayed or being fetched. */
   get size (): number { return this.#known.size }
@@ -69,14 +83,25 @@ export class BlockFetcher {
   get wantsMore (): boolean { return this.hasMore && this.#known.size < maxQueued / 4 }
 
   want (nodes: readonly Wanted[]): void {
-    const now = this.#options.clock.monotonic()
-    for (const { node, from } of nodes) {
+    const now = this.#options.platform.clock.monotonic()
+    const behind: Want[] = []
+    for (const { node, from, isLinked } of nodes) {
       if (this.#known.has(node)) continue
       if (this.#known.size >= maxQueued) { this.hasMore = true; continue }
       const want = { node, origin: from, provider: from, attempts: 0, since: now, notBefore: now }
       this.#known.set(node, want)
-      const queue = this.#queues.get(from)
-      if (queue === undefined) this.#queues.set(from, [want])
+      if (isLinked && this.#history.mayHave(from)) behind.push(want)
+      else this.#enqueue([want])
+    }
+    this.#history.want(behind)
+    this.next()
+  }
+
+  #enqueue (wants: readonly Want[]): void {
+    for (const want of wants) {
+      if (this.#known.get(want.node) !== want) continue
+      const queue = this.#queues.get(want.origin)
+      if (queue === undefined) this.#queues.set(want.origin, [want])
       else queue.push(want)
     }
     this.next()
@@ -98,6 +123,7 @@ export class BlockFetcher {
 
   /** Starts what may be started. */
   next (): void {
+    this.#history.next()
     while (!this.#isStopped && this.#running.size < maxParallel && !this.#options.isFull()) {
       const want = this.#takeNext()
       if (want === undefined) return
@@ -125,12 +151,13 @@ export class BlockFetcher {
 
   stop (): void {
     this.#isStopped = true
+    this.#history.stop()
     this.#cancelTimer?.()
     for (const { controller } of this.#running.values()) controller.abort(new ClusterError('CANCELLED', 'this peer is stopping'))
   }
 
   async #fetch (want: Want): Promise<void> {
-    const { network, clock, stored, onBlock } = this.#options
+    const { network, platform: { clock }, stored, onBlock } = this.#options
     const { node, origin, provider } = want
     const controller = new AbortController()
     this.#running.set(node, { want, controller })
@@ -148,7 +175,7 @@ export class BlockFetcher {
   }
 
   #retryLater (want: Want): void {
-    const { clock, network, random, onLost } = this.#options
+    const { platform: { clock, random }, network, onLost } = this.#options
     const now = clock.monotonic()
     const others = network.peers()
     if (others.length > 0) want.attempts++
@@ -164,10 +191,10 @@ export class BlockFetcher {
   }
 
   #takeDue (): void {
-    const now = this.#options.clock.monotonic()
+    const now = this.#options.platform.clock.monotonic()
     this.#retries.push(...this.#delayed.filter(want => want.notBefore <= now))
     this.#delayed = this.#delayed.filter(want => want.notBefore > now)
-    this.#cancelTimer = this.#delayed.length === 0 ? undefined : this.#options.clock.after(firstRetryMs, () => { this.#takeDue() })
+    this.#cancelTimer = this.#delayed.length === 0 ? undefined : this.#options.platform.clock.after(firstRetryMs, () => { this.#takeDue() })
     this.next()
   }
 }

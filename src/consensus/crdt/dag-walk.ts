@@ -21,7 +21,7 @@ const maxOpenOfPeer = 1_000
 /** Bytes of blocks that wait for their step, before no more are fetched. */
 const maxArrivedBytes = 16 * 1024 * 1024
 /** What one step takes of what has come. */
-const maxTaken = 256
+const maxTaken = 512
 /** Nodes of lists on disk that are taken at once. */
 const takenFromDisk = 1_000
 const firstRetryMs = 200
@@ -80,15 +80,15 @@ export class DagWalk {
   #cursor = ''
 
   constructor (options: DagWalkOptions) {
-    const { store, keys, network, writer, platform: { clock, random, loggers, metrics } } = options
+    const { store, keys, network, writer, platform: { clock, loggers, metrics } } = options
     this.#options = options
     this.#logger = loggers.component('crdt')
     this.records = new WalkRecords(store)
     this.#lastProgress = clock.monotonic()
     this.#fetcher = new BlockFetcher({
       network,
-      clock,
-      random,
+      platform: options.platform,
+      heads: () => options.replica.heads.names(),
       stored: node => store.get(keys.block(node)),
       onBlock: arrival => { this.#arrive(arrival) },
       onLost: node => { this.#lost.push(node); this.#wake?.() },
@@ -139,7 +139,7 @@ export class DagWalk {
   /** Nodes that were left out are tried again. */
   async retryHoles (): Promise<void> {
     const holes = await this.records.listed('hole', takenFromDisk)
-    this.#fetcher.want(holes.map(node => ({ node, from: undefined })))
+    this.#fetcher.want(holes.map(node => ({ node, from: undefined, isLinked: true })))
   }
 
   /** What is being waited for is asked of other peers, at once. */
@@ -221,8 +221,9 @@ export class DagWalk {
     this.#hasDrains = step.leavesDrains || drains.length === maxTaken
     const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost]
     this.#close(taken, new Set(step.wanted.map(({ node }) => node)))
-    for (const { node } of step.merged) this.#fetcher.forget(node.blockId.slice(1))
-    this.#fetcher.want(step.wanted)
+    for (const { node } of [...arrivals, ...step.merged.map(({ node }) => ({ node: node.blockId.slice(1) }))]) this.#fetcher.forget(node)
+    const coming = new Set(this.#arrivals.map(({ node }) => node))
+    this.#fetcher.want(step.wanted.filter(({ node }) => !coming.has(node)))
     this.#fetcher.next()
     this.#tell(step)
   }
@@ -277,7 +278,7 @@ export class DagWalk {
     this.#fetcher.hasMore = nodes.length === takenFromDisk
     this.#fetcher.want(nodes.map((node, i) => {
       const record = records[i]
-      return { node, from: record?.state === 'fetch' ? record.from : undefined }
+      return record?.state === 'fetch' ? { node, from: record.from, isLinked: record.isLinked } : { node, from: undefined, isLinked: true }
     }))
   }
 

@@ -1,10 +1,8 @@
 import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
-import { createHash } from 'node:crypto'
-import { decodeBase32 } from '../../domain/base32.ts'
 import { ClusterError } from '../../domain/errors.ts'
-import { multihashKey } from './keys.ts'
+import { digestBytes, digestOf, multihashKey } from './keys.ts'
 import { ProtobufBytes, readFields } from './protobuf-fields.ts'
 
 /** An element of a delta: `id` is empty in additions and the block ID in tombstones (spec/wire.md 6.4). */
@@ -33,7 +31,7 @@ export interface DeltaNode {
 }
 
 /** Largest delta node taken, in bytes: that of bitswap. */
-const maxNodeBytes = 2 * 1024 * 1024
+export const maxNodeBytes = 2 * 1024 * 1024
 const dagPbCode = 0x70
 const sha256Code = 0x12
 const sha256Bytes = 32
@@ -70,7 +68,7 @@ export function deltaCid (cid: CID): CID | undefined {
 
 /** The CID of the delta node with this multihash, as it stands in keys. */
 export function cidOfMultihash (multihash: string): CID {
-  return CID.createV1(dagPbCode, createDigest(sha256Code, (decodeBase32(multihash, 0, 'upper') as Uint8Array).subarray(2)))
+  return CID.createV1(dagPbCode, createDigest(sha256Code, digestOf(multihash)))
 }
 
 /** The block ID of a node by its CID. */
@@ -79,7 +77,7 @@ export function blockIdOf (cid: CID): string {
 }
 
 function nodeIdentity (bytes: Uint8Array): { cid: CID, blockId: string } {
-  const digest = createDigest(sha256Code, createHash('sha256').update(bytes).digest())
+  const digest = createDigest(sha256Code, digestBytes(bytes))
   const cid = CID.createV1(dagPbCode, digest)
   return { cid, blockId: blockIdOf(cid) }
 }

@@ -7,6 +7,7 @@ import { DagWalk, type WalkState } from './dag-walk.ts'
 import { deltaCid, type DeltaNode } from './delta.ts'
 import { DivergenceWatch, type Divergence, type SetReport } from './divergence-watch.ts'
 import { HeadBroadcast } from './head-broadcast.ts'
+import { serveHistory } from './history.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
 import { RepairLoop } from './repair-loop.ts'
 import type { Replica } from './replica.ts'
@@ -37,10 +38,12 @@ export class Exchange {
   readonly #store: Store
   readonly #replica: Replica
   readonly #keys: ReplicaKeys
+  readonly #platform: Platform
   readonly #walk: DagWalk
   readonly #broadcast: HeadBroadcast
   readonly #watch: DivergenceWatch
   readonly repair: RepairLoop
+  #endHistory: (() => void) | undefined
   /** Nodes of ours that were written while nobody listened may not be on disk yet. */
   #isDurable = false
 
@@ -50,6 +53,7 @@ export class Exchange {
     this.#store = store
     this.#replica = replica
     this.#keys = keys
+    this.#platform = parts.platform
     this.#walk = new DagWalk({ ...parts, onMerged: () => {}, onHole: () => { this.repair.noteDirty() } })
     this.repair = new RepairLoop({
       ...parts,
@@ -92,12 +96,14 @@ export class Exchange {
   start (signal: AbortSignal): void {
     this.#walk.start(signal)
     this.repair.start(signal)
+    this.#endHistory = serveHistory({ network: this.#network, store: this.#store, keys: this.#keys, platform: this.#platform })
     this.#broadcast.start()
     this.#watch.start()
   }
 
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
+    this.#endHistory?.()
     this.#broadcast.stop()
     this.#watch.stop()
     await this.#walk.stopped()

@@ -1,4 +1,5 @@
-import { encodeBase32 } from '../../domain/base32.ts'
+import { hash } from 'node:crypto'
+import { decodeBase32, encodeBase32 } from '../../domain/base32.ts'
 
 /** Store keys of the replica (spec/wire.md 7), under the datastore namespace (`/c` unless configured). */
 export interface ReplicaKeys {
@@ -41,3 +42,21 @@ export function replicaKeys (namespace: string): ReplicaKeys {
 export function multihashKey (multihash: Uint8Array): string {
   return encodeBase32(multihash, 'upper')
 }
+
+/** The SHA-256 digest of a block. */
+export function digestBytes (block: Uint8Array): Uint8Array {
+  return hash('sha256', block, 'buffer')
+}
+
+/** The text of the multihash with this SHA-256 digest. */
+export function multihashOfDigest (digest: Uint8Array): string {
+  return multihashKey(Buffer.concat([sha256Prefix, digest]))
+}
+
+/** The digest in the text of a multihash. */
+export function digestOf (multihash: string): Uint8Array {
+  return (decodeBase32(multihash, 0, 'upper') as Uint8Array).subarray(sha256Prefix.length)
+}
+
+/** Code and length of SHA-256 in a multihash. */
+const sha256Prefix = Uint8Array.of(0x12, 0x20)

@@ -82,7 +82,8 @@ export class WalkRecords {
 
 /** Changes of the unfinished walk: {@link operations} says what to write, {@link apply} follows when that is done. */
 export class WalkChange {
-  readonly #operations: StoreOperation[] = []
+  readonly #records = new Map<string, { readonly before: WalkRecord | undefined, after: WalkRecord | undefined }>()
+  readonly #drains = new Map<string, boolean>()
   readonly #before: WalkSummary
   readonly #after: { -readonly [K in keyof WalkSummary]: WalkSummary[K] }
   readonly #apply: (summary: WalkSummary) => void
@@ -95,39 +96,41 @@ export class WalkChange {
 
   /** A node's record changes from `before` to `after`; undefined: it has none. */
   set (node: string, before: WalkRecord | undefined, after: WalkRecord | undefined): void {
-    if (before !== undefined) {
-      this.#after[before.state]--
-      const listed = listKey(node, before)
-      if (listed !== undefined) this.#operations.push({ type: 'del', key: listed })
-    }
-    if (after === undefined) {
-      this.#operations.push({ type: 'del', key: recordKey(node) })
-      return
-    }
-    this.#after[after.state]++
-    this.#operations.push({ type: 'put', key: recordKey(node), value: encodeRecord(after) })
-    const listed = listKey(node, after)
-    if (listed !== undefined) this.#operations.push({ type: 'put', key: listed, value: nothing })
+    if (before !== undefined) this.#after[before.state]--
+    if (after !== undefined) this.#after[after.state]++
+    const known = this.#records.get(node)
+    if (known === undefined) this.#records.set(node, { before, after })
+    else known.after = after
   }
 
   /** A node has, or has no longer, others that wait for it though it is out of the way. */
-  setDrain (node: string, isLeft: boolean): void {
-    const key = lists.drain + node
-    this.#operations.push(isLeft ? { type: 'put', key, value: nothing } : { type: 'del', key })
-  }
+  setDrain (node: string, isLeft: boolean): void { this.#drains.set(node, isLeft) }
 
   sawPriority (priority: number): void {
     this.#after.highestPriority = Math.max(this.#after.highestPriority, priority)
   }
 
   operations (): StoreOperation[] {
-    if (this.#operations.length === 0 && this.#after.highestPriority === this.#before.highestPriority) return []
+    const operations = [...this.#records].flatMap(([node, { before, after }]) => recordOperations(node, before, after))
+    for (const [node, isLeft] of this.#drains) operations.push(isLeft ? { type: 'put', key: lists.drain + node, value: nothing } : { type: 'del', key: lists.drain + node })
     // Nothing unmerged is left: what is merged speaks for itself.
     if (this.#after.fetch + this.#after.waits + this.#after.ready === 0) this.#after.highestPriority = 0
-    return [...this.#operations, { type: 'put', key: summaryKey, value: encode(JSON.stringify(this.#after)) }]
+    if (operations.length === 0 && this.#after.highestPriority === this.#before.highestPriority) return []
+    return [...operations, { type: 'put', key: summaryKey, value: encode(JSON.stringify(this.#after)) }]
   }
 
   apply (): void { this.#apply(this.#after) }
+}
+
+function recordOperations (node: string, before: WalkRecord | undefined, after: WalkRecord | undefined): StoreOperation[] {
+  if (before === undefined && after === undefined) return []
+  const left = before && listKey(node, before)
+  const entered = after && listKey(node, after)
+  const operations: StoreOperation[] = []
+  if (left !== undefined && left !== entered) operations.push({ type: 'del', key: left })
+  if (entered !== undefined && left !== entered) operations.push({ type: 'put', key: entered, value: nothing })
+  operations.push(after === undefined ? { type: 'del', key: recordKey(node) } : { type: 'put', key: recordKey(node), value: encodeRecord(after) })
+  return operations
 }
 
 function listKey (node: string, record: WalkRecord): string | undefined {

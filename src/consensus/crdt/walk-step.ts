@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto'
 import { errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Random } from '../../platform/random.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { decodeDeltaNode, type DeltaNode } from './delta.ts'
-import { multihashKey, type ReplicaKeys } from './keys.ts'
+import { digestBytes, multihashKey, multihashOfDigest, type ReplicaKeys } from './keys.ts'
 import type { ForeignNode } from './replica.ts'
 import type { WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
 
@@ -23,7 +22,8 @@ export interface Announcement { readonly node: string, readonly from: PeerId | u
 export interface Arrival { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array }
 /** A node that is missing below the heads. */
 export interface Needed { readonly node: string, readonly isLost: boolean }
-export interface Wanted { readonly node: string, readonly from: PeerId | undefined }
+/** A node to fetch; `isLinked` when a node that is here follows it, so that others behind it are missing too. */
+export interface Wanted { readonly node: string, readonly from: PeerId | undefined, readonly isLinked: boolean }
 
 interface Known { isDone: boolean, record: WalkRecord | undefined }
 
@@ -53,8 +53,7 @@ export class WalkStep {
 
   /** Nodes to merge, ancestors first. */
   readonly merged: ForeignNode[] = []
-  /** What has to be fetched now. */
-  readonly wanted: Wanted[] = []
+  readonly #wanted: Wanted[] = []
   /** Nodes that were put aside as unreadable, with the reason. */
   readonly bad: Array<{ readonly node: string, readonly reason: string, readonly from: PeerId | undefined }> = []
   /** Peers that sent a block under the name of another one. */
@@ -77,6 +76,14 @@ export class WalkStep {
     return [...this.#blocks, ...this.change.operations(), ...dirty]
   }
 
+  /** What has to be fetched now. */
+  get wanted (): Wanted[] {
+    return this.#wanted.filter(({ node }) => {
+      const { isDone, record } = this.#get(node)
+      return !isDone && (record?.state === 'fetch' || record?.state === 'hole')
+    })
+  }
+
   get isFull (): boolean {
     return this.merged.length >= maxMergedNodes || this.#elements >= maxMergedElements || this.#readBytes >= maxReadBytes || this.#examined >= maxExamined
   }
@@ -93,24 +100,31 @@ export class WalkStep {
         continue
       }
       if (block !== undefined && from !== undefined) this.forged.push(from)
-      this.wanted.push({ node, from })
+      this.#wanted.push({ node, from, isLinked: false })
     }
     await this.arrive(arrivals)
   }
 
+  /** Takes blocks; of those that follow each other, the newest come first. */
   async arrive (arrivals: readonly Arrival[]): Promise<void> {
     await this.#look(arrivals.map(({ node }) => node))
+    const read = arrivals.map(({ node, block }) => readNode(node, block))
+    await this.#look(read.flatMap(({ node }) => node === undefined ? [] : linksOf(node)))
     const nodes: Array<{ node: DeltaNode, from: PeerId | undefined }> = []
-    for (const { node, from, block } of arrivals) {
-      if (!this.#isToCome(node)) continue
-      if (!isBlockOf(node, block)) {
-        if (from !== undefined) this.forged.push(from)
+    for (const [i, { node: name, from }] of arrivals.entries()) {
+      if (!this.#isToCome(name)) continue
+      const { node, isForged, reason } = read[i] as ReadNode
+      if (isForged && from !== undefined) this.forged.push(from)
+      if (isForged) continue
+      if (node === undefined) {
+        this.#putAside(name, reason, from)
         continue
       }
-      const read = this.#decode(node, block, from)
-      if (read !== undefined) nodes.push({ node: read, from })
+      nodes.push({ node, from })
+      // What it follows may come with it.
+      const isInner = this.#isInner(name)
+      for (const link of linksOf(node)) if (!this.#isOutOfTheWay(link)) this.#need(link, isInner, from)
     }
-    await this.#look(nodes.flatMap(({ node }) => node.links.map(link => nameOf(link))))
     // Ancestors have lower priorities: in this order a chain goes through at once.
     for (const { node, from } of nodes.toSorted((a, b) => a.node.delta.priority - b.node.delta.priority)) {
       if (this.#isToCome(node.blockId.slice(1))) this.#place(node, from, true)
@@ -209,15 +223,14 @@ export class WalkStep {
     const blocks = await store.getMany(toRead.map(name => keys.block(name)))
     for (const [i, name] of toRead.entries()) {
       const block = blocks[i]
+      const { node, isForged, reason } = block === undefined ? lost : readNode(name, block)
+      if (node !== undefined) this.#nodesHere.set(name, node)
       // A block that went lost is fetched once more.
-      if (block === undefined || !isBlockOf(name, block)) this.#want(name, undefined)
-      else {
-        const node = this.#decode(name, block, undefined)
-        if (node !== undefined) this.#nodesHere.set(name, node)
-      }
+      else if (isForged) this.#want(name, undefined)
+      else this.#putAside(name, reason, undefined)
     }
     const nodes = taken.flatMap(name => this.#nodesHere.get(name) ?? [])
-    await this.#look(nodes.flatMap(node => node.links.map(link => nameOf(link))))
+    await this.#look(nodes.flatMap(linksOf))
     for (const node of nodes) this.#place(node, undefined, false)
     return taken.length === names.length
   }
@@ -225,10 +238,9 @@ export class WalkStep {
   /** Merges a node if its ancestors are; otherwise it waits for one of them. */
   #place (node: DeltaNode, from: PeerId | undefined, isNew: boolean): void {
     const name = node.blockId.slice(1)
-    const { record } = this.#get(name)
-    const isInner = record === undefined || record.state === 'hole' || (record.state !== 'bad' && record.isInner)
+    const isInner = this.#isInner(name)
     this.change.sawPriority(node.delta.priority)
-    const missing = node.links.map(link => nameOf(link)).filter(link => !this.#isOutOfTheWay(link))
+    const missing = linksOf(node).filter(link => !this.#isOutOfTheWay(link))
     const sizeBytes = node.bytes.length
     if (isNew) this.arrived++
     if (missing.length === 0 && !this.isFull) {
@@ -257,29 +269,28 @@ export class WalkStep {
     const { record } = this.#get(node)
     if (record === undefined) {
       this.#set(node, { state: 'fetch', isInner, isLinked: true, from })
-      this.wanted.push({ node, from })
+      this.#wanted.push({ node, from, isLinked: true })
     } else if (record.state === 'fetch' && !record.isLinked) {
       this.#set(node, { ...record, isLinked: true })
     }
   }
 
   #want (node: string, from: PeerId | undefined): void {
-    const { record } = this.#get(node)
-    const isInner = record === undefined || !('isInner' in record) || record.isInner
-    this.#set(node, { state: 'fetch', isInner, isLinked: true, from })
-    this.wanted.push({ node, from })
+    this.#set(node, { state: 'fetch', isInner: this.#isInner(node), isLinked: true, from })
+    this.#wanted.push({ node, from, isLinked: true })
   }
 
   /** Puts a block aside that is no delta node: it never will be, so nobody need wait for it. */
-  #decode (name: string, block: Uint8Array, from: PeerId | undefined): DeltaNode | undefined {
-    try {
-      return decodeDeltaNode(block)
-    } catch (error) {
-      this.bad.push({ node: name, reason: errorText(error), from })
-      this.#set(name, { state: 'bad' })
-      this.#outOfTheWay.push(name)
-      return undefined
-    }
+  #putAside (name: string, reason: string, from: PeerId | undefined): void {
+    this.bad.push({ node: name, reason, from })
+    this.#set(name, { state: 'bad' })
+    this.#outOfTheWay.push(name)
+  }
+
+  /** Whether nodes that follow it are merged already. */
+  #isInner (node: string): boolean {
+    const { record } = this.#get(node)
+    return record === undefined || !('isInner' in record) || record.isInner
   }
 
   #isOutOfTheWay (node: string): boolean {
@@ -309,13 +320,30 @@ export class WalkStep {
   }
 }
 
-function nameOf (link: DeltaNode['cid']): string { return multihashKey(link.multihash.bytes) }
+/** A block as it was read: the node, or why there is none. */
+interface ReadNode {
+  readonly node: DeltaNode | undefined
+  /** The block is not the one that the name stands for. */
+  readonly isForged: boolean
+  readonly reason: string
+}
+
+const lost: ReadNode = { node: undefined, isForged: true, reason: '' }
+
+function readNode (name: string, block: Uint8Array): ReadNode {
+  if (!isBlockOf(name, block)) return lost
+  try {
+    return { node: decodeDeltaNode(block), isForged: false, reason: '' }
+  } catch (error) {
+    return { node: undefined, isForged: false, reason: errorText(error) }
+  }
+}
+
+function linksOf (node: DeltaNode): string[] { return node.links.map(link => multihashKey(link.multihash.bytes)) }
 
 /** Whether the block has the multihash that names the node. */
 function isBlockOf (node: string, block: Uint8Array): boolean {
-  const digest = createHash('sha256').update(block).digest()
-  return multihashKey(Buffer.concat([sha256Prefix, digest])) === node
+  return multihashOfDigest(digestBytes(block)) === node
 }
 
-const sha256Prefix = Uint8Array.of(0x12, 0x20)
 const nothing = new Uint8Array(0)

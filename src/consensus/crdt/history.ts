@@ -1,0 +1,208 @@
+import * as dagPb from '@ipld/dag-pb'
+import { ClusterError, errorText } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import type { Network, PeerStream } from '../../platform/network.ts'
+import type { Store } from '../../platform/store.ts'
+import { deltaCid, maxNodeBytes } from './delta.ts'
+import { digestBytes, digestOf, multihashKey, multihashOfDigest, type ReplicaKeys } from './keys.ts'
+
+/**
+ * A protocol between our peers that the Go program does not have: nodes with all that they
+ * follow, in one stream. A chain of 100,000 nodes would take as many round trips by bitswap,
+ * because each node must be there before the next one is known.
+ *
+ * Request: two lists, each a count (4 bytes) and as many SHA-256 digests: nodes that are wanted,
+ * and nodes that are here already with all that they follow. Then the half-close. Answer: blocks,
+ * each with its length (4 bytes) in front, every one wanted or followed by an earlier one.
+ */
+export const historyProtocol = '/flotilla/crdt/history/1.0.0'
+
+/** Digests in one list of a request. */
+const maxListed = 1_024
+/** Nodes of one answer: who wants more asks again. Bounds what both sides keep in mind. */
+const maxNodes = 20_000
+/** Answers at the same time. */
+const maxAnswers = 16
+/** Blocks read at once. */
+const blocksPerRead = 32
+/** Bytes written at once: small blocks go together. */
+const writeBytes = 64 * 1024
+/** A peer that sends nothing for so long is left. */
+const silenceMs = 20_000
+
+export interface HistoryRequest {
+  readonly wanted: readonly string[]
+  /** Nodes of which all that they follow is here. */
+  readonly had: readonly string[]
+}
+
+/** A node that came in an answer. */
+export interface HistoryNode { readonly node: string, readonly block: Uint8Array }
+
+/** Answers requests of other peers, until the result is called. */
+export function serveHistory ({ network, store, keys, platform }: { readonly network: Network, readonly store: Store, readonly keys: ReplicaKeys, readonly platform: Platform }): () => void {
+  const logger = platform.loggers.component('crdt')
+  let answers = 0
+  return network.handle(historyProtocol, stream => {
+    if (answers >= maxAnswers) { stream.reset(); return }
+    answers++
+    answer(stream, store, keys).catch((error: unknown) => {
+      stream.reset()
+      logger.debug({ peer: stream.peer }, `a request for history was not answered to its end: ${errorText(error)}`)
+    }).finally(() => { answers-- })
+  })
+}
+
+async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys): Promise<void> {
+  const { wanted, had } = decodeRequest(await readAll(stream))
+  const seen = new Set([...had, ...wanted])
+  const left = [...wanted]
+  const output = new BlockWriter(stream)
+  for (let sent = 0; left.length > 0 && sent < maxNodes;) {
+    const names = left.splice(0, blocksPerRead)
+    const blocks = await store.getMany(names.map(name => keys.block(name)))
+    for (const block of blocks) {
+      if (block === undefined) continue
+      sent++
+      await output.write(block)
+      for (const link of linksOf(block)) {
+        if (seen.has(link) || left.length >= maxNodes) continue
+        seen.add(link)
+        left.push(link)
+      }
+    }
+  }
+  await output.flush()
+  await stream.closeWrite()
+}
+
+/**
+ * Asks a peer for nodes with all that they follow. Yields each node once; ends when the peer has
+ * no more, which may be before everything came.
+ * @throws ClusterError `PEER_UNREACHABLE` when it does not speak the protocol, `INVALID_WIRE_DATA`
+ * when it sends what was not asked for, `TIMED_OUT`, `CANCELLED`
+ */
+export async function * fetchHistory (network: Network, peer: PeerId, request: HistoryRequest, { platform, signal }: { readonly platform: Platform, readonly signal: AbortSignal }): AsyncGenerator<HistoryNode> {
+  const { clock } = platform
+  const quiet = new AbortController()
+  const either = AbortSignal.any([signal, quiet.signal])
+  const timeOut = (): void => { quiet.abort(new ClusterError('TIMED_OUT', `${peer} does not answer`)) }
+  let cancel = clock.after(silenceMs, timeOut)
+  const stream = await network.open(peer, historyProtocol, { signal: either }).finally(() => { cancel() })
+  const reset = (): void => { stream.reset() }
+  either.addEventListener('abort', reset, { once: true })
+  try {
+    cancel = clock.after(silenceMs, timeOut)
+    await stream.write(encodeRequest(request))
+    await stream.closeWrite()
+    const expected = new Set(request.wanted)
+    const seen = new Set([...request.had, ...request.wanted])
+    for await (const block of blocksOf(stream)) {
+      cancel()
+      const node = multihashOfDigest(digestBytes(block))
+      if (!expected.delete(node)) throw new ClusterError('INVALID_WIRE_DATA', `${peer} sends nodes that were not asked for`)
+      for (const link of linksOf(block)) {
+        if (seen.has(link) || expected.size >= 2 * maxNodes) continue
+        seen.add(link)
+        expected.add(link)
+      }
+      yield { node, block }
+      cancel = clock.after(silenceMs, timeOut)
+    }
+  } finally {
+    cancel()
+    either.removeEventListener('abort', reset)
+    stream.reset()
+  }
+}
+
+function encodeRequest ({ wanted, had }: HistoryRequest): Uint8Array {
+  const lists = [wanted.slice(0, maxListed), had.slice(0, maxListed)].flatMap(list => [count(list.length), ...list.map(name => digestOf(name))])
+  return Buffer.concat(lists)
+}
+
+function decodeRequest (bytes: Uint8Array): HistoryRequest {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  let at = 0
+  const list = (): string[] => {
+    const length = at + 4 <= bytes.length ? view.getUint32(at) : Infinity
+    at += 4
+    if (length > maxListed || at + length * 32 > bytes.length) throw malformed('request')
+    return Array.from({ length }, () => multihashOfDigest(bytes.subarray(at, at += 32)))
+  }
+  return { wanted: list(), had: list() }
+}
+
+async function readAll (stream: PeerStream): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of stream.incoming) {
+    size += chunk.length
+    if (size > 2 * (4 + maxListed * 32)) throw malformed('request')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+async function * blocksOf (stream: PeerStream): AsyncGenerator<Uint8Array> {
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const chunk of stream.incoming) {
+    rest = rest.length === 0 ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length) : Buffer.concat([rest, chunk])
+    let at = 0
+    while (rest.length - at >= 4) {
+      const length = rest.readUInt32BE(at)
+      if (length > maxNodeBytes) throw malformed('block length')
+      if (rest.length - at - 4 < length) break
+      // A copy: the chunk would be kept in memory as long as any of its blocks.
+      yield Uint8Array.prototype.slice.call(rest, at + 4, at + 4 + length)
+      at += 4 + length
+    }
+    rest = rest.subarray(at)
+  }
+  if (rest.length > 0) throw malformed('block cut off')
+}
+
+class BlockWriter {
+  readonly #stream: PeerStream
+  #waiting: Uint8Array[] = []
+  #bytes = 0
+
+  constructor (stream: PeerStream) { this.#stream = stream }
+
+  async write (block: Uint8Array): Promise<void> {
+    this.#waiting.push(count(block.length), block)
+    this.#bytes += block.length
+    if (this.#bytes >= writeBytes) await this.flush()
+  }
+
+  async flush (): Promise<void> {
+    if (this.#waiting.length === 0) return
+    const bytes = Buffer.concat(this.#waiting)
+    this.#waiting = []
+    this.#bytes = 0
+    await this.#stream.write(bytes)
+  }
+}
+
+/** What a block follows; nothing when it is no node. */
+function linksOf (block: Uint8Array): string[] {
+  try {
+    return dagPb.decode(block).Links.flatMap(({ Hash }) => {
+      const cid = deltaCid(Hash)
+      return cid === undefined ? [] : [multihashKey(cid.multihash.bytes)]
+    })
+  } catch {
+    return []
+  }
+}
+
+function count (n: number): Uint8Array {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(n)
+  return bytes
+}
+
+function malformed (what: string): ClusterError {
+  return new ClusterError('INVALID_WIRE_DATA', `malformed ${what} in a stream of history`)
+}
