@@ -6,6 +6,7 @@ import type { Network, PeerStream } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
 import { deltaCid, maxNodeBytes } from './delta.ts'
 import { digestBytes, digestOf, multihashKey, multihashOfDigest, type ReplicaKeys } from './keys.ts'
+import { readFew } from './read-few.ts'
 
 /**
  * A protocol between our peers that the Go program does not have: nodes with all that they
@@ -61,7 +62,7 @@ async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys): Pro
   const output = new BlockWriter(stream)
   for (let sent = 0; left.length > 0 && sent < maxNodes;) {
     const names = left.splice(0, blocksPerRead)
-    const blocks = await store.getMany(names.map(name => keys.block(name)))
+    const blocks = await readFew(store, names.map(name => keys.block(name)))
     for (const block of blocks) {
       if (block === undefined) continue
       sent++

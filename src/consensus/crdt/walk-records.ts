@@ -1,6 +1,7 @@
 import type { PeerId } from '../../domain/peer.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { prefixEnd } from './encoding.ts'
+import { readFew } from './read-few.ts'
 
 /**
  * The unfinished walk as it stands on disk, under keys of our own that the Go program does not
@@ -8,9 +9,10 @@ import { prefixEnd } from './encoding.ts'
  *
  * - `fetch`: its block is not here; `isLinked` when a node that is stored follows it, so that it
  *   cannot be left out. Also listed under `fetch/<node>`.
- * - `waits`: its block is stored; it waits for one of its ancestors (`on`) that is not merged. Also
- *   listed under `wait/<on>/<node>`, so that a merged node finds who waited for it. When that one
- *   is merged, the node waits for the next, if there is one left.
+ * - `waits`: its block is stored; it waits for one of the nodes that it follows (`on`), which is not
+ *   merged. When that one is merged, the node waits for the next, if there is one left. Who waits
+ *   for `on` is found under `wait/<on>`, the first of them alone, so that a chain needs one
+ *   read a node; the others (`isListed`) under `wait/<on>/<node>`.
  * - `ready`: stored, and all its ancestors are merged. Also listed under `ready/<node>`.
  * - `hole`: its block could not be had for a long time; what follows it is merged without it. Also
  *   listed under `hole/<node>`.
@@ -20,7 +22,7 @@ import { prefixEnd } from './encoding.ts'
  */
 export type WalkRecord =
   | { readonly state: 'fetch', readonly isInner: boolean, readonly isLinked: boolean, readonly from: PeerId | undefined }
-  | { readonly state: 'waits', readonly isInner: boolean, readonly on: string, readonly sizeBytes: number }
+  | { readonly state: 'waits', readonly isInner: boolean, readonly on: string, readonly isListed: boolean, readonly sizeBytes: number }
   | { readonly state: 'ready', readonly isInner: boolean, readonly sizeBytes: number }
   | { readonly state: 'hole' }
   | { readonly state: 'bad' }
@@ -38,9 +40,13 @@ export interface WalkSummary {
 const root = '/flotilla/walk/'
 const recordKey = (node: string): string => `${root}node/${node}`
 const summaryKey = `${root}summary`
-export const waitPrefix = (on: string): string => `${root}wait/${on}/`
+const waitersKey = (on: string): string => `${root}wait/${on}`
+const waitPrefix = (on: string): string => `${root}wait/${on}/`
 const lists = { fetch: `${root}fetch/`, ready: `${root}ready/`, hole: `${root}hole/`, drain: `${root}drain/` } as const
 type ListName = keyof typeof lists
+
+/** Who waits for a node. */
+export interface Waiters { readonly first: string | undefined, readonly hasMore: boolean }
 
 const emptySummary: WalkSummary = { fetch: 0, waits: 0, ready: 0, hole: 0, bad: 0, highestPriority: 0 }
 
@@ -60,7 +66,15 @@ export class WalkRecords {
   get summary (): WalkSummary { return this.#summary }
 
   async getMany (nodes: readonly string[]): Promise<Array<WalkRecord | undefined>> {
-    return (await this.#store.getMany(nodes.map(recordKey))).map(value => value && decodeRecord(value))
+    return (await readFew(this.#store, nodes.map(recordKey))).map(value => value && decodeRecord(value))
+  }
+
+  /** Who waits for `on`; the others than the first by {@link waiting}. */
+  waiters (on: string): Waiters {
+    const value = this.#store.getSync(waitersKey(on))
+    if (value === undefined) return { first: undefined, hasMore: false }
+    const [first = '', more = ''] = decode(value).split('+')
+    return { first: first === '' ? undefined : first, hasMore: more !== '' }
   }
 
   /** Up to `limit` nodes of a list, in the order of their names, behind `after`. */
@@ -70,7 +84,7 @@ export class WalkRecords {
     return (await Array.fromAsync(this.#store.keys(range))).flat().map(key => key.slice(prefix.length))
   }
 
-  /** Up to `limit` nodes that wait for `on`. */
+  /** Up to `limit` nodes that wait for `on`, the first one left out. */
   async waiting (on: string, limit: number): Promise<string[]> {
     const prefix = waitPrefix(on)
     const [keys = []] = await this.#store.keysUnder([prefix], limit)
@@ -83,6 +97,7 @@ export class WalkRecords {
 /** Changes of the unfinished walk: {@link operations} says what to write, {@link apply} follows when that is done. */
 export class WalkChange {
   readonly #records = new Map<string, { readonly before: WalkRecord | undefined, after: WalkRecord | undefined }>()
+  readonly #waiters = new Map<string, StoreOperation>()
   readonly #drains = new Map<string, boolean>()
   readonly #before: WalkSummary
   readonly #after: { -readonly [K in keyof WalkSummary]: WalkSummary[K] }
@@ -103,6 +118,13 @@ export class WalkChange {
     else known.after = after
   }
 
+  /** Who waits for a node is another now. */
+  setWaiters (on: string, { first, hasMore }: Waiters): void {
+    const key = waitersKey(on)
+    const isEmpty = first === undefined && !hasMore
+    this.#waiters.set(on, isEmpty ? { type: 'del', key } : { type: 'put', key, value: encode(`${first ?? ''}+${hasMore ? 'more' : ''}`) })
+  }
+
   /** A node has, or has no longer, others that wait for it though it is out of the way. */
   setDrain (node: string, isLeft: boolean): void { this.#drains.set(node, isLeft) }
 
@@ -112,6 +134,7 @@ export class WalkChange {
 
   operations (): StoreOperation[] {
     const operations = [...this.#records].flatMap(([node, { before, after }]) => recordOperations(node, before, after))
+    operations.push(...this.#waiters.values())
     for (const [node, isLeft] of this.#drains) operations.push(isLeft ? { type: 'put', key: lists.drain + node, value: nothing } : { type: 'del', key: lists.drain + node })
     // Nothing unmerged is left: what is merged speaks for itself.
     if (this.#after.fetch + this.#after.waits + this.#after.ready === 0) this.#after.highestPriority = 0
@@ -134,7 +157,7 @@ function recordOperations (node: string, before: WalkRecord | undefined, after: 
 }
 
 function listKey (node: string, record: WalkRecord): string | undefined {
-  if (record.state === 'waits') return waitPrefix(record.on) + node
+  if (record.state === 'waits') return record.isListed ? waitPrefix(record.on) + node : undefined
   return record.state === 'bad' ? undefined : lists[record.state] + node
 }
 

@@ -4,8 +4,9 @@ import type { Random } from '../../platform/random.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { decodeDeltaNode, type DeltaNode } from './delta.ts'
 import { digestBytes, multihashKey, multihashOfDigest, type ReplicaKeys } from './keys.ts'
+import { readFew } from './read-few.ts'
 import type { ForeignNode } from './replica.ts'
-import type { WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
+import type { Waiters, WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
 
 /** Nodes that one step merges: one batch of the store. */
 const maxMergedNodes = 512
@@ -42,7 +43,9 @@ export class WalkStep {
   readonly #context: StepContext
   readonly change: WalkChange
   readonly #known = new Map<string, Known>()
-  /** Nodes that came to wait in this step, by what they wait for. */
+  /** Who waits for what, as far as it was looked at or changed. */
+  readonly #waiters = new Map<string, Waiters>()
+  /** Nodes that came to wait in this step behind a first one, by what they wait for. */
   readonly #waitingHere = new Map<string, Set<string>>()
   readonly #nodesHere = new Map<string, DeltaNode>()
   readonly #outOfTheWay: string[] = []
@@ -194,17 +197,35 @@ export class WalkStep {
 
   /** True when all that waited for the node has been looked at. */
   async #drainOne (drained: string): Promise<boolean> {
+    const { first, hasMore } = this.#waitersOf(drained)
+    if (first === undefined && !hasMore) return true
     const limit = maxExamined - this.#examined
-    const stored = await this.#context.records.waiting(drained, limit)
-    const here = this.#waitingHere.get(drained) ?? []
-    // Nodes that came to wait in this step are not on disk yet, others may have moved in it.
-    await this.#look(stored)
-    const waiting = [...new Set([...stored, ...here])].filter(node => {
+    const stored = hasMore ? await this.#context.records.waiting(drained, limit) : []
+    const names = [...first === undefined ? [] : [first], ...stored, ...this.#waitingHere.get(drained) ?? []]
+    await this.#look(names)
+    // Those of this step are not on disk yet, others may have moved in it.
+    const waiting = [...new Set(names)].filter(node => {
       const { record } = this.#get(node)
       return record?.state === 'waits' && record.on === drained
     })
     this.#examined += waiting.length
-    return await this.#takeStored(waiting) && stored.length < limit
+    const isDrained = await this.#takeStored(waiting) && stored.length < limit
+    const left = first === undefined ? undefined : this.#get(first).record
+    // Not looked at yet: it goes to the others.
+    if (first !== undefined && left?.state === 'waits' && left.on === drained) this.#set(first, { ...left, isListed: true })
+    this.#setWaiters(drained, { first: undefined, hasMore: !isDrained })
+    return isDrained
+  }
+
+  #waitersOf (on: string): Waiters {
+    let waiters = this.#waiters.get(on)
+    if (waiters === undefined) this.#waiters.set(on, waiters = this.#context.records.waiters(on))
+    return waiters
+  }
+
+  #setWaiters (on: string, waiters: Waiters): void {
+    this.#waiters.set(on, waiters)
+    this.change.setWaiters(on, waiters)
   }
 
   /** Places stored nodes as far as they may be read; true when that were all. */
@@ -220,7 +241,7 @@ export class WalkStep {
       taken.push(name)
     }
     const toRead = taken.filter(name => !this.#nodesHere.has(name))
-    const blocks = await store.getMany(toRead.map(name => keys.block(name)))
+    const blocks = await readFew(store, toRead.map(name => keys.block(name)))
     for (const [i, name] of toRead.entries()) {
       const block = blocks[i]
       const { node, isForged, reason } = block === undefined ? lost : readNode(name, block)
@@ -259,8 +280,12 @@ export class WalkStep {
     for (const link of missing) this.#need(link, isInner, from)
     // At random, so that a node with very many links is looked at only a few times.
     const on = missing[this.#context.random.integer(missing.length)] as string
-    this.#set(name, { state: 'waits', isInner, on, sizeBytes })
+    const waiters = this.#waitersOf(on)
+    const isListed = waiters.first !== undefined
+    this.#set(name, { state: 'waits', isInner, on, isListed, sizeBytes })
     this.#nodesHere.set(name, node)
+    this.#setWaiters(on, isListed ? { ...waiters, hasMore: true } : { ...waiters, first: name })
+    if (!isListed) return
     const here = this.#waitingHere.get(on) ?? new Set()
     this.#waitingHere.set(on, here.add(name))
   }
@@ -315,7 +340,7 @@ export class WalkStep {
     const { store, keys, records } = this.#context
     const unknown = [...new Set(nodes)].filter(node => !this.#known.has(node))
     if (unknown.length === 0) return
-    const [done, found] = await Promise.all([store.getMany(unknown.map(node => keys.processed(node))), records.getMany(unknown)])
+    const [done, found] = await Promise.all([readFew(store, unknown.map(node => keys.processed(node))), records.getMany(unknown)])
     for (const [i, node] of unknown.entries()) this.#known.set(node, { isDone: done[i] !== undefined, record: found[i] })
   }
 }
