@@ -35,7 +35,9 @@ export class Gossip {
   }
 
   /** Resolves when messages to a peer that has just connected go out, or when it does not take part in gossip. */
-  async linked (peer: PeerId, signal: AbortSignal | undefined): Promise<void> { await this.#links?.linked(peer, signal) }
+  async linked (peer: PeerId, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#topics.size > 0) await this.#links?.linked(peer, signal)
+  }
 
   /** @throws ClusterError `TOO_LARGE`, `PEER_UNREACHABLE` before the network is started */
   async publish (topic: string, data: Uint8Array): Promise<void> {

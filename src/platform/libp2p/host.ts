@@ -6,10 +6,12 @@ import type { Multiaddress } from '../../domain/peer.ts'
 import type { Platform } from '../lifecycle.ts'
 import { announceFilter, isLoopback, servedAddresses, usesWebSockets } from './addresses.ts'
 import type { BandwidthCounter } from './bandwidth.ts'
+import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
+import { streamWindowBytes } from './stream-window.ts'
 
 /** Our libp2p with the services that are always there. */
 export type Host = Libp2p<{ readonly pubsub: GossipSub }>
@@ -40,9 +42,7 @@ const negotiationTimeoutMs = 10_000
 /** How often each connection is tried. A peer that does not answer in time is cut off, so that its streams end. */
 const connectionCheckMs = 15_000
 const minCheckTimeoutMs = 10_000
-/** Bytes of one stream on their way to us. With 10 MiB/s and 100 ms between two peers it does not hold the sender up. */
-export const maxStreamWindowBytes = 1024 * 1024
-/** What libp2p may hold for a stream that is not read: more than a window, so that the sender never breaks the limit. */
+/** What libp2p may hold for a stream that nobody reads yet: more than a window, so that the sender never breaks the limit. */
 const maxReadBufferBytes = 4 * 1024 * 1024
 /** Streams of one connection, all protocols together: a busy peer has hundreds of calls on their way. */
 const maxStreams = 8_192
@@ -68,12 +68,12 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       announceFilter: addresses => addresses.filter(address => isAnnounced(address.toString())),
     },
     transports: [tcp(), ...outside.transports],
-    connectionEncrypters: [noise(), lazyTls],
+    connectionEncrypters: [fastNoise(noise), lazyTls],
     streamMuxers: [yamux({
       maxInboundStreams: maxStreams,
       maxOutboundStreams: maxStreams,
       maxEarlyStreams: maxStreams,
-      streamOptions: { maxStreamWindowSize: maxStreamWindowBytes, maxReadBufferLength: maxReadBufferBytes },
+      streamOptions: { maxStreamWindowSize: streamWindowBytes, maxReadBufferLength: maxReadBufferBytes },
     })],
     ...(settings.secret.length === 0 ? {} : { connectionProtector: (await import('./private-network.ts')).privateNetwork({ secret: settings.secret, random: options.platform.random, onStranger: options.onStranger }) }),
     connectionManager: {

@@ -2,8 +2,9 @@ import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/inter
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { PeerStream } from '../network.ts'
+import { paceWindow } from './stream-window.ts'
 
-/** Bytes that wait for the reader before the other side is asked to pause. */
+/** Bytes that wait for the reader before the other side has to wait too; it may have a window's worth on the way. */
 const maxUnreadBytes = 256 * 1024
 
 /**
@@ -23,7 +24,7 @@ class Libp2pPeerStream implements PeerStream {
   #chunks: Uint8Array[] = []
   #next = 0
   #unreadBytes = 0
-  #isResuming = false
+  readonly #onTaken: (() => void) | undefined
   #isWriteClosed = false
   #remoteHasEnded: boolean
   #readFailure: ClusterError | undefined
@@ -37,6 +38,7 @@ class Libp2pPeerStream implements PeerStream {
     this.incoming = { [Symbol.asyncIterator]: () => this.#read() }
     // Both may have happened before anybody could listen.
     this.#remoteHasEnded = stream.remoteWriteStatus === 'closed'
+    this.#onTaken = paceWindow(stream, () => this.#unreadBytes <= maxUnreadBytes)
     if (stream.status !== 'open' && stream.status !== 'closing') this.#connectionLost(undefined)
     stream.addEventListener('close', event => { this.#onClose(event) })
     stream.addEventListener('remoteCloseWrite', () => { this.#remoteHasEnded = true; this.#wake() })
@@ -94,36 +96,17 @@ class Libp2pPeerStream implements PeerStream {
     if (this.#next === this.#chunks.length) {
       this.#chunks = []
       this.#next = 0
-      if (this.#stream.readStatus === 'paused') this.#resume()
     }
+    if (this.#stream.status === 'open') this.#onTaken?.()
     return chunk
   }
 
-  #onMessage (event: StreamMessageEvent): void {
-    const { data } = event
+  #onMessage ({ data }: StreamMessageEvent): void {
     for (const chunk of data instanceof Uint8Array ? [data] : data) {
       this.#chunks.push(chunk)
       this.#unreadBytes += chunk.length
     }
-    if (!this.#isResuming) this.#pauseWhenFull()
     this.#wake()
-  }
-
-  #pauseWhenFull (): void {
-    if (this.#unreadBytes > maxUnreadBytes && this.#stream.readStatus === 'readable' && !this.#remoteHasEnded) this.#stream.pause()
-  }
-
-  /** What waited in libp2p's buffer comes during the call; a pause in the midst of it would be lost. */
-  #resume (): void {
-    this.#isResuming = true
-    try {
-      this.#stream.resume()
-    } catch {
-      // The bytes are here; only the connection that should be told to send more is gone.
-    } finally {
-      this.#isResuming = false
-    }
-    this.#pauseWhenFull()
   }
 
   #onClose ({ error, local }: StreamCloseEvent): void {
