@@ -1,10 +1,11 @@
 import { cidFromBytes, cidToBytes, parseCid, type Cid } from '../domain/cid.ts'
-import { multiaddressFromBytes, multiaddressToBytes, parseMultiaddress } from '../domain/multiaddress.ts'
+import { parseMultiaddress } from '../domain/multiaddress.ts'
 import type { Multiaddress, PeerId } from '../domain/peer.ts'
 import { parsePeerId } from '../domain/peer-id.ts'
 import type { Time } from '../domain/time.ts'
 import { invalidData, quoteJson, unexpected } from './json.ts'
 import type { JsonSchema, Kind } from './kind.ts'
+import { multiaddressBytes, multiaddressJson, multiaddressText } from './multiaddress-cache.ts'
 import { peerIdBytes, peerIdText } from './peer-id-cache.ts'
 import { firstSecond, formatTime, lastSecond, parseTime } from './time.ts'
 
@@ -201,9 +202,9 @@ export const peerId: Kind<PeerId> = bytesAsText({ jsonSchema: { type: 'string', 
 export const multiaddress: Kind<Multiaddress> = bytesAsText({
   jsonSchema: { type: 'string', format: 'multiaddress' },
   parse: parseMultiaddress,
-  fromBytes: multiaddressFromBytes,
-  toBytes: multiaddressToBytes,
-  toJson: quoteJson,
+  fromBytes: multiaddressText,
+  toBytes: multiaddressBytes,
+  toJson: multiaddressJson,
 })
 
 /** A kind whose value may be missing: null in JSON (or left out, by `?`), no bytes in the binary forms. */
