@@ -77,7 +77,7 @@ export class CrdtPeers {
       members: () => [],
       platform: { clock: this.clock, random: seededRandom(n), loggers: this.#loggers, metrics: noMetrics },
       ...options,
-      store: { ...store, close: async () => {} },
+      store,
       exchange: { clusterName: 'test', rebroadcastIntervalMs: 60_000, ...options.exchange, network },
     })
     await network.start(new AbortController().signal)

@@ -60,7 +60,7 @@ export class HeadBroadcast {
   constructor (options: HeadBroadcastOptions) {
     const { loggers, metrics } = options.platform
     this.#options = options
-    this.#topic = topicOf(options.clusterName)
+    this.#topic = crdtTopic(options.clusterName)
     this.#logger = loggers.component('crdt')
     this.#unreadable = metrics.counter('ipfscluster_crdt_unreadable_messages', 'Total number of messages about heads that could not be read')
   }
@@ -168,6 +168,6 @@ export class HeadBroadcast {
 }
 
 /** The gossip topic: base58btc of the MD5 multihash of the cluster's name (spec/wire.md 3). */
-export function topicOf (clusterName: string): string {
+export function crdtTopic (clusterName: string): string {
   return encodeBase58(Buffer.concat([Uint8Array.of(0xd5, 0x01, 0x10), createHash('md5').update(clusterName).digest()]))
 }
