@@ -116,6 +116,14 @@ export function blockStream (destinations: readonly BlockDestination[], options:
     }
   }
 
+  /** The memory is free when every lane has said so; one that is dropped does not. */
+  function pushShared (block: Block, release: () => void): void {
+    const holders = new Set(lanes)
+    for (const lane of lanes) {
+      lane.push({ ...block, release: () => { if (holders.delete(lane) && holders.size === 0) release() } })
+    }
+  }
+
   function check (): void {
     if (failure !== undefined) throw failure
     if (lanes.size < minHolders && (destinations.length > 0 || closed || unsentBytes > windowBytes)) throw tooFew()
@@ -151,11 +159,15 @@ export function blockStream (destinations: readonly BlockDestination[], options:
     put (block) {
       check()
       const cid = block.cid.bytes
-      if (recent.some(other => sameBytes(other, cid))) return undefined
+      if (recent.some(other => sameBytes(other, cid))) {
+        block.release?.()
+        return undefined
+      }
       recent.push(cid)
       if (recent.length > rememberedBlocks) recent.shift()
       if (lanes.size === 0) unsentBytes += block.bytes.length
-      for (const lane of lanes) lane.push(block)
+      if (lanes.size > 1 && block.release !== undefined) pushShared(block, block.release)
+      else for (const lane of lanes) lane.push(block)
       if (!isFull()) return undefined
       noteHolding()
       if (waiting === undefined) {

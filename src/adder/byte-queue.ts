@@ -16,7 +16,35 @@ export interface Chunk {
 export function allocateChunk (count: number): Buffer {
   const size = count + 2 * headroomBytes
   // A shared slab makes small buffers cheap; a large one gets memory of its own, given back as a whole.
-  return size < Buffer.poolSize >>> 1 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size)
+  return isLarge(size) ? Buffer.allocUnsafeSlow(size) : Buffer.allocUnsafe(size)
+}
+
+function isLarge (sizeBytes: number): boolean {
+  return sizeBytes >= Buffer.poolSize >>> 1
+}
+
+/** Chunks of one size that are stored already lend their memory to those that come; so much is kept for them at most. */
+const maxKeptBytes = 64 * 1024 * 1024
+
+/** The memory of one file's chunks, used again and again. */
+export class ChunkMemory {
+  readonly #chunkBytes: number
+  readonly #free: Buffer[] = []
+
+  constructor (chunkBytes: number) {
+    this.#chunkBytes = chunkBytes
+  }
+
+  /** For a chunk of the whole size. */
+  take (): Buffer {
+    return this.#free.pop() ?? allocateChunk(this.#chunkBytes)
+  }
+
+  /** Takes back what lies under the bytes of a leaf, if it came from here. */
+  give ({ buffer }: Uint8Array): void {
+    const sizeBytes = this.#chunkBytes + 2 * headroomBytes
+    if (buffer.byteLength === sizeBytes && isLarge(sizeBytes) && this.#free.length < maxKeptBytes / sizeBytes) this.#free.push(Buffer.from(buffer))
+  }
 }
 
 /** Pieces of a stream that wait to be cut. Keeps them as they came and copies each byte once, when it is taken. */

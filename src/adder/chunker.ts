@@ -1,7 +1,7 @@
 import { ClusterError } from '../domain/errors.ts'
 import { quote } from '../domain/quote.ts'
 import { buzhashChunker } from './buzhash.ts'
-import { allocateChunk, ByteQueue, headroomBytes, type Chunk } from './byte-queue.ts'
+import { allocateChunk, ByteQueue, ChunkMemory, headroomBytes, type Chunk } from './byte-queue.ts'
 import { rabinChunker } from './rabin.ts'
 
 /** Cuts one file into the contents of its leaves. Pure: the same bytes give the same chunks however they arrive. */
@@ -12,6 +12,8 @@ export interface Chunker {
   push (piece: Uint8Array): Iterable<Chunk>
   /** Yields what is left; never an empty chunk. */
   finish (): Iterable<Chunk>
+  /** Gives the memory of a chunk back, for a later one. Need not be called. */
+  release? (bytes: Uint8Array): void
 }
 
 /** What `default` and an empty name mean, in bytes. */
@@ -90,6 +92,7 @@ function parseInteger (text: string): number {
 
 /** Chunks of `size` bytes; the last may be shorter. Each piece is copied as it comes. */
 function sizeChunker (size: number): Chunker {
+  const memory = new ChunkMemory(size)
   let buffer: Buffer | undefined
   /** Content that `buffer` has room for, and has. */
   let room = 0
@@ -109,12 +112,13 @@ function sizeChunker (size: number): Chunker {
     const old = buffer
     // A file that comes in one piece is often the whole of it: no more memory than that.
     room = isFirst && old === undefined ? count : size
-    buffer = allocateChunk(room)
+    buffer = room === size ? memory.take() : allocateChunk(room)
     old?.copy(buffer, headroomBytes, headroomBytes, headroomBytes + filled)
   }
 
   return {
     keepsPieces: false,
+    release: bytes => { memory.give(bytes) },
     * push (piece) {
       let from = 0
       while (from < piece.length) {

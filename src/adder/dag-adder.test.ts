@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -11,6 +12,7 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import type { AddedOutput, PeerId } from '../domain/peer.ts'
 import { defaultPinOptions, type Pin, type PinOptions } from '../domain/pin.ts'
 import { decodeQuery } from '../codec/query.ts'
+import type { Block } from '../ipfs/connector.ts'
 import { silentLoggers } from '../platform/logger.ts'
 import { noMetrics } from '../platform/metrics.ts'
 import { systemRandom } from '../platform/random.ts'
@@ -136,6 +138,35 @@ describe('where it goes', () => {
     assert.deepEqual(blocks.get(self), blocks.get(other))
     assert.deepEqual(pins[0]?.allocations, [self, other])
     assert.deepEqual(outputs[0]?.allocations, [self, other])
+  })
+
+  test('the memory of stored blocks is used again, and not before every peer has done with it', async () => {
+    const content = generatedContent(5, 12_000_000)
+    const memories = new Set<ArrayBufferLike>()
+    let stored = 0
+    const { add } = peers({
+      destinationFor: peer => ({
+        peer,
+        async putBlocks (blocks) {
+          const waiting: Block[] = []
+          const store = ({ cid, bytes, release }: Block): void => {
+            stored++
+            memories.add(bytes.buffer)
+            assert.equal(Buffer.compare(cid.multihash.digest, createHash('sha256').update(bytes).digest()), 0)
+            release?.()
+          }
+          for await (const block of blocks) {
+            waiting.push(block)
+            // One peer is always some blocks behind the other.
+            if (waiting.length > (peer === self ? 0 : 7)) store(waiting.shift() as Block)
+          }
+          for (const block of waiting) store(block)
+        },
+      }),
+    }, [self, other])
+    assert.equal((await collect(add([{ path: 'f', content }]))).at(-1)?.cid, (await collect(peers().add([{ path: 'f', content }]))).at(-1)?.cid)
+    assert.equal(stored, 2 * 47)
+    assert.ok(memories.size < 30, `memory was taken ${memories.size} times`)
   })
 
   test('a refused allocation ends the add and pins nothing', async () => {

@@ -46,10 +46,10 @@ export class DagWriter {
     return this.#hashing?.hash(this.#hash.code, bytes)?.then(({ bytes, digest }) => ({ codec, bytes, digest })) ?? this.hash(codec, bytes)
   }
 
-  /** Puts a block; answers its binary CID. */
-  putHashed ({ codec, bytes, digest }: HashedBlock): Uint8Array {
+  /** Puts a block; answers its binary CID. `release` is called when nobody needs the bytes any more, or never. */
+  putHashed ({ codec, bytes, digest }: HashedBlock, release?: () => void): Uint8Array {
     const cid = CID.create(codec === 'raw' ? 1 : this.#version, codecs[codec], createDigest(this.#hash.code, digest))
-    const wait = this.#sink.put({ cid, bytes, isChecked: true })
+    const wait = this.#sink.put({ cid, bytes, isChecked: true, release })
     if (wait !== undefined) this.#wait = wait
     return cid.bytes
   }

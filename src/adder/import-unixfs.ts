@@ -136,7 +136,7 @@ class Scaffold {
 async function * putFile (entry: UploadedEntry, progressName: string, options: ImportOptions, chunker: Chunker, writer: DagWriter): AsyncGenerator<ImportEvent, Link> {
   if (options.nocopy && (entry.absolutePath ?? '') === '') throw new ClusterError('ADD_REFUSED', 'missing file path or URL, can\'t create filestore reference')
   const layout = fileLayout(options, writer)
-  const leaves = new LeafQueue(layout, options.rawLeaves, writer)
+  const leaves = new LeafQueue(layout, options.rawLeaves, writer, chunker)
   let bytes = 0
   for await (const piece of entry.content) {
     for (const chunk of chunker.push(piece)) {

@@ -1,4 +1,5 @@
 import type { Chunk } from './byte-queue.ts'
+import type { Chunker } from './chunker.ts'
 import type { DagWriter, HashedBlock } from './dag-writer.ts'
 import type { FileLayout } from './file-layout.ts'
 import { encodeLeaf } from './unixfs-node.ts'
@@ -18,13 +19,16 @@ export class LeafQueue {
   readonly #layout: FileLayout
   readonly #rawLeaves: boolean
   readonly #writer: DagWriter
+  readonly #chunker: Chunker
   readonly #underWay: Leaf[] = []
   #leaves = 0
 
-  constructor (layout: FileLayout, rawLeaves: boolean, writer: DagWriter) {
+  /** @param chunker gets the memory of its chunks back */
+  constructor (layout: FileLayout, rawLeaves: boolean, writer: DagWriter, chunker: Chunker) {
     this.#layout = layout
     this.#rawLeaves = rawLeaves
     this.#writer = writer
+    this.#chunker = chunker
   }
 
   /** Takes the next chunk and its memory. The result, when there is one, must be waited for before the next. */
@@ -55,6 +59,16 @@ export class LeafQueue {
   }
 
   #put (contentBytes: number, block: HashedBlock): void {
-    this.#layout.addLeaf({ cid: this.#writer.putHashed(block), size: block.bytes.length, contentBytes })
+    this.#layout.addLeaf({ cid: this.#writer.putHashed(block, once(() => { this.#chunker.release?.(block.bytes) })), size: block.bytes.length, contentBytes })
+  }
+}
+
+/** Memory given back twice would hold two chunks at once. */
+function once (release: () => void): () => void {
+  let isDone = false
+  return () => {
+    if (isDone) return
+    isDone = true
+    release()
   }
 }

@@ -59,6 +59,23 @@ export function ipfsConnectorConformance (name: string, setup: (settings: IpfsNo
       for (const { cid, bytes } of blocks) assert.equal((await ipfs().getBlock(textOf(cid))).length, bytes.length)
     })
 
+    test('says of the memory of a block that it is free only when it is', async () => {
+      const sizes = [100, 15_000, 17_000, 70_000, 262_144, 262_144, 1_000_000, 2_000_000]
+      const blocks = Array.from({ length: 60 }, (_, i) => rawBlock(`memory ${i} `.repeat(200_000).slice(0, sizes[i % sizes.length])))
+      let released = 0
+      const lent = blocks.map(block => {
+        const bytes = Buffer.from(block.bytes)
+        const release = (): void => {
+          released++
+          bytes.fill(0xee)
+        }
+        return { cid: block.cid, bytes, isChecked: true, release }
+      })
+      await ipfs().putBlocks(streamOf(lent))
+      assert.ok(released > 30, `${released} blocks were released`)
+      for (const { cid, bytes } of blocks) assert.ok(Buffer.compare(await ipfs().getBlock(textOf(cid)), bytes) === 0)
+    })
+
     test('refuses a block that is not what its CID says', async () => {
       const { cid } = rawBlock('the CID of this')
       await assert.rejects(ipfs().putBlocks(streamOf([rawBlock('before the lie'), { cid, bytes: Buffer.from('and other bytes') }])), isClusterError)

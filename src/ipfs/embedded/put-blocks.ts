@@ -44,14 +44,17 @@ export async function putBlocks (blocks: AsyncIterable<Block>, store: BlockStore
         exhausted = true
         break
       }
-      const { cid, bytes } = next.value
+      const { cid, bytes, release } = next.value
       checkSizes(cid, bytes)
       // Its content is the CID: there is nothing to keep.
       if (cid.multihash.code === identityHash) continue
       if (next.value.isChecked !== true) await checkDigest(cid, bytes)
       const key = blockKey(cid.multihash.bytes)
       last = store.put({ key, multihash: cid.multihash.bytes, bytes }, lease)
-      const done = last.then(() => { onStored(key, cid) })
+      const done = last.then(() => {
+        onStored(key, cid)
+        release?.()
+      })
       done.catch((error: unknown) => { failure ??= { error } })
       window.push({ sizeBytes: bytes.length, done })
       bytesUnderWay += bytes.length

@@ -12,6 +12,11 @@ import type { KuboRpc } from './kubo-rpc.ts'
 /** Small blocks are gathered into pieces of this size; larger ones are handed on as they are, without a copy. */
 const pieceBytes = 65_536
 const ownPieceBytes = 16_384
+/**
+ * The HTTP client holds at most what its socket buffers, some 64 KiB, and one piece more. What was
+ * taken so many bytes before the last has gone out, and its memory can be used for something else.
+ */
+const heldByClientBytes = 1024 * 1024
 
 /** A `block/put` that stays open: a multipart stream of blocks of one codec and hash, confirmed by the node as they come. */
 export class BlockRequest {
@@ -33,6 +38,9 @@ export class BlockRequest {
   #offer: Buffer | undefined
   #onTaken: (() => void) | undefined
   #onOffer: (() => void) | undefined
+  /** Blocks whose memory is waited for, in the order in which the HTTP client took them. */
+  readonly #taken: Block[] = []
+  #takenBytes = 0
   #isEnded = false
   #cancelDeadline: (() => void) | undefined
 
@@ -71,7 +79,21 @@ export class BlockRequest {
     this.#unconfirmed.set(hash, (this.#unconfirmed.get(hash) ?? 0) + 1)
     this.blocks++
     this.bytes += block.bytes.length
-    await this.#write(this.#head, asBuffer(block.bytes), lineEnd)
+    const bytes = asBuffer(block.bytes)
+    await this.#write(this.#head, bytes, lineEnd)
+    if (block.release === undefined) return
+    if (bytes.length < ownPieceBytes) block.release()
+    else this.#releaseEarlier(block)
+  }
+
+  #releaseEarlier (block: Block): void {
+    this.#taken.push(block)
+    this.#takenBytes += block.bytes.length
+    while (this.#takenBytes - (this.#taken[0] as Block).bytes.length >= heldByClientBytes) {
+      const oldest = this.#taken.shift() as Block
+      this.#takenBytes -= oldest.bytes.length
+      oldest.release?.()
+    }
   }
 
   /** Resolves when the node has confirmed every block. */
