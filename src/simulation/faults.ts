@@ -20,19 +20,19 @@ function onPeer (strike: (peer: SimulatedPeer, random: SeededRandom, world: Worl
   return (world, random) => strike(random.pick(world.peers), random, world) ?? undefined
 }
 
-const startAgain = (peer: SimulatedPeer) => (): void => { peer.start() }
+const startAgain = (peer: SimulatedPeer, world: World) => (): void => { if (peer !== world.lost) peer.start() }
 
 export const faults: readonly Fault[] = [
-  { name: 'crash', weight: 8, lastsMs: 20_000, strike: onPeer(peer => { peer.kill(); return startAgain(peer) }) },
-  { name: 'power loss', weight: 8, lastsMs: 20_000, strike: onPeer(peer => { peer.losePower(); return startAgain(peer) }) },
-  { name: 'long power loss', weight: 2, lastsMs: 180_000, strike: onPeer(peer => { peer.losePower(); return startAgain(peer) }) },
+  { name: 'crash', weight: 8, lastsMs: 20_000, strike: onPeer((peer, _, world) => { peer.kill(); return startAgain(peer, world) }) },
+  { name: 'power loss', weight: 8, lastsMs: 20_000, strike: onPeer((peer, _, world) => { peer.losePower(); return startAgain(peer, world) }) },
+  { name: 'long power loss', weight: 2, lastsMs: 180_000, strike: onPeer((peer, _, world) => { peer.losePower(); return startAgain(peer, world) }) },
   {
     name: 'power loss everywhere',
     weight: 1,
     lastsMs: 10_000,
     strike (world) {
       for (const peer of world.peers) peer.losePower()
-      return () => { for (const peer of world.peers) peer.start() }
+      return () => { for (const peer of world.present()) peer.start() }
     },
   },
   {
@@ -46,14 +46,13 @@ export const faults: readonly Fault[] = [
         else peer.losePower()
         peer.start()
       })
-      return startAgain(peer)
+      return startAgain(peer, world)
     }),
   },
-  { name: 'restart', weight: 4, lastsMs: 40_000, strike: onPeer(peer => { peer.stop(); return startAgain(peer) }) },
+  { name: 'restart', weight: 4, lastsMs: 40_000, strike: onPeer((peer, _, world) => { peer.stop(); return startAgain(peer, world) }) },
   { name: 'pause', weight: 4, lastsMs: 60_000, strike: onPeer(peer => {
-    const process = peer.process
-    process?.clock.pause()
-    return () => { process?.clock.resume() }
+    peer.pause()
+    return () => { peer.resume() }
   }) },
   { name: 'partition', weight: 4, lastsMs: 90_000, strike: (world, random) => {
     const shuffled = random.shuffled(world.peers)
@@ -96,7 +95,7 @@ export const faults: readonly Fault[] = [
     world.history.forget(peer.self)
     if (random.chance(0.5)) peer.disk.wipe()
     else peer.disk.damage()
-    return startAgain(peer)
+    return startAgain(peer, world)
   }) },
   { name: 'IPFS down', weight: 3, lastsMs: 60_000, strike: onPeer(peer => {
     peer.node.conditions.isDown = true

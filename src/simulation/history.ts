@@ -30,10 +30,15 @@ export class History {
   readonly #forgotten = new Map<PeerId, number>()
   #number = 0
   readonly #note: (peer: PeerId, what: string) => void
+  readonly #onUpkeepPin: (peer: PeerId, before: Pin | undefined, pin: Pin) => void
   acknowledged = 0
   upkeepPins = 0
 
-  constructor (note: (peer: PeerId, what: string) => void) { this.#note = note }
+  /** `onUpkeepPin` is told of pins that a peer logs by itself. */
+  constructor (note: (peer: PeerId, what: string) => void, onUpkeepPin: (peer: PeerId, before: Pin | undefined, pin: Pin) => void) {
+    this.#note = note
+    this.#onUpkeepPin = onUpkeepPin
+  }
 
   /** Changes for that CID, in the order in which their peers took them. */
   of (cid: Cid): readonly Change[] { return this.#changes.get(cid) ?? [] }
@@ -99,7 +104,10 @@ export class History {
     const forgotten = this.#forgotten.get(peer) ?? 0
     const seen = new Set([...earlier.filter(change => change.number > forgotten && (change.peer === peer || change.peer === '')), ...alike.length === 1 ? alike : []])
     const isUpkeep = (this.#userRequests.get(peer) ?? 0) === 0
-    if (isUpkeep && pin !== undefined) this.upkeepPins++
+    if (isUpkeep && pin !== undefined) {
+      this.upkeepPins++
+      this.#onUpkeepPin(peer, before, pin)
+    }
     const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isOpen: true, isUpkeep }
     earlier.push(change)
     this.#note(peer, `${isUpkeep ? 'logs by itself' : 'logs'} ${cid}: ${pin === undefined ? 'removal' : `"${pin.name}" for ${pin.allocations?.length ?? 0}`}, knows ${seen.size} of ${earlier.length - 1}`)

@@ -4,9 +4,11 @@ import { bookkeeping } from './checks/bookkeeping.ts'
 import { bounded } from './checks/bounded.ts'
 import type { Check } from './checks/check.ts'
 import { differences, holders } from './checks/holders.ts'
-import { replication } from './checks/replication.ts'
+import { replication, shortages } from './checks/replication.ts'
 import { truth } from './checks/truth.ts'
-import { journalled, pinOf, pinsetOn, type StoredPinset } from './disk-contents.ts'
+import { isReplicated, journalled, pinOf, pinsetOn, type StoredPinset } from './disk-contents.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import type { SimulatedPeer } from './simulated-peer.ts'
 import type { World } from './world.ts'
 
 const checks: readonly Check[] = [replication, holders, truth, bookkeeping, bounded]
@@ -21,11 +23,20 @@ const workMs = 300_000
 /** For what is written a little later, such as how far the tracker has read the changes, in milliseconds. */
 const afterworkMs = 5_000
 
+/** What it may take until pins of a peer that stays away have other holders, also when it went with most others, in milliseconds. */
+const repairMs = 1_200_000
+/** How often one of the peers stays away. */
+const lossChance = 0.2
+/** With fewer peers nobody could take over. */
+const leastPeersForLoss = 4
+
 /** How long the cluster took to come to rest, in milliseconds. */
 export interface RestTimes { readonly agreedMs: number, readonly doneMs: number }
 
 /** Ends all faults, waits until the cluster has recovered, and holds every promise against what it finds. */
 export async function comeToRest (world: World): Promise<RestTimes> {
+  const random = world.random.fork(`rest/${world.clock.monotonic()}`)
+  world.lost = world.peers.length >= leastPeersForLoss && random.chance(lossChance) ? peerToLose(world, random) : undefined
   world.calm()
   const began = world.clock.monotonic()
   const elapsed = (): number => world.clock.monotonic() - began
@@ -33,7 +44,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   await wait(world, () => agreed(world) !== undefined, spreadMs + 1.5 * rebroadcastIntervalMs)
   const agreedMs = elapsed()
   if (agreed(world) === undefined) {
-    const pinsets = world.peers.map(peer => `${peer.name} ${peer.serving === undefined ? 'does not serve' : `${pinsetOn(peer.disk).values.size} pins, ${journalled(peer.disk)} journalled`}`)
+    const pinsets = world.present().map(peer => `${peer.name} ${peer.serving === undefined ? 'does not serve' : `${pinsetOn(peer.disk).values.size} pins, ${journalled(peer.disk)} journalled`}`)
     world.violate(`the peers do not agree within ${(agreedMs / 1_000).toFixed(0)} s: ${pinsets.join('; ')}`)
     return { agreedMs, doneMs: agreedMs }
   }
@@ -41,7 +52,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   await wait(world, () => {
     const pinset = agreed(world)
     return pinset !== undefined && isDone(world, pinset)
-  }, workMs + 2 * pinRecoverIntervalMs + stateSyncIntervalMs)
+  }, workMs + 2 * pinRecoverIntervalMs + stateSyncIntervalMs + (world.lost === undefined ? 0 : repairMs))
   const doneMs = elapsed()
   await world.clock.advance(afterworkMs)
   const found = agreed(world)
@@ -57,13 +68,19 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   }
   world.trace.note('world', `at rest with ${pinset.size} pins, agreed after ${agreedMs} ms, done after ${doneMs} ms`)
   world.isCalm = false
+  world.lost = undefined
   return { agreedMs, doneMs }
+}
+
+/** One whose changes the others have: what only a peer that is away knows nobody can ask of them. */
+function peerToLose (world: World, random: SeededRandom): SimulatedPeer | undefined {
+  return random.shuffled(world.peers).find(peer => isReplicated(peer, world.peers))
 }
 
 /** The pinset when all peers serve and have the same one, nothing of which waits in a journal. */
 function agreed (world: World): StoredPinset | undefined {
   let first: StoredPinset | undefined
-  for (const peer of world.peers) {
+  for (const peer of world.present()) {
     if (peer.serving === undefined || journalled(peer.disk) > 0) return undefined
     const pinset = pinsetOn(peer.disk)
     first ??= pinset
@@ -75,7 +92,8 @@ function agreed (world: World): StoredPinset | undefined {
 function isDone (world: World, { values }: StoredPinset): boolean {
   const pinset = new Map([...values].map(([cid, value]) => [cid, pinOf(value)]))
   if (pinset.values().some(pin => pin.expireAt !== 0)) return false
-  return world.peers.every(peer => differences(peer, pinset).length === 0 && ['pin_queued', 'pinning', 'pin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
+  if (world.lost !== undefined && shortages(world, pinset).length > 0) return false
+  return world.present().every(peer => differences(peer, pinset).length === 0 && ['pin_queued', 'pinning', 'pin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
 }
 
 async function wait (world: World, isOver: () => boolean, limitMs: number): Promise<void> {

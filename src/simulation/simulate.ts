@@ -2,6 +2,7 @@ import type { Bugs } from './bugs/bugs.ts'
 import { strikeUntil } from './faults.ts'
 import { comeToRest, type RestTimes } from './rest.ts'
 import { Workload } from './workload.ts'
+import { watchUntil } from './watch.ts'
 import { World } from './world.ts'
 
 export interface SimulationOptions {
@@ -42,7 +43,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
     await world.clock.advance(30_000)
     for (let round = 1; round <= options.rounds && world.violations.length === 0; round++) {
       const untilMs = world.clock.monotonic() + options.roundMs
-      await world.while(Promise.all([workload.run(untilMs, round), strikeUntil(world, untilMs, round, pauseMs)]), 10 * options.roundMs)
+      await world.while(Promise.all([workload.run(untilMs, round), strikeUntil(world, untilMs, round, pauseMs), watchUntil(world, untilMs)]), 10 * options.roundMs)
       const times = await comeToRest(world)
       slowest.agreedMs = Math.max(slowest.agreedMs, times.agreedMs)
       slowest.doneMs = Math.max(slowest.doneMs, times.doneMs)

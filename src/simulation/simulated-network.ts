@@ -39,15 +39,18 @@ export class SimulatedNetworks {
   readonly #random: SeededRandom
   readonly #trace: Trace
   readonly #nameOf: (peer: PeerId) => string
+  readonly #onHeard: (peer: PeerId, from: PeerId, topic: string) => void
   readonly #members = new Map<PeerId, NetworkMember>()
   readonly #addresses = new Map<PeerId, Multiaddress>()
   readonly #links = new Map<PeerId, Map<PeerId, Link>>()
 
-  constructor (parts: { readonly clock: Clock, readonly random: SeededRandom, readonly trace: Trace, readonly nameOf: (peer: PeerId) => string }) {
+  /** `onHeard` is told of each gossip message that a process takes from another one. */
+  constructor (parts: { readonly clock: Clock, readonly random: SeededRandom, readonly trace: Trace, readonly nameOf: (peer: PeerId) => string, readonly onHeard?: (peer: PeerId, from: PeerId, topic: string) => void }) {
     this.#clock = parts.clock
     this.#random = parts.random
     this.#trace = parts.trace
     this.#nameOf = parts.nameOf
+    this.#onHeard = parts.onHeard ?? (() => {})
   }
 
   /** The network of a new process of that peer. */
@@ -210,7 +213,10 @@ export class SimulatedNetworks {
     this.#clock.after(delayMs, () => {
       if (this.#members.get(member.self) !== member) return
       this.#trace.note(this.#nameOf(member.self), `heard ${message.data.length} bytes of ${topic} from ${this.#nameOf(message.from)}`)
-      member.clock.run(() => { member.deliver(topic, message) })
+      member.clock.run(() => {
+        this.#onHeard(member.self, message.from, topic)
+        member.deliver(topic, message)
+      })
     })
     if (this.#random.chance(this.conditions.gossipDuplicates)) this.#deliver(member, topic, message, delayMs + this.#delayMs())
   }

@@ -26,6 +26,8 @@ export interface PeerProcess {
   peer: Peer | undefined
   /** True from the end of its start to the beginning of its stop. */
   isServing: boolean
+  /** Since when it has served, gone on after a pause, and had the right time, without a break, by the world's monotonic clock. */
+  steadySince: number
   readonly loops: AbortController
 }
 
@@ -42,6 +44,8 @@ export class SimulatedPeer {
   #processes = 0
   /** Somebody has started it while it was stopping. */
   #isWanted = false
+  /** Since when no process runs, by the world's monotonic clock. */
+  goneSince = 0
   /** Wall clock of the machine, ahead of the world's. */
   wallOffsetMs = 0
 
@@ -67,7 +71,8 @@ export class SimulatedPeer {
   start (): void {
     this.#isWanted = true
     if (this.#process !== undefined) return
-    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, loops: new AbortController() }
+    this.goneSince = Infinity
+    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, steadySince: Infinity, loops: new AbortController() }
     this.#process = process
     this.#world.trace.note(this.name, `process ${process.number} starts`)
     process.clock.soon(() => {
@@ -87,6 +92,7 @@ export class SimulatedPeer {
     this.#isWanted = false
     if (process === undefined) return
     this.#process = undefined
+    this.goneSince = this.#world.clock.monotonic()
     process.clock.kill()
     this.#world.networks.vanish(this.self)
     this.disk.killProcess()
@@ -121,9 +127,23 @@ export class SimulatedPeer {
     })
   }
 
+  /** As SIGSTOP and SIGCONT do. */
+  pause (): void { this.#process?.clock.pause() }
+  resume (): void {
+    if (this.#process?.clock.isPaused !== true) return
+    this.#process.clock.resume()
+    this.#unsettle()
+  }
+
   setWallOffset (offsetMs: number): void {
+    if (this.wallOffsetMs !== offsetMs) this.#unsettle()
     this.wallOffsetMs = offsetMs
     this.#process?.clock.setWallOffset(offsetMs)
+  }
+
+  #unsettle (): void {
+    const process = this.#process
+    if (process?.isServing === true) process.steadySince = this.#world.clock.monotonic()
   }
 
   async #run (process: PeerProcess): Promise<void> {
@@ -142,6 +162,7 @@ export class SimulatedPeer {
     await startAll(peer.components, { signal: loops.signal, logger: platform.loggers.component('cluster') })
     process.peer = peer
     process.isServing = true
+    process.steadySince = this.#world.clock.monotonic()
     this.#world.trace.note(this.name, 'serves')
     await livePeer(peer, { connectSwarmsDelayMs: 30_000 }, loops.signal)
   }

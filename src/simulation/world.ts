@@ -1,6 +1,8 @@
 import type { Cid } from '../domain/cid.ts'
+import type { Pin } from '../domain/pin.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { PeerId } from '../domain/peer.ts'
+import { metricsTopic } from '../monitor/gossip-monitor.ts'
 import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
 import { noBugs, type Bugs } from './bugs/bugs.ts'
 import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
@@ -12,6 +14,9 @@ import { SimulatedNetworks } from './simulated-network.ts'
 import { SimulatedPeer } from './simulated-peer.ts'
 import { SimulatedDisk } from './simulated-store.ts'
 import { Trace } from './trace.ts'
+
+/** A peer that was heard so short a time ago cannot be gone for long enough to move anything, in milliseconds. */
+const leastSilenceMs = 15_000
 
 export interface WorldOptions {
   readonly seed: number
@@ -27,7 +32,9 @@ export class World {
   readonly random: SeededRandom
   readonly trace: Trace
   readonly networks: SimulatedNetworks
-  readonly history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) })
+  readonly history: History
+  /** When each peer heard a metric of each other one last, by the world's monotonic clock. */
+  readonly heardAt = new Map<PeerId, Map<PeerId, number>>()
   readonly settings: ClusterSettings
   readonly bugs: Bugs
   readonly peers: SimulatedPeer[] = []
@@ -37,6 +44,8 @@ export class World {
   readonly violations: string[] = []
   /** No fault may strike. */
   isCalm = false
+  /** A peer whose machine is not repaired for now. */
+  lost: SimulatedPeer | undefined
   readonly #byId = new Map<PeerId, SimulatedPeer>()
 
   private constructor (options: WorldOptions) {
@@ -45,7 +54,8 @@ export class World {
     this.trace = new Trace(this.clock, options.print)
     this.bugs = options.bugs ?? noBugs
     this.settings = randomSettings(this.random.fork('settings'), options.peers)
-    this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer) })
+    this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer), onHeard: (peer, from, topic) => { this.#heard(peer, from, topic) } })
+    this.history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) }, (peer, before, pin) => { this.#checkMove(peer, before, pin) })
   }
 
   /** The world of a seed, before anything runs in it. */
@@ -109,8 +119,27 @@ export class World {
       Object.assign(peer.disk.conditions, { isFull: false, writeMs: 0.2, syncMs: 4, failure: 0 })
       Object.assign(peer.node.conditions, { isDown: false, isHung: false, answerMs: 20, lies: 0 })
       peer.setWallOffset(0)
-      if (peer.process?.clock.isPaused === true) peer.process.clock.resume()
-      peer.start()
+      peer.resume()
+      if (peer === this.lost) peer.losePower()
+      else peer.start()
+    }
+  }
+
+  /** The peers whose machines work. */
+  present (): SimulatedPeer[] { return this.peers.filter(peer => peer !== this.lost) }
+
+  #heard (peer: PeerId, from: PeerId, topic: string): void {
+    if (topic !== metricsTopic) return
+    const heard = this.heardAt.get(peer) ?? new Map<PeerId, number>()
+    this.heardAt.set(peer, heard.set(from, this.clock.monotonic()))
+  }
+
+  /** Moves are for pins of peers that are gone: who was heard a moment ago keeps what it has. */
+  #checkMove (by: PeerId, before: Pin | undefined, pin: Pin): void {
+    for (const holder of before?.allocations ?? []) {
+      if (pin.allocations?.includes(holder) === true) continue
+      const silentMs = this.clock.monotonic() - (this.heardAt.get(by)?.get(holder) ?? -Infinity)
+      if (silentMs < leastSilenceMs) this.violate(`moves are bounded by what was affected: ${this.nameOf(by)} moves ${pin.cid} away from ${this.nameOf(holder)}, which it heard ${(silentMs / 1_000).toFixed(1)} s ago`)
     }
   }
 }

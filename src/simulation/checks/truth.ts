@@ -1,9 +1,13 @@
-import { isAllocatedTo } from '../../domain/pin.ts'
+import type { Cid } from '../../domain/cid.ts'
+import { isAllocatedTo, type Pin } from '../../domain/pin.ts'
 import { statusName, TrackerStatus } from '../../domain/status.ts'
+import type { World } from '../world.ts'
 import type { Check } from './check.ts'
 
 /** CIDs that are asked for by name. */
-const asked = 12
+const askedByName = 12
+/** CIDs whose state on all peers is asked for. */
+const askedOfAll = 4
 const limitMs = 60_000
 
 /** What peers say of the state of pins is how it is. */
@@ -28,12 +32,32 @@ export const truth: Check = {
         if (status !== expected(info.cid)) broken.push(`${peer.name} lists ${info.cid} as ${statusName(status)}, it is ${statusName(expected(info.cid))}`)
       }
       for (const cid of pinset.keys()) if (!listed.has(cid)) broken.push(`${peer.name} does not list ${cid}`)
-      for (const cid of random.shuffled([...pinset.keys()]).slice(0, asked)) {
+      for (const cid of random.shuffled([...pinset.keys()]).slice(0, askedByName)) {
         const info = await world.while(cluster.status(cid, { local: true }), limitMs)
         const status = info.peerMap[peer.self]?.status ?? 0
         if (status !== expected(cid)) broken.push(`${peer.name} says that ${cid} is ${statusName(status)}, it is ${statusName(expected(cid))}`)
       }
     }
-    return broken
+    return [...broken, ...await toldOfOthers(world, pinset)]
   },
+}
+
+/** One peer is asked for the state of pins on all peers. */
+async function toldOfOthers (world: World, pinset: ReadonlyMap<Cid, Pin>): Promise<string[]> {
+  const broken: string[] = []
+  const random = world.random.fork(`others/${world.clock.monotonic()}`)
+  const asked = random.pick(world.serving())
+  const cluster = asked.serving?.cluster
+  if (cluster === undefined) return []
+  for (const [cid, pin] of random.shuffled([...pinset]).slice(0, askedOfAll)) {
+    const { peerMap } = await world.while(cluster.status(cid), limitMs)
+    for (const peer of world.peers) {
+      const told = peerMap[peer.self]?.status
+      // Of one that is gone it is only known that it holds nothing, or that it does not answer.
+      const allowed: Array<TrackerStatus | undefined> = !isAllocatedTo(pin, peer.self) ? [TrackerStatus.remote] : peer.serving === undefined ? [TrackerStatus.clusterError, undefined] : [TrackerStatus.pinned]
+      if (peer.serving === undefined && told === undefined) continue
+      if (!allowed.includes(told)) broken.push(`${asked.name} says that ${cid} is ${told === undefined ? 'unknown' : statusName(told)} on ${peer.name}, where it is ${statusName(allowed[0] ?? 0)}`)
+    }
+  }
+  return broken
 }

@@ -1,0 +1,43 @@
+import { sleep } from '../platform/clock.ts'
+import { headNames, journalled } from './disk-contents.ts'
+import type { SimulatedPeer } from './simulated-peer.ts'
+import type { World } from './world.ts'
+
+/** How often it is looked, in milliseconds. */
+const lookMs = 5_000
+/** Journal entries that may wait: users of the simulator are few. */
+const mostJournalled = 1_000
+/** Heads: a peer alone has one, each partition may add one, each wiped datastore another. */
+const mostHeads = 100
+/** Besides the time to live of a ping and two rounds of the failure detector, in milliseconds. */
+const alertSlackMs = 10_000
+
+/** Looks at what must hold at all times, also while faults strike. */
+export async function watchUntil (world: World, untilMs: number): Promise<void> {
+  const told = new Set<string>()
+  while (world.clock.monotonic() < untilMs) {
+    await sleep(world.clock, lookMs)
+    for (const peer of world.peers) {
+      if (journalled(peer.disk) > mostJournalled) world.violate(`${peer.name} has ${journalled(peer.disk)} entries in its journal`)
+      if (headNames(peer.disk).length > mostHeads) world.violate(`${peer.name} has ${headNames(peer.disk).length} heads`)
+      checkAlerts(world, peer, told)
+    }
+  }
+}
+
+/** Whoever serves all the while knows of a peer that has been gone for long enough. Once for each death. */
+function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): void {
+  const { pingIntervalMs } = world.settings
+  const now = world.clock.monotonic()
+  const detectableMs = 2 * pingIntervalMs + 2 * pingIntervalMs + alertSlackMs
+  if (now - dead.goneSince < detectableMs || told.has(`${dead.name} ${dead.goneSince}`)) return
+  told.add(`${dead.name} ${dead.goneSince}`)
+  for (const observer of world.serving()) {
+    const heardAt = world.heardAt.get(observer.self)?.get(dead.self)
+    const steadySince = observer.process?.steadySince ?? Infinity
+    if (heardAt === undefined || heardAt < steadySince) continue
+    const heardTime = world.clock.now() - (now - heardAt)
+    const hasAlert = observer.serving?.cluster.alerts().some(({ name, peer, triggeredAt }) => name === 'ping' && peer === dead.self && triggeredAt >= heardTime)
+    if (hasAlert !== true) world.violate(`every death is told: ${observer.name} has no alert for ${dead.name}, which is gone for ${((now - dead.goneSince) / 1_000).toFixed(0)} s`)
+  }
+}
