@@ -33,9 +33,7 @@ export function chooseAllocations (allocator: Allocator, request: AllocationRequ
   const priority = new Set(rest.filter(peer => request.priority.includes(peer)))
   const needed = replicationFactorMin - current.length
   const wanted = replicationFactorMax - current.length
-  if (wanted < 0) return current.slice(0, replicationFactorMax)
   if (needed <= 0) return heldBy(request, current)
-  if (rest.length < needed) throw notEnough(needed, wanted, rest)
   const order = allocator.allocate({
     priority: only(request.metrics, peer => priority.has(peer)),
     candidates: only(request.metrics, peer => rest.includes(peer) && !priority.has(peer)),

@@ -49,6 +49,8 @@ export class TestCluster {
   readonly moves: Move[] = []
   readonly unpins: Array<{ readonly by: PeerId, readonly cid: Cid }> = []
   readonly warnings: string[] = []
+  /** Who is dead stays a member, as in a consensus with a list of members. */
+  keepsMembers = false
 
   async add (count: number, options: TestPeerOptions = {}): Promise<void> {
     for (let i = 0; i < count; i++) {
@@ -184,7 +186,7 @@ export class TestPeer {
       logUnpin: async () => {},
       pinset: () => pinset,
       changes: (): ChangeLog => { throw new Error('not here') },
-      peers: async () => [...new Set([...monitor.latest('ping').map(({ peer }) => peer), self])].toSorted(),
+      peers: async () => this.#cluster.keepsMembers ? this.#cluster.peers.map(peer => peer.self) : [...new Set([...monitor.latest('ping').map(({ peer }) => peer), self])].toSorted(),
       addPeer: async () => {},
       removePeer: async () => {},
       leader: () => undefined,

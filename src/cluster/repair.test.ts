@@ -17,6 +17,7 @@ test('the pins of a peer that dies are moved within a minute, each by one peer, 
   const short = Array.from({ length: 40 }, (_, n) => cluster.pin(n, [0, 1], { min: 2, max: 3 }))
   const enough = cluster.pin(1_000, [0, 1, 2], { min: 2, max: 3 })
   const elsewhere = cluster.pin(1_001, [2, 3], { min: 2, max: 3 })
+  const expired = cluster.pin(1_002, [0, 1], { min: 2, max: 3, expireAt: cluster.clock.now() + 1_000 })
   await cluster.peer(0).kill()
   await cluster.clock.advance(minute)
   for (const { alerts } of cluster.peers.slice(1)) assert.deepEqual(alerts.list().map(({ name, peer }) => [name, peer]).toSorted(), [['freespace', ...cluster.ids(0)], ['ping', ...cluster.ids(0)]])
@@ -25,7 +26,7 @@ test('the pins of a peer that dies are moved within a minute, each by one peer, 
     assert.equal(holders.length, 3)
     assert.ok(holders.includes(1) && !holders.includes(0))
   }
-  assert.deepEqual([cluster.holders(enough), cluster.holders(elsewhere)], [[0, 1, 2], [2, 3]])
+  assert.deepEqual([enough, elsewhere, expired].map(cid => cluster.holders(cid)), [[0, 1, 2], [2, 3], [0, 1]])
   assert.equal(cluster.moves.length, 40, 'each once')
   assert.equal(new Set(cluster.moves.map(({ by }) => by)).size, 4, 'all take part')
   await cluster.clock.advance(2 * minute)
@@ -73,6 +74,19 @@ test('a peer whose metrics get lost but that answers keeps its pins', async () =
   await cluster.stop()
 })
 
+test('one that is taken for gone but answers again keeps what it has left', async () => {
+  const cluster = await clusterOf(3)
+  cluster.pin(1, [0, 1, 2], { min: 3, max: 3 })
+  await cluster.peer(0).disconnect()
+  await cluster.clock.advance(2 * minute)
+  cluster.peer(0).isUnheard = true
+  await cluster.peer(0).connect()
+  await cluster.add(1)
+  await cluster.clock.advance(15 * minute)
+  assert.deepEqual(cluster.moves, [])
+  await cluster.stop()
+})
+
 test('a peer that hangs loses its pins', async () => {
   const cluster = await clusterOf(4)
   const cid = cluster.pin(1, [0, 1], { min: 2, max: 2 })
@@ -94,6 +108,17 @@ test('two that die at once are repaired at once, those included for which the ot
     assert.equal(holders.length, 3)
   }
   assert.equal(cluster.moves.length, 60)
+  await cluster.stop()
+})
+
+test('who is gone is responsible for nothing, though it may be a member', async () => {
+  const cluster = await clusterOf(5)
+  cluster.keepsMembers = true
+  const cids = Array.from({ length: 60 }, (_, n) => cluster.pin(n, [0, 1], { min: 2, max: 2 }))
+  await Promise.all([cluster.peer(0).kill(), cluster.peer(2).kill()])
+  cluster.pin(100, [2, 1], { min: 2, max: 2 })
+  await cluster.clock.advance(minute)
+  for (const cid of cids) assert.ok(cluster.holders(cid).every(holder => holder !== 0 && holder !== 2))
   await cluster.stop()
 })
 

@@ -255,6 +255,23 @@ test('a peer whose clock runs ahead does not outlive its death by hours', async 
   await setup.stop()
 })
 
+test('a long absence does not make the next claims of a clock that runs ahead believable', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  const ahead = () => send(other, metric({ expire: clock.now() + 3_630_000 }))
+  for (let i = 0; i < 3; i++) {
+    await ahead()
+    await clock.advance(15_000)
+  }
+  await clock.advance(280_000)
+  await ahead()
+  await clock.advance(15_000)
+  await ahead()
+  await clock.advance(125_000)
+  assert.deepEqual(values(setup), [])
+  await setup.stop()
+})
+
 test('an expired metric of a peer without connection is dropped with advice', async () => {
   const setup = await started()
   await setup.send(other, setup.metric({ expire: setup.clock.now() - 1 }))
