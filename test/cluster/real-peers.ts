@@ -8,13 +8,15 @@ import { fileURLToPath } from 'node:url'
 import { freePorts, run, stopAll, until } from '../contract/peer-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const service = join(root, 'bin', 'ipfs-cluster-service')
+/** Our program, as it is in this checkout. */
+export const ours = join(root, 'bin', 'ipfs-cluster-service')
 /** How long a cluster may take for what it does within a second on an idle machine. */
 const patienceMs = 90_000
 
 /** One peer as a process of its own, with a stand-in for an IPFS node beside it. */
 export interface RealPeer {
   readonly name: string
+  readonly service: string
   readonly id: string
   readonly api: string
   readonly address: string
@@ -32,10 +34,11 @@ export class RealCluster {
 
   private constructor (folder: string) { this.#folder = folder }
 
-  static async start (count: number): Promise<RealCluster> {
+  /** @param services for each peer an `ipfs-cluster-service`, ours or the reference's */
+  static async start (services: readonly string[]): Promise<RealCluster> {
     const cluster = new RealCluster(await mkdtemp(join(tmpdir(), 'cluster-')))
     try {
-      for (let i = 0; i < count; i++) await cluster.#add(i)
+      for (const [index, service] of services.entries()) await cluster.#add(index, service)
       for (const peer of cluster.peers) await cluster.wait(`${peer.name} to see all`, () => cluster.seesAll(peer))
       return cluster
     } catch (error) {
@@ -86,7 +89,7 @@ export class RealCluster {
     }
   }
 
-  async #add (index: number): Promise<void> {
+  async #add (index: number, service: string): Promise<void> {
     const [api, swarm, ipfs] = await freePorts(3) as [number, number, number]
     const node = spawn(process.execPath, [join(root, 'bench', 'fake-ipfs.mjs'), String(ipfs)], { stdio: 'ignore' })
     this.#nodes.push(node)
@@ -109,14 +112,14 @@ export class RealCluster {
     }
     run(service, ['init'], this.#environments[index])
     const { id } = JSON.parse(await readFile(join(home, 'identity.json'), 'utf8')) as { id: string }
-    this.peers[index] = { name: `peer${index}`, id, api: `http://127.0.0.1:${api}`, address: `/ip4/127.0.0.1/tcp/${swarm}/p2p/${id}`, process: undefined as unknown as ChildProcess, log: () => readFile(join(home, 'log'), 'utf8') }
+    this.peers[index] = { name: `peer${index}`, service, id, api: `http://127.0.0.1:${api}`, address: `/ip4/127.0.0.1/tcp/${swarm}/p2p/${id}`, process: undefined as unknown as ChildProcess, log: () => readFile(join(home, 'log'), 'utf8') }
     await this.#run(index, index === 0 ? [] : ['--bootstrap', (this.peers[0] as RealPeer).address])
   }
 
   async #run (index: number, flags: readonly string[]): Promise<void> {
     const peer = this.peers[index] as RealPeer
     const log = await open(join(this.#folder, peer.name, 'log'), 'a')
-    const daemon = spawn(service, ['daemon', ...flags], { env: this.#environments[index], stdio: ['ignore', log.fd, log.fd] })
+    const daemon = spawn(peer.service, ['daemon', ...flags], { env: this.#environments[index], stdio: ['ignore', log.fd, log.fd] })
     await log.close()
     this.peers[index] = { ...peer, process: daemon }
     await until(async () => (await fetch(`${peer.api}/health`)).ok, daemon)

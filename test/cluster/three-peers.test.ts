@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { cidFromBytes } from '../../src/domain/cid.ts'
-import { RealCluster, type RealPeer } from './real-peers.ts'
+import { ours, RealCluster, type RealPeer } from './real-peers.ts'
 
 const pins = 500
 
@@ -16,7 +16,7 @@ function statusesOf (info: { peer_map: Record<string, { peername: string, status
 }
 
 test('three peers', { timeout: 300_000 }, async t => {
-  const cluster = await RealCluster.start(3)
+  const cluster = await RealCluster.start([ours, ours, ours])
   try {
     const [first, , third] = cluster.peers as [RealPeer, RealPeer, RealPeer]
 
