@@ -113,7 +113,10 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const informers = informersOf(configuration, { self, ipfs, tracker, consensus, platform })
   const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy), monitor, clock, options: settings })
   const alerts = new AlertHistory(settings)
-  const repair = new RepairLoop({ self, consensus, pinning, monitor, calls, settings, store, platform })
+  const { maxBatchSize, maxBatchAgeMs } = crdt.batching
+  const repair = new RepairLoop({
+    self, consensus, pinning, monitor, calls, store, platform, settings: { ...settings, livenessMetric: crdt.peersetMetric, changesHeldMs: maxBatchSize > 0 ? maxBatchAgeMs : 0 },
+  })
   const sorter = new StatusSorter({ store, codec: PinInfoMessage })
   const pingOf = ({ id, peername, ipfs: node }: Pick<PeerInformation, 'id' | 'peername' | 'ipfs'>) => pingMetric(id, peername, node, clock.now(), settings.monitorPingIntervalMs)
   const answered = (information: PeerInformation): void => {

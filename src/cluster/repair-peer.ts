@@ -11,7 +11,7 @@ import { repairRound, type RoundParts, type RoundResult } from './repair-round.t
 const answerMs = 4_000
 /** Rounds of many peers do not begin at the same moment, in milliseconds. */
 const jitterMs = 2_000
-/** A responsible peer whose work has not become less after this time leaves it to the next, in milliseconds. */
+/** A responsible peer whose work has not become less after this time (and that for which changes are held) leaves it to the next, in milliseconds. */
 const fallbackMs = 60_000
 /** How often pins for which there was no holder are tried again, at first and in the end, in milliseconds. */
 const retryMs = { first: 60_000, longest: 10 * 60_000 }
@@ -23,6 +23,7 @@ const noteMs = 5_000
 export interface PeerRepairParts extends RoundParts {
   readonly calls: Pick<PeerCalls, 'id'>
   readonly notes: RepairNotes
+  readonly changesHeldMs: number
   /** Called once, when it is certain that the peer is gone. */
   readonly onConfirmed: () => void
   readonly onMoved: (count: number) => void
@@ -81,11 +82,12 @@ export class PeerRepair {
     if (short > 0 && short !== this.#toldShort && isToStay) this.#logger.warn({ peer: this.#peer, short }, `pins with fewer holders than their replication_factor_min since peer ${this.#peer} is gone: ${short}`)
     if (isToStay) this.#toldShort = short
     if (ofOthers.size === 0) return backOff(hopeless > 0 ? retryMs : recheckMs, round)
-    if (isPart) return fallbackMs
+    const nextMs = fallbackMs + this.#parts.changesHeldMs
+    if (isPart) return nextMs
     const idle = [...ofOthers].filter(([owner, count]) => count >= (this.#previous?.ofOthers.get(owner) ?? Infinity)).map(([owner]) => owner)
     if (idle.length === 0) {
       this.#previous = result
-      return fallbackMs
+      return nextMs
     }
     for (const owner of idle) {
       this.#idle.add(owner)

@@ -53,6 +53,8 @@ export interface RepairSettings {
   readonly followerMode: boolean
   /** How long a peer must be silent, in milliseconds; what is usual when absent. */
   readonly repinGracePeriodMs?: number | undefined
+  /** How long other peers may keep their changes to themselves, in milliseconds: they are not idle meanwhile. */
+  readonly changesHeldMs?: number | undefined
   /** The metric that tells that a peer lives. */
   readonly livenessMetric?: string | undefined
 }
@@ -160,6 +162,7 @@ export class RepairLoop {
       gone: () => this.#gone(),
       isBack: holder => monitor.hears(livenessOf(settings), holder),
       mayMove: !settings.disableRepinning,
+      changesHeldMs: settings.changesHeldMs ?? 0,
       onConfirmed: () => {
         const entry = this.#repairs.get(peer)
         if (entry !== undefined) entry.isConfirmed = true
