@@ -9,7 +9,6 @@ export async function isKuboAt (address: Multiaddress, platform: Platform): Prom
   const { kuboConnector } = await import('../ipfs/kubo/kubo-connector.ts')
   const kubo = kuboConnector({
     nodeMultiaddress: address,
-    connectSwarmsDelayMs: 0,
     ipfsRequestTimeoutMs: answerMs,
     pinTimeoutMs: 0,
     unpinTimeoutMs: 0,

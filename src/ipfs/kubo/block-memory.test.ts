@@ -49,7 +49,7 @@ test('memory of blocks that went out is free early, and never before', async () 
   await once(server, 'listening')
   const ipfs = kuboConnector({
     nodeMultiaddress: parseMultiaddress(`/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`),
-    connectSwarmsDelayMs: 0, ipfsRequestTimeoutMs: 30_000, pinTimeoutMs: 30_000, unpinTimeoutMs: 30_000, repogcTimeoutMs: 30_000, informerTriggerInterval: 0, unpinDisable: false,
+    ipfsRequestTimeoutMs: 30_000, pinTimeoutMs: 30_000, unpinTimeoutMs: 30_000, repogcTimeoutMs: 30_000, informerTriggerInterval: 0, unpinDisable: false,
   }, { clock: systemClock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics })
   let held = 0
   let mostHeld = 0

@@ -36,7 +36,6 @@ async function startKubo (settings: IpfsNodeSettings): Promise<IpfsNodeUnderTest
   daemon.stdout.resume()
   const connector = kuboConnector({
     nodeMultiaddress: parseMultiaddress(address),
-    connectSwarmsDelayMs: 0,
     unpinTimeoutMs: settings.ipfsRequestTimeoutMs,
     repogcTimeoutMs: settings.ipfsRequestTimeoutMs,
     informerTriggerInterval: 0,

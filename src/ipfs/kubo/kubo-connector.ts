@@ -1,9 +1,8 @@
 import type { Cid } from '../../domain/cid.ts'
-import { ClusterError, errorText } from '../../domain/errors.ts'
+import { ClusterError } from '../../domain/errors.ts'
 import type { IpfsId, Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { Pin } from '../../domain/pin.ts'
 import type { CollectedKey, RepositoryStat } from '../../domain/repository.ts'
-import { sleep } from '../../platform/clock.ts'
 import type { CallOptions, Platform } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Counter } from '../../platform/metrics.ts'
@@ -21,9 +20,6 @@ import { dialAll, swarmPeers } from './swarm.ts'
 import { unpinOne } from './unpin-one.ts'
 
 export type { KuboConnectorOptions } from './options.ts'
-
-/** How often a node that does not answer is asked again before the nodes of other peers are dialled. */
-const retryIntervalMs = 1_000
 
 /** A Kubo node (or one with the same RPC) as the IPFS node of this peer; spec/components.md 6. */
 export function kuboConnector (options: KuboConnectorOptions, platform: Pick<Platform, 'clock' | 'random' | 'loggers' | 'metrics'>): IpfsConnector {
@@ -57,12 +53,7 @@ class KuboConnector implements IpfsConnector {
   }
 
   /** Needs no node: one that is down may come later. */
-  async start (): Promise<void> {
-    const { connectSwarmsDelayMs, otherNodes } = this.#options
-    if (connectSwarmsDelayMs > 0 && otherNodes !== undefined) {
-      this.#connectOtherNodes(otherNodes).catch((error: unknown) => { this.#logger.debug(`the IPFS nodes of other peers were not dialled: ${errorText(error)}`) })
-    }
-  }
+  async start (): Promise<void> {}
 
   async stop (): Promise<void> {
     this.#life.abort(new ClusterError('CANCELLED', 'the IPFS connector has stopped'))
@@ -135,19 +126,6 @@ class KuboConnector implements IpfsConnector {
   swarmPeers (options: CallOptions = {}): Promise<PeerId[]> { return swarmPeers(this.#rpc, requestDeadline(this.#options), options) }
   connectSwarm (addresses: readonly Multiaddress[], options: CallOptions = {}): Promise<void> { return dialAll(this.#rpc, addresses, requestDeadline(this.#options), options.signal) }
   configKey (path: string, options: CallOptions = {}): Promise<unknown> { return configKey(this.#rpc, path, requestDeadline(this.#options), options) }
-
-  /** Once, some time after the node has answered for the first time. */
-  async #connectOtherNodes (otherNodes: (options: CallOptions) => Promise<readonly Multiaddress[]>): Promise<void> {
-    const { signal } = this.#life
-    for (let attempt = 1; ; attempt++) {
-      const isThere = await this.id({ signal }).then(() => true, () => false)
-      if (isThere) break
-      if (attempt % 10 === 0) this.#logger.warn(`ipfs does not seem to be available after ${attempt} retries`)
-      await sleep(this.#platform.clock, retryIntervalMs, signal)
-    }
-    await sleep(this.#platform.clock, this.#options.connectSwarmsDelayMs, signal)
-    await this.connectSwarm(await otherNodes({ signal }), { signal })
-  }
 
   #countEvents (count: number): void {
     if (this.#options.informerTriggerInterval <= 0) return

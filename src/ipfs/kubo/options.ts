@@ -1,12 +1,9 @@
 import type { Multiaddress } from '../../domain/peer.ts'
-import type { CallOptions } from '../../platform/lifecycle.ts'
 import type { Deadline } from './exchange.ts'
 
 /** The section `ipfs_connector.ipfshttp` (spec/config.md 11), times in milliseconds, 0 for no limit. */
 export interface KuboConnectorOptions {
   readonly nodeMultiaddress: Multiaddress
-  /** How long after the node's first answer it is connected to the nodes of `otherNodes`; 0: never. */
-  readonly connectSwarmsDelayMs: number
   /** For ordinary requests; for streams of any length, how long the node may be silent. */
   readonly ipfsRequestTimeoutMs: number
   /** A pin without progress for so long has stalled. */
@@ -20,8 +17,6 @@ export interface KuboConnectorOptions {
   readonly batchStallMs?: number
   /** A batch of pins is given up after so long whatever its progress (default 10 s): a large DAG must not hold up the rest. */
   readonly batchTimeMs?: number
-  /** The addresses of the IPFS nodes of the other peers. */
-  readonly otherNodes?: (options: CallOptions) => Promise<readonly Multiaddress[]>
   /** Sends this peer's metrics now. */
   readonly sendMetrics?: () => void
 }
