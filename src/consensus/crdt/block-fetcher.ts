@@ -21,11 +21,15 @@ const lastRetryMs = 5 * 60_000
 /** After so long, and so many attempts with other peers around, a node counts as lost. */
 const giveUpMs = 10 * 60_000
 const giveUpAttempts = 5
+/** A head that nobody has, and that nothing here follows, is forgotten after so many: if it is one, it is told of again. */
+const forgetAttempts = 2
 
 export interface Want {
   readonly node: string
   /** Who told of it, or of what follows it. */
   readonly origin: PeerId | undefined
+  /** A node that is here follows it. */
+  readonly isLinked: boolean
   /** Who is asked first. */
   provider: PeerId | undefined
   attempts: number
@@ -88,7 +92,7 @@ export class BlockFetcher {
     for (const { node, from, isLinked } of nodes) {
       if (this.#known.has(node)) continue
       if (this.#known.size >= maxQueued) { this.hasMore = true; continue }
-      const want = { node, origin: from, provider: from, attempts: 0, since: now, notBefore: now }
+      const want = { node, isLinked, origin: from, provider: from, attempts: 0, since: now, notBefore: now }
       this.#known.set(node, want)
       if (isLinked && this.#history.mayHave(from)) behind.push(want)
       else this.#enqueue([want])
@@ -179,7 +183,7 @@ export class BlockFetcher {
     const now = clock.monotonic()
     const others = network.peers()
     if (others.length > 0) want.attempts++
-    if (want.attempts >= giveUpAttempts && now - want.since >= giveUpMs) {
+    if (want.isLinked ? want.attempts >= giveUpAttempts && now - want.since >= giveUpMs : want.attempts >= forgetAttempts) {
       this.#known.delete(want.node)
       onLost(want.node)
       return

@@ -25,6 +25,9 @@ export class PinValues {
   /** Whether the bytes are a pin of the CID that the key (with its slash) names. */
   isPinOf (key: string, value: Uint8Array): boolean {
     const pin = this.read(value)
-    return pin !== undefined && cidKey(pin.cid) === key.slice(1)
+    return pin !== undefined && keyOfPin(pin) === key
   }
 }
+
+/** The key under which a pin stands in deltas. */
+export function keyOfPin ({ cid }: Pick<Pin, 'cid'>): string { return `/${cidKey(cid)}` }
