@@ -33,8 +33,8 @@ interface RpcMessage {
 }
 
 /** How often, and how many times, it is looked for the stream to a peer that has told its topics. */
-const lookEveryMs = 20
-const maxLooks = 250
+const lookEveryMs = 10
+const maxLooks = 500
 /** A new connection carries gossip well within this time. */
 const maxLinkMs = 1_000
 
@@ -52,6 +52,8 @@ export class GossipLinks {
   readonly #insides: Insides
   readonly #clock: Clock
   readonly #stopping = new AbortController()
+  /** Those that still wait for a stream to the peer. */
+  readonly #greetings = new Map<PeerId, Promise<void>>()
 
   constructor (host: Host, clock: Clock) {
     this.#host = host
@@ -59,7 +61,10 @@ export class GossipLinks {
     this.#clock = clock
     host.services.pubsub.addEventListener('subscription-change', ({ detail: { peerId, subscriptions } }) => {
       const topics = subscriptions.filter(({ subscribe }) => subscribe).map(({ topic }) => topic)
-      if (topics.length > 0) void this.#greetSoon(peerId.toString() as PeerId, topics)
+      if (topics.length === 0) return
+      const peer = peerId.toString() as PeerId
+      const greeting = this.#greetSoon(peer, topics).finally(() => { if (this.#greetings.get(peer) === greeting) this.#greetings.delete(peer) })
+      this.#greetings.set(peer, greeting)
     })
     host.services.pubsub.addEventListener('gossipsub:heartbeat', () => { void this.#linkAnew() })
   }
@@ -74,6 +79,7 @@ export class GossipLinks {
   async linked (peer: PeerId, signal: AbortSignal | undefined): Promise<void> {
     const until = this.#clock.monotonic() + maxLinkMs
     while (!this.#isLinked(peer) && this.#clock.monotonic() < until) await sleep(this.#clock, lookEveryMs, signal)
+    if (this.#isLinked(peer)) await this.#greetings.get(peer)
   }
 
   #isLinked (peer: PeerId): boolean {

@@ -10,6 +10,7 @@ import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
+import type { PrivateNetworkOptions } from './private-network.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 import { streamWindowBytes } from './stream-window.ts'
 
@@ -24,7 +25,7 @@ export interface HostOptions {
   /** Finds peers whose addresses are not known. */
   readonly peerRouting: PeerRouting
   readonly platform: Platform
-  readonly onStranger: (address: string) => void
+  readonly onStranger: PrivateNetworkOptions['onStranger']
   /** Told of peers that announce themselves on the local network. */
   readonly onLocalPeer: (peer: PeerInfo) => void
 }

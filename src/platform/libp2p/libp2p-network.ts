@@ -17,6 +17,7 @@ import { makeHost, startHost, type Host } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { peerStream } from './peer-stream.ts'
+import { Strangers } from './strangers.ts'
 
 export interface Libp2pNetworkOptions {
   /** What identity.json holds: the key is in libp2p's protobuf form. */
@@ -38,6 +39,7 @@ class Libp2pNetwork implements Network {
   readonly self: PeerId
   readonly #options: Libp2pNetworkOptions
   readonly #logger: Logger
+  readonly #strangers: Strangers
   readonly #known: KnownPeers
   readonly #bandwidth: BandwidthCounter
   readonly #gossip: Gossip
@@ -55,6 +57,7 @@ class Libp2pNetwork implements Network {
     this.self = options.identity.id
     this.#options = options
     this.#logger = options.platform.loggers.component('p2p')
+    this.#strangers = new Strangers(this.#logger, options.platform.clock)
     this.#known = new KnownPeers(this.self)
     this.#bandwidth = new BandwidthCounter(options.platform.clock)
     this.#gossip = new Gossip(options.platform.clock)
@@ -71,7 +74,9 @@ class Libp2pNetwork implements Network {
       bandwidth: this.#bandwidth,
       peerRouting: this.#dht,
       onLocalPeer: peer => { this.#reach(peer) },
-      onStranger: address => { this.#logger.warn({ address }, `refused ${address}: it does not have the cluster secret`) },
+      onStranger: (address, isCertain) => {
+        this.#strangers.log(address, isCertain ? `refused ${address}: it does not have the cluster secret` : `${address} hung up before it said anything: it seems not to have the cluster secret`)
+      },
     })
     signal.throwIfAborted()
     this.#host = host

@@ -12,8 +12,8 @@ export interface PrivateNetworkOptions {
   /** 32 bytes that all members share. */
   readonly secret: Uint8Array
   readonly random: Random
-  /** Told of each connection whose other end does not have the secret. */
-  readonly onStranger: (address: string) => void
+  /** Told of each connection whose other end does not have the secret, as what came from it shows, or its silent end suggests. */
+  readonly onStranger: (address: string, isCertain: boolean) => void
 }
 
 const nonceBytes = 24
@@ -58,6 +58,8 @@ class PrivateConnection extends AbstractMultiaddrConnection {
     })
     connection.addEventListener('drain', () => { this.onMuxerDrain() })
     connection.addEventListener('close', ({ error, local }) => {
+      // Who dials speaks first: the other end hangs up when it does not understand.
+      if (this.#greeted === 0 && this.direction === 'outbound') onStranger(this.remoteAddr.toString(), false)
       if (error === undefined) this.onTransportClosed()
       else if (local) this.abort(error)
       else this.onRemoteReset()
@@ -83,7 +85,7 @@ class PrivateConnection extends AbstractMultiaddrConnection {
   #decrypt (piece: Uint8Array): void {
     this.#inbound.update(piece, piece)
     if (this.#greeted < greeting.length && !this.#isGreeting(piece)) {
-      this.#onStranger(this.remoteAddr.toString())
+      this.#onStranger(this.remoteAddr.toString(), true)
       this.abort(new Error('the other side has another cluster secret'))
       return
     }
