@@ -2,7 +2,6 @@ import type { Consensus } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
-import type { Pin } from '../domain/pin.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Pinning } from './pin.ts'
 import { Shortage } from './repair-shortage.ts'
@@ -26,27 +25,31 @@ export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => 
   const shortage = new Shortage(pinning, holder => away().includes(holder))
   let moved = 0
   let hopeless = 0
-  const move = async (pin: Pin): Promise<void> => {
+  const move = async (cid: Cid): Promise<void> => {
+    // Read anew: others change pins while this goes on, and what they removed must not come back.
+    const pin = await consensus.pinset().get(cid)
+    if (pin === undefined || !shortage.isShort(pin, clock.now())) return
     let filled
     try {
       filled = shortage.filled(pin, away(), clock.now())
     } catch (error) {
       if (!(error instanceof ClusterError)) throw error
       hopeless++
-      logger.debug({ cid: pin.cid }, `the pin stays with the peer: ${error.message}`)
+      logger.debug({ cid }, `the pin stays with the peer: ${error.message}`)
       return
     }
     await consensus.logPin(filled, { signal })
     moved++
   }
   for (let last: Cid | undefined; ;) {
-    signal?.throwIfAborted()
     const cids: Cid[] = []
     for await (const some of consensus.pinset().allocatedTo(peer, { ...(last !== undefined && { after: last }), limit: pinsPerStep })) cids.push(...some)
     last = cids.at(-1)
     if (last === undefined) break
-    const short = (await consensus.pinset().getMany(cids)).filter(pin => pin !== undefined && shortage.isShort(pin, clock.now())) as Pin[]
-    for (let i = 0; i < short.length; i += changesAtOnce) await Promise.all(short.slice(i, i + changesAtOnce).map(move))
+    for (let i = 0; i < cids.length; i += changesAtOnce) {
+      signal?.throwIfAborted()
+      await Promise.all(cids.slice(i, i + changesAtOnce).map(move))
+    }
   }
   logger.info({ peer, moved, hopeless }, `repinned out of ${peer}: ${moved} pins`)
   if (hopeless > 0) logger.warn({ peer, hopeless }, `pins that stay with peer ${peer} because there are not enough others: ${hopeless}`)

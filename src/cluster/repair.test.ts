@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Cid } from '../domain/cid.ts'
 import { TestCluster } from './repair.fixture.ts'
 
 const minute = 60_000
@@ -242,7 +243,11 @@ test('vacate moves what a peer leaves behind short of holders, at once and by wh
   const cluster = await clusterOf(4)
   const short = Array.from({ length: 700 }, (_, n) => cluster.pin(n, [0, 1], { min: 2, max: 2 }))
   const enough = cluster.pin(1_000, [0, 1, 2], { min: 2, max: 3 })
-  await cluster.peer(3).repair?.vacate(cluster.peer(0).self)
+  const vacating = cluster.peer(3).repair?.vacate(cluster.peer(0).self)
+  const removed = short.pop() as Cid
+  cluster.peer(3).pinset.remove(removed)
+  await vacating
+  assert.ok(!cluster.peer(3).pinset.pins.has(removed), 'what is removed meanwhile stays so')
   await cluster.clock.advance(1_000)
   for (const cid of short) assert.ok(!cluster.holders(cid).includes(0) && cluster.holders(cid).length === 2)
   assert.deepEqual(cluster.holders(enough), [0, 1, 2])

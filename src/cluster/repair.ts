@@ -175,6 +175,7 @@ export class RepairLoop {
       let outcome: keyof typeof againMs = 'failed'
       try {
         outcome = await repair.run(this.#cursors.get(peer), AbortSignal.any([signal, stop.signal]))
+        if (outcome === 'holds nothing' && this.#cursors.delete(peer)) await this.#notes.remove(peer)
         if (outcome === 'answers') logger.info({ peer }, `peer ${peer} is not heard but answers: its pins stay where they are`)
       } catch (error) {
         if (stop.signal.aborted || monitor.hears(livenessOf(settings), peer)) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
