@@ -17,6 +17,8 @@ import { linkSwarms } from './swarm-links.ts'
 const ipfsRetryMs = 1_000
 /** Every so many tries the log says that the peer waits. */
 const retriesPerWarning = 10
+/** For so long a start waits for known peers, in milliseconds: they are to be in the list that the log shows. */
+const meetingMs = 1_000
 /** How often it is looked whether other addresses of peers are known than those saved, in milliseconds: a crash shall not cost a peer its cluster. */
 const saveAddressesMs = 5_000
 
@@ -53,7 +55,7 @@ export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortS
   ]
   // Peers that are all gone must not keep this one from its work.
   const meeting = meetOthers(peer, connections, options, signal)
-  await Promise.race([meeting, sleep(platform.clock, 2 * settings.dialPeerTimeoutMs, signal).catch(() => {})])
+  await Promise.race([meeting, sleep(platform.clock, meetingMs, signal).catch(() => {})])
   background.push(
     meeting,
     joinAll(peer, options.bootstrap ?? [], signal),
