@@ -1,4 +1,5 @@
 import { cidFromBytes, cidToBytes, type Cid } from '../../domain/cid.ts'
+import { ClusterError } from '../../domain/errors.ts'
 import type { Pin } from '../../domain/pin.ts'
 import type { ProtobufMessage } from '../../codec/message.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -23,7 +24,14 @@ export interface Intent {
   readonly entry: number
 }
 
-interface WaitingGroup { intents: Array<Omit<Intent, 'entry'>>, done: Promise<void>, resolve: () => void, reject: (error: unknown) => void }
+interface WaitingGroup {
+  readonly intents: Array<Omit<Intent, 'entry'>>
+  /** The opening of the store that its callers have read. */
+  readonly opening: number | undefined
+  readonly done: Promise<void>
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
 
 /**
  * Accepted but not yet published changes. All callers that wait while an earlier write is under
@@ -92,7 +100,7 @@ export class Journal {
     let group = this.#group
     if (group === undefined) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
-      group = this.#group = { intents: [], done: promise, resolve, reject }
+      group = this.#group = { intents: [], opening: this.#store.openings?.(), done: promise, resolve, reject }
       if (!this.#isWriting) this.#clock.soon(() => { this.#write() })
     }
     group.intents.push({ cid, pin, bytes })
@@ -144,7 +152,10 @@ export class Journal {
     this.#isWriting = true
     const entry = this.#next
     const records = group.intents.map(intent => intent.pin === undefined ? { tag: unpinTag, payload: cidToBytes(intent.cid) } : { tag: pinTag, payload: intent.bytes })
-    this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true }).then(
+    // A removal is of what its caller has seen. If the store has lost that meanwhile, the removal
+    // would remove nothing, and what comes back from the other peers would stay.
+    const opening = group.intents.some(intent => intent.pin === undefined) ? group.opening : undefined
+    this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true, opening }).then(
       () => {
         // Only now: the entry of a failed write may be on disk all the same, the next one takes its place.
         this.#next++
@@ -154,7 +165,8 @@ export class Journal {
       },
       (error: unknown) => {
         this.#hasRefused = true
-        group.reject(error)
+        const isAnew = opening !== undefined && opening !== this.#store.openings?.()
+        group.reject(isAnew ? new ClusterError('STORE_FAILED', 'the datastore had to be opened anew after a failure, and may lack what is to be removed until the other peers have sent it again: try again', { cause: error }) : error)
       },
     ).finally(() => {
       this.#isWriting = false
