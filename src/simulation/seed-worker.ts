@@ -1,10 +1,12 @@
 import { parentPort } from 'node:worker_threads'
+import { plantedBugs } from './bugs/planted.ts'
 import type { SeedTask } from './many-seeds.ts'
 import { simulate } from './simulate.ts'
 
 // Thousands of errors are made on purpose: a seed that fails is run again by itself, with stacks.
 Error.stackTraceLimit = 0
 
-parentPort?.on('message', ({ seed, peers, rounds, roundMs }: SeedTask) => {
-  void simulate({ seed, peers, rounds, roundMs }).then(result => { parentPort?.postMessage(result, []) })
+parentPort?.on('message', ({ seed, peers, rounds, roundMs, bug }: SeedTask) => {
+  const bugs = plantedBugs.find(({ name }) => name === bug)?.plant
+  void simulate({ seed, peers, rounds, roundMs, bugs }).then(result => { parentPort?.postMessage(result, []) })
 })
