@@ -38,6 +38,10 @@ export class PeerRepair {
   readonly #idle = new Set<PeerId>()
   #previous: RoundResult | undefined
   #notedAt = -Infinity
+  /** Rounds after which nothing was left that could be done. */
+  #fruitless = 0
+  #isHopeless = false
+  #nap: AbortController | undefined
   #toldShort = 0
   /** Pins of the peer that have fewer holders than they should. */
   short = 0
@@ -62,7 +66,8 @@ export class PeerRepair {
     this.#logger.info({ peer: this.#peer }, `peer ${this.#peer} is gone: ${this.#parts.mayMove ? 'pins that lack holders without it get others' : 'repinning is disabled, its pins stay where they are'}`)
     let from = after
     for (let round = 0, waitMs = 0; ; round++) {
-      await sleep(clock, waitMs + random.integer(jitterMs), signal)
+      await this.#rest(waitMs, signal)
+      await sleep(clock, random.integer(jitterMs), signal)
       if (round > 0 && await this.#answers(signal)) return 'answers'
       const result = await repairRound(this.#parts, { peer: this.#peer, after: from, idle: this.#idle, signal, onStep: cid => { this.#note(cid) } })
       await notes.save(this.#peer, undefined)
@@ -71,17 +76,25 @@ export class PeerRepair {
     }
   }
 
+  /** Somebody new is there: pins for which there was nobody are tried again. */
+  retry (): void {
+    if (!this.#isHopeless) return
+    this.#fruitless = 0
+    this.#nap?.abort()
+  }
+
   /** Draws the conclusions; answers how long to wait for the next round. */
   #afterRound (result: RoundResult, isPart: boolean, round: number): number {
     const { short, moved, hopeless, ofOthers } = result
     this.short = short
+    this.#isHopeless = hopeless > 0
     this.#parts.onMoved(moved)
     if (moved > 0) this.#logger.info({ peer: this.#peer, moved, short }, `repinned out of ${this.#peer}: ${moved} pins`)
     // Right after a death the others have not come to theirs yet.
     const isToStay = hopeless > 0 || round > 0 || !this.#parts.mayMove
     if (short > 0 && short !== this.#toldShort && isToStay) this.#logger.warn({ peer: this.#peer, short }, `pins with fewer holders than their replication_factor_min since peer ${this.#peer} is gone: ${short}`)
     if (isToStay) this.#toldShort = short
-    if (ofOthers.size === 0) return backOff(hopeless > 0 ? retryMs : recheckMs, round)
+    if (ofOthers.size === 0) return backOff(hopeless > 0 ? retryMs : recheckMs, this.#fruitless++)
     const nextMs = fallbackMs + this.#parts.changesHeldMs
     if (isPart) return nextMs
     const idle = [...ofOthers].filter(([owner, count]) => count >= (this.#previous?.ofOthers.get(owner) ?? Infinity)).map(([owner]) => owner)
@@ -96,6 +109,12 @@ export class PeerRepair {
     // What the next ones inherit is more than they had: it is not held against them.
     this.#previous = undefined
     return 0
+  }
+
+  async #rest (durationMs: number, signal: AbortSignal): Promise<void> {
+    this.#nap = new AbortController()
+    await sleep(this.#parts.platform.clock, durationMs, AbortSignal.any([signal, this.#nap.signal])).catch(() => { signal.throwIfAborted() })
+    this.#nap = undefined
   }
 
   async #holdsPins (signal: AbortSignal): Promise<boolean> {
@@ -131,6 +150,6 @@ export class PeerRepair {
   }
 }
 
-function backOff ({ first, longest }: { readonly first: number, readonly longest: number }, round: number): number {
-  return Math.min(longest, first * 2 ** Math.min(round, 20))
+function backOff ({ first, longest }: { readonly first: number, readonly longest: number }, before: number): number {
+  return Math.min(longest, first * 2 ** Math.min(before, 20))
 }

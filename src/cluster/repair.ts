@@ -78,6 +78,7 @@ export class RepairLoop {
   #cursors = new Map<PeerId, Cid | undefined>()
   #holdersAt = -Infinity
   #wasAlone = false
+  #present = new Set<PeerId>()
 
   constructor (parts: RepairParts) {
     const { clock, metrics } = parts.platform
@@ -136,6 +137,7 @@ export class RepairLoop {
       this.#postponed.delete(peer)
       if (this.#cursors.delete(peer)) this.#notes.remove(peer).catch(() => {})
     }
+    this.#greet(new Set(heard.filter(({ expiredMs }) => expiredMs === 0).map(({ peer }) => peer)))
     const now = clock.monotonic()
     const unheard: UnheardHolder[] = [...this.#unheard].map(([peer, { since, wasGone }]) => ({ peer, missedMs: now - since, wasGone }))
     const { gone, nextMs, isAlone } = judge({ heard, unheard }, settings.repinGracePeriodMs)
@@ -201,6 +203,12 @@ export class RepairLoop {
     for (const peer of holders) {
       if (peer !== self && !heard.has(peer) && !this.#repairs.has(peer) && !this.#unheard.has(peer)) this.#unheard.set(peer, { since: now, wasGone: false })
     }
+  }
+
+  /** Newcomers may hold what nobody could. */
+  #greet (present: Set<PeerId>): void {
+    if (!present.isSubsetOf(this.#present)) for (const { repair } of this.#repairs.values()) repair.retry()
+    this.#present = present
   }
 
   #tellAlone (isAlone: boolean): void {
