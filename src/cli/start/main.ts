@@ -72,9 +72,14 @@ async function start (options: StartOptions, say: (text: string) => Promise<void
     const loggers = await openLoggers(parsed.levels, process.env, 'plain')
     const { runPeer } = await import('../../peer.ts')
     using signals = new StopSignals(process, processTerminal().stderr)
-    const running = await runPeer({ configuration, identity, bootstrap: [], loggers, signal: signals.stop })
-    await say(whatRuns(configuration, identity.id, isNew))
-    await running.stopped
+    try {
+      const running = await runPeer({ configuration, identity, bootstrap: [], loggers, signal: signals.stop })
+      await say(whatRuns(configuration, identity.id, isNew))
+      await running.stopped
+    } catch (error) {
+      // Ctrl-C while it starts.
+      if (error !== signals.stop.reason) throw error
+    }
     await say('Stopped. All data is on disk; "npm start" goes on from here.\n')
   } finally {
     lock.release()
@@ -121,6 +126,8 @@ function whatRuns (configuration: Configuration, id: string, isNew: boolean): st
 Flotilla runs: peer ${configuration.cluster.peername} (${id})${isNew ? ', new' : ''}
 
   REST API        ${urlOf(host)}
+  Other peers     join with this peer's cluster secret and --bootstrap
+                  ${configuration.cluster.listenMultiaddress[0]}/p2p/${id}
   IPFS node       ${node}${gateway}
   Data            ${configuration.folder}
 
