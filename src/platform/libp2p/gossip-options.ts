@@ -30,7 +30,10 @@ export function gossipOptions ({ pubsub, followerMode }: NetworkSettings): Parti
     emitSelf: true,
     globalSignaturePolicy: 'StrictSign',
     msgIdFn: messageId,
-    msgIdToStrFn: id => Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString('latin1'),
+    msgIdToStrFn: id => latin1(id),
+    // Tells a message that was taken before from its fields alone: each copy of it would else be
+    // verified anew, and in a small cluster as many copies come as there are peers.
+    fastMsgIdFn: ({ from, seqno }) => from === undefined || seqno === undefined ? '' : latin1(from.subarray(0, fromBytesInMessageId)) + latin1(seqno),
     maxInboundDataLength: maxGossipMessageBytes + envelopeBytes,
     maxOutboundBufferSize: maxOutboundBytes,
     decodeRpcLimits: { maxSubscriptions: 1_000, maxMessages: 5_000, maxIhaveMessageIDs: maxIHaveLength, maxIwantMessageIDs: maxIHaveLength, maxIdontwantMessageIDs: maxIHaveLength, maxControlMessages: 1_000, maxPeerInfos: 64 },
@@ -39,6 +42,10 @@ export function gossipOptions ({ pubsub, followerMode }: NetworkSettings): Parti
     scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0, topics: {} },
     scoreThresholds: { acceptPXThreshold: 0 },
   }
+}
+
+function latin1 (bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }
 
 /** The first 16 bytes of the signer's ID and the 8 bytes of the sequence number. */

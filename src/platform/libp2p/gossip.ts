@@ -16,10 +16,15 @@ interface Subscription {
 export class Gossip {
   readonly #topics = new Map<string, Set<Subscription>>()
   readonly #clock: Clock
+  readonly #guard: (topic: string, work: () => void) => void
   #pubsub: GossipSub | undefined
   #links: GossipLinks | undefined
 
-  constructor (clock: Clock) { this.#clock = clock }
+  /** @param guard calls the work; what that throws must not reach gossipsub, which calls handlers from the midst of its own */
+  constructor (clock: Clock, guard: (topic: string, work: () => void) => void) {
+    this.#clock = clock
+    this.#guard = guard
+  }
 
   start (host: Host): void {
     const { pubsub } = host.services
@@ -82,7 +87,7 @@ export class Gossip {
     if (message.type !== 'signed') return
     const from = message.from.toString() as PeerId
     for (const { handler, accept } of this.#topics.get(message.topic) ?? []) {
-      if (accept === undefined || accept(from)) handler({ from, data: message.data })
+      this.#guard(message.topic, () => { if (accept === undefined || accept(from)) handler({ from, data: message.data }) })
     }
   }
 }

@@ -90,7 +90,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     connectionMonitor: { pingInterval: connectionCheckMs, pingTimeout: { minTimeout: minCheckTimeoutMs } },
     connectionGater: { denyDialMultiaddr: () => false },
     peerRouters: [() => peerRouting],
-    peerDiscovery: settings.mdnsIntervalMs > 0 && !listen.every(isLoopback) ? [await localPeers(settings.mdnsIntervalMs, options.onLocalPeer)] : [],
+    peerDiscovery: settings.mdnsIntervalMs > 0 && !listen.every(isLoopback) ? [await localPeers(settings.mdnsIntervalMs, options.platform.random, options.onLocalPeer)] : [],
     metrics: () => bandwidth.metrics,
     logger: silentLibp2pLogger,
     services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), pubsub: gossipsub(gossipOptions(settings)), ...outside.services },

@@ -6,28 +6,47 @@ const maxPeers = 16_384
 /** A host with many interfaces, both IP versions and relays announces fewer. */
 const maxAddressesPerPeer = 32
 
+interface Entry {
+  readonly addresses: Set<Multiaddress>
+  /** Told by the operator or the cluster, not only heard of from other peers. */
+  isLasting: boolean
+}
+
 /** Where other peers can be dialled: what the operator and other peers have told. */
 export class KnownPeers {
   readonly #self: PeerId
-  readonly #addresses = new Map<PeerId, Set<Multiaddress>>()
+  readonly #entries = new Map<PeerId, Entry>()
 
   constructor (self: PeerId) { this.#self = self }
 
-  /** Keeps an address that ends with its `/p2p/` part. Answers its peer, or undefined when the address is of no use. */
-  add (address: Multiaddress): PeerId | undefined {
+  /**
+   * Keeps an address that ends with its `/p2p/` part. Answers its peer, or undefined when the
+   * address is of no use. When there is no room, a peer that was only heard of gives way to a
+   * lasting one, and others are not taken.
+   */
+  add (address: Multiaddress, isLasting: boolean): PeerId | undefined {
     const peer = dialledPeer(address)
     if (peer === undefined || peer === this.#self) return undefined
-    let addresses = this.#addresses.get(peer)
-    if (addresses === undefined) {
-      if (this.#addresses.size >= maxPeers) return undefined
-      this.#addresses.set(peer, addresses = new Set())
+    let entry = this.#entries.get(peer)
+    if (entry === undefined) {
+      if (this.#entries.size >= maxPeers && !(isLasting && this.#makeRoom())) return undefined
+      this.#entries.set(peer, entry = { addresses: new Set(), isLasting })
     }
+    entry.isLasting ||= isLasting
+    const { addresses } = entry
     if (!addresses.has(address) && addresses.size >= maxAddressesPerPeer) addresses.delete(addresses.values().next().value as Multiaddress)
     addresses.add(address)
     return peer
   }
 
-  addresses (peer: PeerId): readonly Multiaddress[] { return [...this.#addresses.get(peer) ?? []] }
+  addresses (peer: PeerId): readonly Multiaddress[] { return [...this.#entries.get(peer)?.addresses ?? []] }
 
-  peers (): readonly PeerId[] { return [...this.#addresses.keys()] }
+  peers (): readonly PeerId[] { return [...this.#entries.keys()] }
+
+  #makeRoom (): boolean {
+    for (const [peer, { isLasting }] of this.#entries) {
+      if (!isLasting) return this.#entries.delete(peer)
+    }
+    return false
+  }
 }

@@ -60,7 +60,7 @@ class Libp2pNetwork implements Network {
     this.#strangers = new Strangers(this.#logger, options.platform.clock)
     this.#known = new KnownPeers(this.self)
     this.#bandwidth = new BandwidthCounter(options.platform.clock)
-    this.#gossip = new Gossip(options.platform.clock)
+    this.#gossip = new Gossip(options.platform.clock, (topic, work) => { this.#guard(`handling a message of ${topic}`, work) })
     this.#bitswap = new Bitswap({ network: this, source: cid => this.#source(cid), platform: options.platform })
     this.#bitswap.start()
   }
@@ -122,13 +122,13 @@ class Libp2pNetwork implements Network {
   knownPeers (): readonly PeerId[] { return this.#known.peers() }
 
   async remember (addresses: readonly Multiaddress[]): Promise<void> {
-    for (const address of addresses) this.#known.add(address)
+    for (const address of addresses) this.#known.add(address, true)
   }
 
   async connect (address: Multiaddress, { signal }: CallOptions): Promise<PeerId> {
     const host = this.#started()
     const { multiaddr } = await import('@multiformats/multiaddr')
-    this.#known.add(address)
+    this.#known.add(address, true)
     try {
       const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
       const peer = connection.remotePeer.toString() as PeerId
@@ -197,6 +197,15 @@ class Libp2pNetwork implements Network {
     }, { maxInboundStreams: maxStreamsPerProtocol, maxOutboundStreams: maxStreamsPerProtocol })
   }
 
+  /** An error of a listener would end the process: libp2p calls it from the midst of its own work. */
+  #guard (what: string, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#logger.error({ error: errorText(error) }, `${what} failed`)
+    }
+  }
+
   #track (stream: Stream, peer: PeerId): PeerStream {
     const tracked = peerStream(stream, peer)
     this.#streams.add(tracked)
@@ -207,7 +216,7 @@ class Libp2pNetwork implements Network {
   #listen (host: Host): void {
     const tell = (isConnected: boolean) => ({ detail }: CustomEvent<Libp2pPeerId>) => {
       const peer = detail.toString() as PeerId
-      for (const listener of this.#listeners) listener(peer, isConnected)
+      for (const listener of this.#listeners) this.#guard('a listener for peers', () => { listener(peer, isConnected) })
     }
     host.addEventListener('peer:connect', tell(true))
     host.addEventListener('peer:connect', ({ detail }) => {
@@ -229,7 +238,7 @@ class Libp2pNetwork implements Network {
 
   #learn (peer: Libp2pPeerId, address: string): void {
     try {
-      this.#known.add(parseMultiaddress(address.includes('/p2p/') ? address : `${address}/p2p/${peer.toString()}`))
+      this.#known.add(parseMultiaddress(/\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peer.toString()}`), false)
     } catch {
       // Of a kind that we do not know, so we could not dial it either.
     }

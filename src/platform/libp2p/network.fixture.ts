@@ -28,12 +28,17 @@ export const testSettings: NetworkSettings = {
 
 export interface TestNetwork { readonly network: Network, readonly self: PeerId, readonly log: readonly string[] }
 
+export async function testIdentity (): Promise<{ id: PeerId, privateKey: Uint8Array }> {
+  const key = await generateKeyPair('Ed25519')
+  return { id: peerIdFromPrivateKey(key).toString() as PeerId, privateKey: privateKeyToProtobuf(key) }
+}
+
 /** A network with a new identity, on loopback, not started; it is stopped at the end of the test. */
 export async function testNetwork (test: { after (work: () => Promise<void>): void }, settings: Partial<NetworkSettings> = {}): Promise<TestNetwork> {
-  const key = await generateKeyPair('Ed25519')
-  const self = peerIdFromPrivateKey(key).toString() as PeerId
+  const identity = await testIdentity()
+  const self = identity.id
   const log: string[] = []
-  const network = libp2pNetwork({ identity: { id: self, privateKey: privateKeyToProtobuf(key) }, settings: { ...testSettings, ...settings }, platform: testPlatform(log) })
+  const network = libp2pNetwork({ identity, settings: { ...testSettings, ...settings }, platform: testPlatform(log) })
   test.after(() => network.stop())
   return { network, self, log }
 }
