@@ -72,6 +72,8 @@ export class ComposedPeer {
   readonly blocks: string[] = []
   peer!: Peer
   isUp = false
+  /** The node takes questions and answers none. */
+  isNodeHung = false
   /** What its address book says. */
   readonly saved: Multiaddress[] = []
   bootstrap: Multiaddress[] = []
@@ -116,7 +118,11 @@ export class ComposedPeer {
     const check = (): void => { if (node.isDown) throw new Error('the node is down') }
     return {
       ...node.connector(),
-      id: async () => { check(); return { id, addresses: [`/ip4/127.0.0.1/tcp/4001/p2p/${id}` as Multiaddress], error: '' } },
+      id: async () => {
+        check()
+        if (this.isNodeHung) await new Promise(() => {})
+        return { id, addresses: [`/ip4/127.0.0.1/tcp/4001/p2p/${id}` as Multiaddress], error: '' }
+      },
       repositoryStat: async () => { check(); return { repoSize: 100, storageMax: 1_000_000, numberOfObjects: 1 } },
       swarmPeers: async () => { check(); return [] },
       connectSwarm: async addresses => { this.swarm.push(...addresses) },

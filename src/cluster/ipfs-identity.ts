@@ -1,12 +1,16 @@
-import { errorText } from '../domain/errors.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
 import type { IpfsId } from '../domain/peer.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
-import { unlessAborted } from './deadline.ts'
+import { unlessAborted, within } from './deadline.ts'
 
 /** How long an answer of the node is taken as true: status lines and pings need it all the time. */
 const freshMs = 5_000
+/** Others wait 15 s for what a peer says of itself: a node that hangs must not make its peer look dead. */
+const answerMs = 5_000
+/** A request without an answer for so long is given up: the next one may find the node well. */
+const requestMs = 15_000
 
 /**
  * Who our IPFS node is. Keeps the last good answer for what may be a little old (statuses,
@@ -30,19 +34,21 @@ export class IpfsIdentity {
     return this.#known
   }
 
-  /** The node's answer now; its error as part of the answer. */
+  /** The node's answer now; its error as part of the answer, also that it does not come. */
   async now (options: CallOptions): Promise<IpfsId> {
     try {
-      return await this.ask(options)
+      return await within(this.#clock, answerMs, options, limited => this.ask(limited))
     } catch (error) {
-      return { id: undefined, addresses: null, error: errorText(error) }
+      options.signal?.throwIfAborted()
+      const reason = error instanceof ClusterError && error.code === 'TIMED_OUT' ? `the IPFS node has not answered within ${answerMs / 1_000} s` : errorText(error)
+      return { id: undefined, addresses: null, error: reason }
     }
   }
 
   /** @throws ClusterError of the connector */
   ask (options: CallOptions): Promise<IpfsId> {
     this.#askedAt = this.#clock.monotonic()
-    this.#asking ??= this.#ipfs.id().then(id => this.#known = id).finally(() => { this.#asking = undefined })
+    this.#asking ??= within(this.#clock, requestMs, {}, limited => this.#ipfs.id(limited)).then(id => this.#known = id).finally(() => { this.#asking = undefined })
     return unlessAborted(this.#asking, options)
   }
 }

@@ -80,6 +80,14 @@ test('a peer whose IPFS node is down lists its pins in error, and the list says 
   assert.deepEqual(seen.map(statusesOf), [{ peer0: 'pinned', peer1: 'cluster_error' }])
 }))
 
+test('a peer whose IPFS node hangs still says who it is', () => withPeers(2, async world => {
+  world.peer(1).isNodeHung = true
+  const peers = await world.during(Array.fromAsync(world.peer(0).cluster.peers()))
+  const hung = peers.find(({ id }) => id === world.peer(1).id)
+  assert.equal(hung?.error, '')
+  assert.match(hung?.ipfs.error ?? '', /has not answered within 5 s/)
+}))
+
 test('recovering all queues again what any peer has lost', () => withPeers(3, async world => {
   const cids = [cidOf(1), cidOf(2)]
   for (const cid of cids) await world.during(world.peer(0).cluster.pin(cid, defaultPinOptions))
