@@ -1,5 +1,4 @@
 import type { Cid } from '../domain/cid.ts'
-import { ClusterError } from '../domain/errors.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { RepositoryCollection, RepositoryStat } from '../domain/repository.ts'
@@ -42,31 +41,4 @@ export interface PeerCalls {
   /** For consensus with a leader: hands a change on to it. */
   logPin (peer: PeerId, pin: Pin, options: CallOptions): Promise<void>
   logUnpin (peer: PeerId, pin: Pin, options: CallOptions): Promise<void>
-}
-
-/** For a peer that is alone: nobody can be reached. */
-export const loneCalls: PeerCalls = {
-  id: unreachable,
-  addPeer: unreachable,
-  status: unreachable,
-  statusAll: unreachableStream,
-  recover: unreachable,
-  recoverAll: unreachableStream,
-  collectGarbage: unreachable,
-  swarmPeers: unreachable,
-  members: unreachable,
-  putBlocks: unreachable,
-  version: unreachable,
-  removePeer: unreachable,
-  repositoryStat: unreachable,
-  logPin: unreachable,
-  logUnpin: unreachable,
-}
-
-function unreachable (peer: PeerId): Promise<never> {
-  return Promise.reject(new ClusterError('PEER_UNREACHABLE', `failed to dial: peer ${peer} is not known and this peer runs alone`))
-}
-
-function unreachableStream (peer: PeerId): AsyncIterable<never> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => unreachable(peer) }) }
 }
