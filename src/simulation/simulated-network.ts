@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { ClusterError } from '../domain/errors.ts'
 import type { Multiaddress, PeerId } from '../domain/peer.ts'
 import { sleep, type Clock } from '../platform/clock.ts'
-import type { Network, PeerStream } from '../platform/network.ts'
+import type { GossipMessage, Network, PeerStream } from '../platform/network.ts'
 import { fetchFromPeers } from './block-exchange.ts'
 import { Link } from './link.ts'
 import { memberNetwork, NetworkMember } from './network-member.ts'
@@ -39,13 +39,13 @@ export class SimulatedNetworks {
   readonly #random: SeededRandom
   readonly #trace: Trace
   readonly #nameOf: (peer: PeerId) => string
-  readonly #onHeard: (peer: PeerId, from: PeerId, topic: string) => void
+  readonly #onHeard: (peer: PeerId, topic: string, message: GossipMessage) => void
   readonly #members = new Map<PeerId, NetworkMember>()
   readonly #addresses = new Map<PeerId, Multiaddress>()
   readonly #links = new Map<PeerId, Map<PeerId, Link>>()
 
   /** `onHeard` is told of each gossip message that a process takes from another one. */
-  constructor (parts: { readonly clock: Clock, readonly random: SeededRandom, readonly trace: Trace, readonly nameOf: (peer: PeerId) => string, readonly onHeard?: (peer: PeerId, from: PeerId, topic: string) => void }) {
+  constructor (parts: { readonly clock: Clock, readonly random: SeededRandom, readonly trace: Trace, readonly nameOf: (peer: PeerId) => string, readonly onHeard?: (peer: PeerId, topic: string, message: GossipMessage) => void }) {
     this.#clock = parts.clock
     this.#random = parts.random
     this.#trace = parts.trace
@@ -214,7 +214,7 @@ export class SimulatedNetworks {
       if (this.#members.get(member.self) !== member) return
       this.#trace.note(this.#nameOf(member.self), `heard ${message.data.length} bytes of ${topic} from ${this.#nameOf(message.from)}`)
       member.clock.run(() => {
-        this.#onHeard(member.self, message.from, topic)
+        this.#onHeard(member.self, topic, message)
         member.deliver(topic, message)
       })
     })

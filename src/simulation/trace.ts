@@ -20,9 +20,13 @@ export class Trace {
   /** Notes what happened to whom; `more` is only for readers. */
   note (who: string, what: string, more?: string): void {
     this.#events++
-    const at = this.#clock.monotonic()
-    this.#mix(`${at}${who}${what}`)
-    this.#print?.(`${(at / 1_000).toFixed(3).padStart(10)} ${who.padEnd(8)} ${what}${more === undefined ? '' : ` ${more}`}`)
+    this.#mix(`${this.#clock.monotonic()}${who}${what}`)
+    this.tell(who, more === undefined ? what : `${what} ${more}`)
+  }
+
+  /** For readers alone: no part of the hash. */
+  tell (who: string, what: string): void {
+    this.#print?.(`${(this.#clock.monotonic() / 1_000).toFixed(3).padStart(10)} ${who.padEnd(8)} ${what}`)
   }
 
   /** True when each event is printed. */

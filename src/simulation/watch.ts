@@ -33,7 +33,7 @@ function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): voi
   if (now - dead.goneSince < detectableMs || told.has(`${dead.name} ${dead.goneSince}`)) return
   told.add(`${dead.name} ${dead.goneSince}`)
   for (const observer of world.serving()) {
-    const heardAt = world.heardAt.get(observer.self)?.get(dead.self)
+    const heardAt = world.heard.get(observer.self)?.get(dead.self)?.at
     const steadySince = observer.process?.steadySince ?? Infinity
     if (heardAt === undefined || heardAt < steadySince) continue
     const heardTime = world.clock.now() - (now - heardAt)

@@ -3,6 +3,7 @@ import type { Pin } from '../domain/pin.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { metricsTopic } from '../monitor/gossip-monitor.ts'
+import type { GossipMessage } from '../platform/network.ts'
 import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
 import { noBugs, type Bugs } from './bugs/bugs.ts'
 import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
@@ -15,8 +16,8 @@ import { SimulatedPeer } from './simulated-peer.ts'
 import { SimulatedDisk } from './simulated-store.ts'
 import { Trace } from './trace.ts'
 
-/** A peer that was heard so short a time ago cannot be gone for long enough to move anything, in milliseconds. */
-const leastSilenceMs = 15_000
+/** What is under way when a peer comes back may still be finished for this long, in milliseconds. */
+const returnMs = 10_000
 
 export interface WorldOptions {
   readonly seed: number
@@ -33,8 +34,8 @@ export class World {
   readonly trace: Trace
   readonly networks: SimulatedNetworks
   readonly history: History
-  /** When each peer heard a metric of each other one last, by the world's monotonic clock. */
-  readonly heardAt = new Map<PeerId, Map<PeerId, number>>()
+  /** When each peer heard a ping of each other one last, and since when without a long silence, by the world's monotonic clock. */
+  readonly heard = new Map<PeerId, Map<PeerId, { readonly at: number, readonly since: number }>>()
   readonly settings: ClusterSettings
   readonly bugs: Bugs
   readonly peers: SimulatedPeer[] = []
@@ -54,7 +55,7 @@ export class World {
     this.trace = new Trace(this.clock, options.print)
     this.bugs = options.bugs ?? noBugs
     this.settings = randomSettings(this.random.fork('settings'), options.peers)
-    this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer), onHeard: (peer, from, topic) => { this.#heard(peer, from, topic) } })
+    this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer), onHeard: (peer, topic, message) => { if (topic === metricsTopic) this.#hear(peer, message) } })
     this.history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) }, (peer, before, pin) => { this.#checkMove(peer, before, pin) })
   }
 
@@ -128,18 +129,22 @@ export class World {
   /** The peers whose machines work. */
   present (): SimulatedPeer[] { return this.peers.filter(peer => peer !== this.lost) }
 
-  #heard (peer: PeerId, from: PeerId, topic: string): void {
-    if (topic !== metricsTopic) return
-    const heard = this.heardAt.get(peer) ?? new Map<PeerId, number>()
-    this.heardAt.set(peer, heard.set(from, this.clock.monotonic()))
+  #hear (peer: PeerId, { from, data }: GossipMessage): void {
+    if (!Buffer.from(data.buffer, data.byteOffset, data.length).includes('ping')) return
+    const at = this.clock.monotonic()
+    const ofPeer = this.heard.get(peer) ?? new Map<PeerId, { at: number, since: number }>()
+    const before = ofPeer.get(from)
+    this.heard.set(peer, ofPeer.set(from, { at, since: before === undefined || at - before.at > 2 * this.settings.pingIntervalMs ? at : before.since }))
   }
 
   /** Moves are for pins of peers that are gone: who was heard a moment ago keeps what it has. */
   #checkMove (by: PeerId, before: Pin | undefined, pin: Pin): void {
     for (const holder of before?.allocations ?? []) {
       if (pin.allocations?.includes(holder) === true) continue
-      const silentMs = this.clock.monotonic() - (this.heardAt.get(by)?.get(holder) ?? -Infinity)
-      if (silentMs < leastSilenceMs) this.violate(`moves are bounded by what was affected: ${this.nameOf(by)} moves ${pin.cid} away from ${this.nameOf(holder)}, which it heard ${(silentMs / 1_000).toFixed(1)} s ago`)
+      const now = this.clock.monotonic()
+      const { at = -Infinity, since = -Infinity } = this.heard.get(by)?.get(holder) ?? {}
+      const silentMs = now - at
+      if (silentMs < this.settings.pingIntervalMs && now - since > returnMs) this.violate(`moves are bounded by what was affected: ${this.nameOf(by)} moves ${pin.cid} away from ${this.nameOf(holder)}, which it heard ${(silentMs / 1_000).toFixed(1)} s ago`)
     }
   }
 }
