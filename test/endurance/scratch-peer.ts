@@ -172,7 +172,7 @@ export async function until (condition: () => Promise<boolean>, isOver: () => bo
  * Ports for listeners that come and go: below those that the system gives to outgoing connections,
  * which could take the place of a listener while it is down.
  */
-async function lastingPorts (count: number): Promise<number[]> {
+export async function lastingPorts (count: number): Promise<number[]> {
   const ports: number[] = []
   for (let port = 20_000 + Math.floor(Math.random() * 10_000); ports.length < count; port++) {
     if (await isFree(port)) ports.push(port)
