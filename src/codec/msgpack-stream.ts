@@ -18,6 +18,8 @@ export class MsgpackStream {
   private end = 0
   /** How many values are still to come on each open level; the innermost last. */
   private readonly open: number[] = []
+  /** How many bytes the value that is being scanned has at least, as far as its headers tell. */
+  private expected = 0
   /** False while the buffer is a chunk of somebody else's. */
   private ownsBuffer = false
 
@@ -70,12 +72,16 @@ export class MsgpackStream {
     }
     const value = this.buffer.subarray(this.start, this.at)
     this.start = this.at
+    this.expected = 0
     return value
   }
 
   /** A new buffer with room for growth; values handed out keep the old one. */
   private grow (needed: number): void {
-    const larger = new Uint8Array(Math.max(needed, Math.min(this.pendingBytes * 2, this.limit)))
+    // A large value gets its place at once, with room for what comes with its end. What its sender only claims is not trusted too far.
+    const pending = this.pendingBytes
+    const wanted = this.expected > pending ? Math.min(this.expected, pending * maxClaimFactor) + needed - pending : Math.min(pending * 2, this.limit)
+    const larger = new Uint8Array(Math.max(needed, wanted))
     larger.set(this.buffer.subarray(this.start, this.end))
     this.at -= this.start
     this.end -= this.start
@@ -101,7 +107,10 @@ export class MsgpackStream {
     const inner = innerValues(code, size)
     const total = 1 + sizeBytes + (inner === undefined ? size + (isSizedExtension(code) ? 1 : 0) : 0)
     this.checkSize(total)
-    if (this.end - this.at < total) return undefined
+    if (this.end - this.at < total) {
+      this.expected = this.at - this.start + total
+      return undefined
+    }
     this.at += total
     return inner ?? 0
   }
@@ -110,6 +119,9 @@ export class MsgpackStream {
     if (this.at - this.start + more > this.limit) throw new ClusterError('TOO_LARGE', `a msgpack value of more than ${this.limit} bytes`)
   }
 }
+
+/** How much more than has arrived of it a value may claim to be, and get room for. */
+const maxClaimFactor = 8
 
 const invalidCode = 255
 

@@ -127,6 +127,33 @@ test('a value above the limit is refused before it has arrived', () => {
   assert.throws(() => many.take(), { code: 'TOO_LARGE' })
 })
 
+test('a large value takes little more memory than it has, and one that only claims to be large takes little', () => {
+  const content = new Uint8Array(300_000).fill(7)
+  const value = Buffer.concat([Buffer.from('c6000493e0', 'hex'), content])
+  const stream = new MsgpackStream({ maxValueBytes: 2 ** 20 })
+  const all = Buffer.concat([value, value, value])
+  const taken: Uint8Array[] = []
+  for (let at = 0; at < all.length; at += 60_000) {
+    stream.push(all.subarray(at, at + 60_000))
+    for (let one = stream.take(); one !== undefined; one = stream.take()) taken.push(one)
+  }
+  assert.equal(taken.length, 3)
+  for (const one of taken) {
+    assert.ok(value.equals(one))
+    assert.ok(one.buffer.byteLength <= 1.3 * value.length, `${one.buffer.byteLength} bytes of memory`)
+  }
+
+  const claims = Array.from({ length: 200 }, () => new MsgpackStream({ maxValueBytes: 2 ** 20 }))
+  const before = process.memoryUsage().arrayBuffers
+  for (const claim of claims) {
+    for (const piece of ['c600', '0ffff0', '00', '00']) {
+      claim.push(Buffer.from(piece, 'hex'))
+      assert.equal(claim.take(), undefined)
+    }
+  }
+  assert.ok(process.memoryUsage().arrayBuffers - before < 10_000_000)
+})
+
 test('the reader and the stream agree on what is a value', () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
     const outcome = (read: () => number | undefined): number | string => {

@@ -58,6 +58,8 @@ async function * sentBlocks (first: Block, others: AsyncIterator<Block>): AsyncG
   try {
     for (let block = first; ;) {
       yield { cid: block.cid, bytes: block.bytes, size: block.bytes.length }
+      // Whoever asks for the next has written this one.
+      block.release?.()
       const next = await others.next()
       if (next.done === true) return
       block = next.value

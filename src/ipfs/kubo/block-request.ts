@@ -12,6 +12,8 @@ import type { KuboRpc } from './kubo-rpc.ts'
 /** Small blocks are gathered into pieces of this size; larger ones are handed on as they are, without a copy. */
 const pieceBytes = 65_536
 const ownPieceBytes = 16_384
+/** What is left of a piece is filled further while so much fits in: any block that is not handed on as it is. */
+const minRoomBytes = 2 * ownPieceBytes
 /**
  * The HTTP client holds at most what its socket buffers, some 64 KiB, and one piece more. What was
  * taken so many bytes before the last has gone out, and its memory can be used for something else.
@@ -112,7 +114,7 @@ export class BlockRequest {
   async #write (...parts: Buffer[]): Promise<void> {
     for (const bytes of parts) {
       const isLarge = bytes.length >= ownPieceBytes
-      if (isLarge || this.#filled + bytes.length > pieceBytes) await this.#flush()
+      if (isLarge || this.#filled + bytes.length > this.#piece.length) await this.#flush()
       if (isLarge) await this.#hand(bytes)
       else this.#filled += bytes.copy(this.#piece, this.#filled)
     }
@@ -121,8 +123,9 @@ export class BlockRequest {
   async #flush (): Promise<void> {
     if (this.#filled === 0) return
     const piece = this.#piece.subarray(0, this.#filled)
-    // The HTTP client still holds the piece when it asks for the next.
-    this.#piece = Buffer.allocUnsafe(pieceBytes)
+    // The HTTP client still holds the piece when it asks for the next: only the room behind it is free.
+    const left = this.#piece.subarray(this.#filled)
+    this.#piece = left.length >= minRoomBytes ? left : Buffer.allocUnsafe(pieceBytes)
     this.#filled = 0
     await this.#hand(piece)
   }
