@@ -49,28 +49,28 @@ export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortS
   const logger = peer.platform.loggers.component('cluster')
   const { network, calls, consensus, platform, configuration: { cluster: settings } } = peer
   const connections = new Connections({ network, settings, platform })
-  const background = [
-    peer.alerts.record(peer.monitor, logger, signal),
-    greetPeers({ network, calls, platform, answered: peer.answered }, signal),
-  ]
+  const running: Array<Promise<void>> = []
+  const run = (what: string, work: Promise<void>): void => {
+    running.push(work.catch((error: unknown) => { if (!signal.aborted) logger.error(`${what} has ended, restart the peer: ${errorText(error)}`) }))
+  }
+  run('recording alerts', peer.alerts.record(peer.monitor, logger, signal))
+  run('asking peers who they are', greetPeers({ network, calls, platform, answered: peer.answered }, signal))
   // Peers that are all gone must not keep this one from its work.
   const meeting = meetOthers(peer, connections, options, signal)
-  await Promise.race([meeting, sleep(platform.clock, meetingMs, signal).catch(() => {})])
-  background.push(
-    meeting,
-    joinAll(peer, options.bootstrap ?? [], signal),
-    connections.keep(signal),
-    meetMembers({ network, calls, platform, members: () => consensus.peers(), connect: (peers, ending) => connections.connectSome(peers, peers.length, { signal: ending }), enough: settings.connectionManager.lowWater }, signal),
-  )
-  if (options.addressBook !== undefined) background.push(saveAddresses(peer, options.addressBook, signal))
+  run('connecting to known peers', meeting)
+  await Promise.race([meeting.catch(() => {}), sleep(platform.clock, meetingMs, signal).catch(() => {})])
+  run('joining', joinAll(peer, options.bootstrap ?? [], signal))
+  run('connecting to lost peers', connections.keep(signal))
+  run('connecting to members', meetMembers({ network, calls, platform, members: () => consensus.peers(), connect: (peers, ending) => connections.connectSome(peers, peers.length, { signal: ending }), enough: settings.connectionManager.lowWater }, signal))
+  if (options.addressBook !== undefined) run('saving addresses', saveAddresses(peer, options.addressBook, signal))
   await tellMembers(peer, logger)
   await waitForIpfs(peer, logger, signal)
   if (!signal.aborted) {
     logger.info('** IPFS Cluster is READY **')
     options.onReady?.()
-    background.push(...upkeep(peer, options, signal))
+    for (const [what, work] of Object.entries(upkeep(peer, options, signal))) run(what, work)
   }
-  await Promise.all(background)
+  await Promise.all(running)
 }
 
 /** Connects to some of the peers that are known: the others are found through them. */
@@ -123,18 +123,20 @@ function upkeepParts ({ consensus, tracker, cluster, platform }: Peer, signal: A
   return { consensus, tracker, responsibility: new Responsibility(cluster.self), platform, unpin: cid => cluster.unpin(cid, { signal }) }
 }
 
-function upkeep (peer: Peer, options: LifeOptions, signal: AbortSignal): Array<Promise<void>> {
+/** What a ready peer does all the time, by what it is. */
+function upkeep (peer: Peer, options: LifeOptions, signal: AbortSignal): Record<string, Promise<void>> {
   const { network, consensus, monitor, informers, ping, calls, ipfs, platform, cluster: { self }, configuration: { cluster: settings } } = peer
   const parts = upkeepParts(peer, signal)
-  return [
-    ...[ping, ...informers].map(informer => pushMetrics(informer, monitor, platform, signal)),
-    publishToNewcomers([ping, ...informers], network, monitor, platform, signal),
-    recoverLoop(parts, settings.pinRecoverIntervalMs, signal),
-    peer.repair.run(signal),
-    watchMembership(peer, options, signal),
-    ...settings.followerMode ? [] : [expireLoop(parts, settings.stateSyncIntervalMs, signal)],
-    ...options.connectSwarmsDelayMs === 0 ? [] : [linkSwarms({ self, members: () => consensus.peers(), calls, ipfs, platform, delayMs: options.connectSwarmsDelayMs }, signal)],
-  ]
+  const pushed = [ping, ...informers]
+  return {
+    ...Object.fromEntries(pushed.map(informer => [`publishing ${informer.name}`, pushMetrics(informer, monitor, platform, signal)])),
+    'publishing to newcomers': publishToNewcomers(pushed, network, monitor, platform, signal),
+    'recovering pins': recoverLoop(parts, settings.pinRecoverIntervalMs, signal),
+    'repairing pins': peer.repair.run(signal),
+    'watching the membership': watchMembership(peer, options, signal),
+    ...!settings.followerMode && { 'removing expired pins': expireLoop(parts, settings.stateSyncIntervalMs, signal) },
+    ...options.connectSwarmsDelayMs > 0 && { 'connecting IPFS nodes': linkSwarms({ self, members: () => consensus.peers(), calls, ipfs, platform, delayMs: options.connectSwarmsDelayMs }, signal) },
+  }
 }
 
 /** Ends the peer when the consensus no longer has it (spec/components.md 1.2). */

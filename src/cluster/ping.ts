@@ -6,12 +6,14 @@ import { parsePeerId } from '../domain/peer-id.ts'
 
 /** Addresses taken from one ping: more would be an attack on the memory of every status. */
 const maxAddresses = 64
+/** Characters of a name that are kept: another peer may have chosen it. */
+const maxNameLength = 1_024
 
 /** The value of the `ping` metric (spec/components.md 1.2): only public IPFS addresses are told. */
 export function pingMetric (self: PeerId, peername: string, ipfs: IpfsId, now: number, pingIntervalMs: number): Metric {
-  const addresses = (ipfs.addresses ?? []).filter(isPublic)
+  const addresses = (ipfs.addresses ?? []).filter(isPublic).slice(0, maxAddresses)
   const value = JSON.stringify({
-    peer_name: peername,
+    peer_name: peername.slice(0, maxNameLength),
     ...(ipfs.id !== undefined && { ipfs_id: ipfs.id }),
     ...(addresses.length > 0 && { ipfs_addresses: addresses }),
   })

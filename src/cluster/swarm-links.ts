@@ -12,6 +12,8 @@ const lookMs = 2_000
 const againMs = 30_000
 /** Nodes whose addresses are asked for at the same time. */
 const asksAtOnce = 8
+/** Addresses of one node that are dialled. */
+const maxAddresses = 64
 
 export interface SwarmParts {
   readonly self: PeerId
@@ -54,7 +56,7 @@ async function link ({ calls, ipfs, platform: { clock, loggers } }: SwarmParts, 
   try {
     const { ipfs: node } = await within(clock, peerAnswerMs, { signal }, options => calls.id(peer, options))
     if (node.error !== '' || node.addresses === null) return false
-    await ipfs.connectSwarm(node.addresses, { signal })
+    await ipfs.connectSwarm(node.addresses.slice(0, maxAddresses), { signal })
     return true
   } catch (error) {
     loggers.component('cluster').debug({ peer }, `the IPFS node of ${peer} could not be connected to: ${errorText(error)}`)
