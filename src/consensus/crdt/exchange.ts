@@ -9,7 +9,7 @@ import { DivergenceWatch, type Divergence, type SetReport } from './divergence-w
 import { HeadBroadcast } from './head-broadcast.ts'
 import { serveHistory } from './history.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
-import { RepairLoop } from './repair-loop.ts'
+import { doubt, RepairLoop } from './repair-loop.ts'
 import type { Replica } from './replica.ts'
 import type { Writer } from './writer.ts'
 
@@ -87,8 +87,7 @@ export class Exchange {
 
   async load (): Promise<void> {
     const { heads, isOwn } = this.#replica
-    // The Go program marks a node as merged before its ancestors are: whatever it left is looked over once.
-    if (!isOwn) await this.#store.batch([heads.claim(), { type: 'put', key: this.#keys.dirty, value: new Uint8Array(0) }], { sync: true })
+    if (!isOwn) await this.#store.batch([heads.claim(), ...doubt(this.#keys)], { sync: true })
     await this.#walk.load()
     await this.repair.load()
   }

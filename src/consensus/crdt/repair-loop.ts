@@ -1,12 +1,26 @@
 import { errorText } from '../../domain/errors.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/logger.ts'
+import type { StoreOperation } from '../../platform/store.ts'
+import type { ReplicaKeys } from './keys.ts'
 import { repair, type RepairOptions } from './repair.ts'
 
 /** What a repair found missing is fetched and merged meanwhile; then it is looked again. */
 const lookAgainMs = 60_000
 /** Repairs on request start at most this often. */
 const pauseMs = 10 * 60_000
+
+/** Stands while the values of the set have to be looked at too. */
+const doubtfulKey = '/flotilla/doubtful'
+
+/**
+ * What the store has to do for the next start to look over everything once: for a set that another
+ * program has written. The Go program marks a node as merged before its ancestors are, and may keep
+ * the value of a removed key when it merges its nodes side by side.
+ */
+export function doubt (keys: ReplicaKeys): StoreOperation[] {
+  return [keys.dirty, doubtfulKey].map(key => ({ type: 'put', key, value: new Uint8Array(0) }))
+}
 
 export interface RepairLoopOptions extends RepairOptions {
   /** How often to look whether something is to be repaired, in milliseconds; 0: only on request. */
@@ -24,6 +38,7 @@ export class RepairLoop {
   readonly #options: RepairLoopOptions
   readonly #logger: Logger
   #isDirty = false
+  #isDoubtful = false
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> | undefined
   #lastRequest: number | undefined
@@ -43,6 +58,7 @@ export class RepairLoop {
   async load (): Promise<void> {
     const { store, keys } = this.#options
     this.#isDirty = await store.get(keys.dirty) !== undefined
+    this.#isDoubtful = await store.get(doubtfulKey) !== undefined
   }
 
   start (signal: AbortSignal): void {
@@ -82,10 +98,9 @@ export class RepairLoop {
     let next = intervalMs
     try {
       await retryHoles()
-      const report = await repair(this.#options, { withValues, signal })
+      const report = await repair(this.#options, { withValues: withValues || this.#isDoubtful, signal })
       const seconds = Math.round((clock.monotonic() - begin) / 1_000)
-      const isWhole = report.missing === 0 && records.summary.hole === 0
-      await this.#setDirty(!isWhole)
+      await this.#setDirty(report.missing > 0 || records.summary.hole > 0)
       if (report.missing > 0) next = lookAgainMs
       if (report.missing + report.falseHeads + report.corrected > 0) this.#logger.warn({ ...report }, `DAG repair found what was missing or wrong; it is fetched and merged. Took ${seconds}s`)
       else this.#logger.info({ ...report }, `DAG repair finished. Took ${seconds}s`)
@@ -99,9 +114,11 @@ export class RepairLoop {
 
   async #setDirty (isDirty: boolean): Promise<void> {
     const { store, keys, writer } = this.#options
-    if (isDirty === this.#isDirty) return
-    await writer.turn(() => store.batch([isDirty ? { type: 'put', key: keys.dirty, value: new Uint8Array(0) } : { type: 'del', key: keys.dirty }], { sync: true }))
+    if (isDirty === this.#isDirty && !this.#isDoubtful) return
+    const operations: StoreOperation[] = [isDirty ? { type: 'put', key: keys.dirty, value: new Uint8Array(0) } : { type: 'del', key: keys.dirty }, { type: 'del', key: doubtfulKey }]
+    await writer.turn(() => store.batch(operations, { sync: true }))
     this.#isDirty = isDirty
+    this.#isDoubtful = false
   }
 
   #schedule (delayMs: number): void {

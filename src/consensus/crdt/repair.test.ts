@@ -81,13 +81,11 @@ test('values that are not what the nodes say are corrected on request, and reade
   const dead = await a.store.get(`/c/s/k/${keyOf(9)}/v`) as Uint8Array
   await peers.done(b.stop())
   await b.store.batch([
-    // A value that is gone, one that should be, one that no element has, and an element and a tombstone that are gone.
+    // A value that is gone, one that should be, and an element and a tombstone that are gone.
     { type: 'del', key: `/c/s/k/${keyOf(5)}/v` },
     { type: 'del', key: `/c/s/k/${keyOf(5)}/p` },
     { type: 'put', key: `/c/s/k/${keyOf(0)}/v`, value: dead },
     { type: 'put', key: `/c/s/k/${keyOf(0)}/p`, value: Uint8Array.of(120) },
-    { type: 'put', key: `/c/s/k/${keyOf(6)}/v`, value: await b.store.get(`/c/s/k/${keyOf(6)}/v`) as Uint8Array },
-    { type: 'put', key: `/c/s/k/${keyOf(6)}/p`, value: Uint8Array.of(100) },
     ...(await keysUnder(b.store, `/c/s/s/${keyOf(7)}/`)).map(key => ({ type: 'del', key }) as const),
     ...(await keysUnder(b.store, `/c/s/t/${keyOf(1)}/`)).map(key => ({ type: 'del', key }) as const),
     { type: 'del', key: '/flotilla/format' },
