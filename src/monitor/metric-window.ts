@@ -14,8 +14,8 @@ export interface WindowBounds {
   readonly bytes: number
 }
 
-const defaultBounds: WindowBounds = { peers: 10_000, namesOfPeer: 64, bytesOfPeer: 64 * 1024, bytes: 128 * 1024 * 1024 }
-/** Full of living peers, the window is not searched for a place again within this time, in milliseconds. */
+const defaultBounds: WindowBounds = { peers: 10_000, namesOfPeer: 64, bytesOfPeer: 64 * 1024, bytes: 32 * 1024 * 1024 }
+/** The full window is not searched for a place again within this time, in milliseconds: a flood is not to cost more. */
 const searchAgainMs = 1_000
 /** An interval that was long once counts less with every arrival. */
 const intervalDecay = 0.9
@@ -123,26 +123,20 @@ export class MetricWindow {
     const isFull = (): boolean => (ofPeer === undefined && this.#peers.size >= this.#bounds.peers) || this.#bytes + growth > this.#bounds.bytes
     if (!isFull()) return true
     if (now < this.#searchAt) return false
-    const leaving = this.#leastWanted(metric.peer, now, isPreferred)
-    if (leaving === undefined) {
-      this.#searchAt = now + searchAgainMs
-      return false
+    this.#searchAt = now + searchAgainMs
+    for (const peer of this.#lessWanted(metric.peer, now, isPreferred)) {
+      if (!isFull()) break
+      for (const name of this.#peers.get(peer)?.byName.keys() ?? []) this.remove(name, peer)
     }
-    for (const name of this.#peers.get(leaving)?.byName.keys() ?? []) this.remove(name, leaving)
     return !isFull()
   }
 
-  /** The peer that died first, else any that is less wanted than `coming`. */
-  #leastWanted (coming: PeerId, now: number, isPreferred: (peer: PeerId) => boolean): PeerId | undefined {
-    let leaving: PeerId | undefined
-    let earliest = now
-    for (const [peer, { byName }] of this.#peers) {
-      const deadline = Math.max(...[...byName.values()].map(kept => kept.deadline))
-      if (peer !== coming && deadline < earliest) [leaving, earliest] = [peer, deadline]
-    }
-    if (leaving !== undefined || !isPreferred(coming)) return leaving
-    for (const peer of this.#peers.keys()) if (peer !== coming && !isPreferred(peer)) return peer
-    return undefined
+  /** Peers that may go for one that comes: all that are dead, longest first, or else those that are less preferred. */
+  #lessWanted (coming: PeerId, now: number, isPreferred: (peer: PeerId) => boolean): PeerId[] {
+    const others = [...this.#peers].filter(([peer]) => peer !== coming).map(([peer, { byName }]) => ({ peer, deadline: Math.max(...[...byName.values()].map(kept => kept.deadline)) }))
+    const dead = others.filter(({ deadline }) => deadline < now).toSorted((a, b) => a.deadline - b.deadline)
+    if (dead.length > 0) return dead.map(({ peer }) => peer)
+    return isPreferred(coming) ? others.map(({ peer }) => peer).filter(peer => !isPreferred(peer)) : []
   }
 }
 
