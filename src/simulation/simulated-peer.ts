@@ -46,6 +46,8 @@ export class SimulatedPeer {
   #isWanted = false
   /** Since when no process runs, by the world's monotonic clock. */
   goneSince = 0
+  /** Since when the last process that is gone was steady. */
+  wasSteadySince = Infinity
   /** Wall clock of the machine, ahead of the world's. */
   wallOffsetMs = 0
 
@@ -93,6 +95,7 @@ export class SimulatedPeer {
     if (process === undefined) return
     this.#process = undefined
     this.goneSince = this.#world.clock.monotonic()
+    this.wasSteadySince = process.steadySince
     process.clock.kill()
     this.#world.networks.vanish(this.self)
     this.disk.killProcess()
@@ -136,15 +139,18 @@ export class SimulatedPeer {
   }
 
   setWallOffset (offsetMs: number): void {
-    if (this.wallOffsetMs !== offsetMs) this.#unsettle()
+    if (this.wallOffsetMs === offsetMs) return
     this.wallOffsetMs = offsetMs
     this.#process?.clock.setWallOffset(offsetMs)
+    this.#unsettle()
   }
 
   #unsettle (): void {
     const process = this.#process
-    if (process?.isServing === true) process.steadySince = this.#world.clock.monotonic()
+    if (process?.isServing === true) process.steadySince = this.#steadyFromNow()
   }
+
+  #steadyFromNow (): number { return this.wallOffsetMs === 0 ? this.#world.clock.monotonic() : Infinity }
 
   async #run (process: PeerProcess): Promise<void> {
     const { clock, figures, loops } = process
@@ -162,7 +168,7 @@ export class SimulatedPeer {
     await startAll(peer.components, { signal: loops.signal, logger: platform.loggers.component('cluster') })
     process.peer = peer
     process.isServing = true
-    process.steadySince = this.#world.clock.monotonic()
+    process.steadySince = this.#steadyFromNow()
     this.#world.trace.note(this.name, 'serves')
     await livePeer(peer, { connectSwarmsDelayMs: 30_000 }, loops.signal)
   }
