@@ -33,24 +33,24 @@ export interface Judgement {
   readonly gone: readonly PeerId[]
   /** When the next of the silent ones is due, in milliseconds from now. */
   readonly nextMs: number
-  /** True when nobody else is there: then it is this peer that is cut off, as far as it can know. */
+  /** True when peers would be due but nobody else is there: then it is this peer that is cut off, as far as it can know. */
   readonly isAlone: boolean
 }
 
 /** Says who has been away for so long that its pins should be looked after: `leastSilenceMs` at least. Pure. */
 export function judge ({ heard, unheard }: Sightings, leastSilenceMs = usualGraceMs): Judgement {
   const silent = heard.filter(presence => presence.expiredMs > 0)
-  const isAlone = silent.length === heard.length && (heard.length > 0 ? heard.length : unheard.length) > 1
+  const hasNobody = silent.length === heard.length && (heard.length > 0 ? heard.length : unheard.length) > 1
   const isMass = silent.length * 2 > heard.length + 1
   const gone: PeerId[] = []
   let nextMs = Infinity
   const add = (peer: PeerId, dueInMs: number): void => {
     if (dueInMs > 0) nextMs = Math.min(nextMs, dueInMs)
-    else if (!isAlone) gone.push(peer)
+    else gone.push(peer)
   }
   for (const { peer, silentMs, expiredMs } of heard) {
     if (expiredMs > 0) add(peer, Math.max(Math.min(graceMs, leastSilenceMs) - expiredMs, (isMass ? Math.max(massGraceMs, leastSilenceMs) : leastSilenceMs) - silentMs))
   }
   for (const { peer, missedMs, wasGone } of unheard) add(peer, (wasGone && !isMass ? leastSilenceMs : Math.max(unheardGraceMs, leastSilenceMs)) - missedMs)
-  return { gone, nextMs, isAlone }
+  return hasNobody ? { gone: [], nextMs, isAlone: gone.length > 0 } : { gone, nextMs, isAlone: false }
 }

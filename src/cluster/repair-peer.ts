@@ -80,6 +80,8 @@ export class PeerRepair {
   retry (): void {
     if (!this.#isHopeless) return
     this.#fruitless = 0
+    this.#idle.clear()
+    this.#previous = undefined
     this.#nap?.abort()
   }
 

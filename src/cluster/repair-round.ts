@@ -2,6 +2,8 @@ import type { Consensus } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Pace } from './repair-pace.ts'
@@ -45,7 +47,7 @@ export interface RoundResult {
   readonly moved: number
   /** Pins that stay below their minimum; those with several gone holders are counted with one of them. */
   readonly short: number
-  /** Pins for which no other holder was found. */
+  /** Pins for which there is no other holder. */
   readonly hopeless: number
   /** Pins that others have to move, by who is responsible. */
   readonly ofOthers: ReadonlyMap<PeerId, number>
@@ -59,6 +61,7 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
   for await (const cids of steps(parts, options)) {
     const members = await responsible(parts, idle, signal)
     const pins = await consensus.pinset().getMany(cids)
+    const hasHope = hopeOf(shortage, parts.gone(), platform.clock.now())
     for (const pin of pins) {
       signal.throwIfAborted()
       if (pin === undefined || !shortage.isShort(pin, platform.clock.now())) continue
@@ -67,7 +70,9 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
       if (!mayMove) continue
       const owner = responsibility.nearest(pin.cid, members)
       if (owner !== self) {
-        result.ofOthers.set(owner, (result.ofOthers.get(owner) ?? 0) + 1)
+        // Nobody is blamed for what cannot be done.
+        if (hasHope(pin)) result.ofOthers.set(owner, (result.ofOthers.get(owner) ?? 0) + 1)
+        else result.hopeless++
         continue
       }
       await pace.take(signal)
@@ -88,14 +93,8 @@ async function move (parts: RoundParts, cid: Cid, signal: AbortSignal): Promise<
   signal.throwIfAborted()
   if (pin === undefined || !shortage.isShort(pin, clock.now())) return 'done'
   const logger = loggers.component('cluster')
-  let filled
-  try {
-    filled = shortage.filled(pin, parts.gone(), clock.now())
-  } catch (error) {
-    if (!(error instanceof ClusterError)) throw error
-    logger.debug({ cid }, `the pin stays below its minimum: ${error.message}`)
-    return 'hopeless'
-  }
+  const filled = filledOrNot(shortage, pin, parts.gone(), clock.now())
+  if (filled === undefined) return 'hopeless'
   await consensus.logPin(filled, { signal })
   logger.debug({ cid, allocations: filled.allocations }, 'repinned')
   return 'moved'
@@ -120,6 +119,27 @@ async function * steps ({ consensus, platform }: RoundParts, { peer, after, onSt
   }
 }
 
+/** The holder that was lost last: only the rounds of its pins know of all losses. */
 function countedWith (allocations: readonly PeerId[], gone: readonly PeerId[]): PeerId | undefined {
-  return allocations.find(peer => gone.includes(peer))
+  return gone.findLast(peer => allocations.includes(peer))
+}
+
+/** Tells of pins whether there is anybody for them; those with the same holders and factors are alike. */
+function hopeOf (shortage: Shortage, gone: readonly PeerId[], now: Time): (pin: Pin) => boolean {
+  const known = new Map<string, boolean>()
+  return pin => {
+    const key = `${pin.replicationFactorMin} ${pin.replicationFactorMax} ${pin.allocations?.join()}`
+    let hasHope = known.get(key)
+    if (hasHope === undefined) known.set(key, hasHope = filledOrNot(shortage, pin, gone, now) !== undefined)
+    return hasHope
+  }
+}
+
+function filledOrNot (shortage: Shortage, pin: Pin, gone: readonly PeerId[], now: Time): Pin | undefined {
+  try {
+    return shortage.filled(pin, gone, now)
+  } catch (error) {
+    if (error instanceof ClusterError) return undefined
+    throw error
+  }
 }

@@ -76,6 +76,7 @@ export class RepairLoop {
   /** Holders that were not heard since the start, and since when that is known. */
   readonly #unheard = new Map<PeerId, { readonly since: number, readonly wasGone: boolean }>()
   #cursors = new Map<PeerId, Cid | undefined>()
+  #holders: ReadonlySet<PeerId> = new Set()
   #holdersAt = -Infinity
   #wasAlone = false
   #present = new Set<PeerId>()
@@ -144,7 +145,8 @@ export class RepairLoop {
     for (const [peer, at] of this.#postponed) if (at <= now) this.#postponed.delete(peer)
     this.#tellAlone(isAlone)
     for (const [peer, { stop }] of this.#repairs) if (isAlone || (!gone.includes(peer) && heard.some(presence => presence.peer === peer))) stop.abort()
-    for (const peer of gone) {
+    // Known holders first: strangers that come and go by the thousand must not hold them up.
+    for (const peer of gone.toSorted((a, b) => Number(this.#holders.has(b)) - Number(this.#holders.has(a)))) {
       if (this.#repairs.has(peer) || this.#repairs.size >= maxRepairs || this.#postponed.has(peer)) continue
       this.#start(peer, signal)
     }
@@ -198,7 +200,7 @@ export class RepairLoop {
     if (now - this.#holdersAt < holdersMs) return
     this.#holdersAt = now
     const heard = new Set(monitor.presences(livenessOf(settings)).map(({ peer }) => peer))
-    const holders = new Set(await consensus.pinset().holders?.(maxHolders))
+    const holders = this.#holders = new Set(await consensus.pinset().holders?.(maxHolders))
     for (const peer of this.#unheard.keys()) if (!holders.has(peer)) this.#unheard.delete(peer)
     for (const peer of holders) {
       if (peer !== self && !heard.has(peer) && !this.#repairs.has(peer) && !this.#unheard.has(peer)) this.#unheard.set(peer, { since: now, wasGone: false })
