@@ -10,6 +10,7 @@ import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
+import { patientMuxer } from './patient-muxer.ts'
 import type { PrivateNetworkOptions } from './private-network.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 import { streamWindowBytes } from './stream-window.ts'
@@ -70,12 +71,12 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     },
     transports: [tcp(), ...outside.transports],
     connectionEncrypters: [fastNoise(noise), lazyTls],
-    streamMuxers: [yamux({
+    streamMuxers: [patientMuxer(yamux({
       maxInboundStreams: maxStreams,
       maxOutboundStreams: maxStreams,
       maxEarlyStreams: maxStreams,
       streamOptions: { maxStreamWindowSize: streamWindowBytes, maxReadBufferLength: maxReadBufferBytes },
-    })],
+    }))],
     ...(settings.secret.length === 0 ? {} : { connectionProtector: (await import('./private-network.ts')).privateNetwork({ secret: settings.secret, random: options.platform.random, onStranger: options.onStranger }) }),
     connectionManager: {
       maxConnections: maxConnections(settings),

@@ -47,6 +47,7 @@ class Libp2pNetwork implements Network {
   readonly #listeners = new Set<(peer: PeerId, isConnected: boolean) => void>()
   readonly #bitswap: Bitswap
   #source: BlockSource = async () => undefined
+  readonly #connected = new Map<PeerId, Libp2pPeerId>()
   readonly #streams = new Set<PeerStream>()
   readonly #dht = new Dht()
   #dhtStart: Promise<void> | undefined
@@ -107,6 +108,7 @@ class Libp2pNetwork implements Network {
     await this.#dht.detach()
     await this.#dhtStart
     await host?.stop()
+    this.#connected.clear()
   }
 
   addresses (): readonly Multiaddress[] {
@@ -114,7 +116,7 @@ class Libp2pNetwork implements Network {
   }
 
   peers (): readonly PeerId[] {
-    return this.#host?.getPeers().map(peer => peer.toString() as PeerId) ?? []
+    return [...this.#connected.keys()]
   }
 
   knownAddresses (peer: PeerId): readonly Multiaddress[] { return this.#known.addresses(peer) }
@@ -216,6 +218,8 @@ class Libp2pNetwork implements Network {
   #listen (host: Host): void {
     const tell = (isConnected: boolean) => ({ detail }: CustomEvent<Libp2pPeerId>) => {
       const peer = detail.toString() as PeerId
+      if (isConnected) this.#connected.set(peer, detail)
+      else this.#connected.delete(peer)
       for (const listener of this.#listeners) this.#guard('a listener for peers', () => { listener(peer, isConnected) })
     }
     host.addEventListener('peer:connect', tell(true))
@@ -245,10 +249,11 @@ class Libp2pNetwork implements Network {
   }
 
   async #connection (host: Host, peer: PeerId, signal: AbortSignal | undefined): Promise<Connection> {
+    const connected = this.#connected.get(peer)
+    const open = connected && host.getConnections(connected).find(connection => connection.status === 'open' && connection.limits === undefined)
+    if (open !== undefined) return open
     const { peerIdFromString } = await import('@libp2p/peer-id')
     const id = peerIdFromString(peer)
-    const open = host.getConnections(id).find(connection => connection.status === 'open' && connection.limits === undefined)
-    if (open !== undefined) return open
     const { multiaddr } = await import('@multiformats/multiaddr')
     const addresses = this.#known.addresses(peer)
     if (addresses.length > 0) await host.peerStore.merge(id, { multiaddrs: addresses.map(address => multiaddr(address)) })
