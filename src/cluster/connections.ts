@@ -9,6 +9,8 @@ import { within } from './deadline.ts'
 const bootstrapCount = 3
 /** How often more peers are connected to while there are few, in milliseconds (spec/components.md 1.2). */
 const reconnectMs = 30_000
+/** The same for a peer without any connection, in milliseconds: it is cut off. */
+const aloneMs = 5_000
 /** How often a configured peer is connected to, however many others there are, in milliseconds. */
 const reconnectConfiguredMs = 5 * 60_000
 /** Peers dialled at the same time. */
@@ -44,14 +46,18 @@ export class Connections {
     const addresses = [...settings.peerAddresses, ...saved]
     await network.remember(addresses)
     const peers = addresses.map(multiaddressPeer).filter(peer => peer !== undefined)
-    return this.connectSome([...new Set([...peers, ...network.knownPeers()])], bootstrapCount, options)
+    const [found, made] = await Promise.all([
+      this.#connectUnnamed(addresses.filter(address => multiaddressPeer(address) === undefined).slice(0, bootstrapCount), options),
+      this.connectSome([...new Set([...peers, ...network.knownPeers()])], bootstrapCount, options),
+    ])
+    return [...new Set([...found, ...made])]
   }
 
   /** Connects again to peers that were lost; ends with the signal. */
   async keep (signal: AbortSignal): Promise<void> {
     await Promise.all([
-      this.#every(reconnectMs, signal, () => this.#reconnect({ signal })),
-      this.#every(reconnectConfiguredMs, signal, () => this.#reconnectConfigured({ signal })),
+      this.#every(() => this.#parts.network.peers().length === 0 ? aloneMs : reconnectMs, signal, () => this.#reconnect({ signal })),
+      this.#every(() => reconnectConfiguredMs, signal, () => this.#reconnectConfigured({ signal })),
     ])
   }
 
@@ -76,9 +82,9 @@ export class Connections {
     return made
   }
 
-  async #every (intervalMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  async #every (intervalMs: () => number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     while (!signal.aborted) {
-      await sleep(this.#parts.platform.clock, intervalMs, signal).catch(() => {})
+      await sleep(this.#parts.platform.clock, intervalMs(), signal).catch(() => {})
       if (!signal.aborted) await work()
     }
   }
@@ -101,6 +107,20 @@ export class Connections {
     const { settings, platform: { loggers } } = this.#parts
     const configured = settings.peerAddresses.map(multiaddressPeer).filter(peer => peer !== undefined)
     for (const peer of await this.connectSome([...new Set(configured)], 1, options)) loggers.component('cluster').info(`reconnected to priority peer ${peer}`)
+  }
+
+  /** Addresses such as `/dnsaddr/…` tell their peers only when they are dialled. */
+  async #connectUnnamed (addresses: readonly Multiaddress[], options: CallOptions): Promise<PeerId[]> {
+    const { network, settings, platform: { clock, loggers } } = this.#parts
+    const found = await Promise.all(addresses.map(async address => {
+      try {
+        return await within(clock, settings.dialPeerTimeoutMs, options, limited => network.connect(address, limited))
+      } catch {
+        loggers.component('cluster').debug(`${address} could not be connected to`)
+        return undefined
+      }
+    }))
+    return found.filter(peer => peer !== undefined)
   }
 
   async #connect (peer: PeerId, options: CallOptions): Promise<boolean> {

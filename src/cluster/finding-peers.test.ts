@@ -37,10 +37,13 @@ function world (reachable: readonly PeerId[]) {
     knownPeers: () => [...known.keys()],
     knownAddresses: peer => known.get(peer) ?? [],
     remember: async addresses => {
-      for (const address of addresses) known.set(multiaddressPeer(address) as PeerId, [...known.get(multiaddressPeer(address) as PeerId) ?? [], address])
+      for (const address of addresses) {
+        const peer = multiaddressPeer(address)
+        if (peer !== undefined) known.set(peer, [...known.get(peer) ?? [], address])
+      }
     },
     connect: async (address, { signal }) => {
-      const peer = multiaddressPeer(address) as PeerId
+      const peer = multiaddressPeer(address) ?? peerOf(address)
       dials.push(peer)
       if (!reachable.includes(peer)) await new Promise((_resolve, reject) => { signal?.addEventListener('abort', () => { reject(signal.reason as Error) }) })
       connected.push(peer)
@@ -74,6 +77,12 @@ test('a start connects to three peers, the configured before the saved ones, pas
   assert.deepEqual(connected.length, 3)
 })
 
+test('an address that names no peer is dialled as it is', async () => {
+  const address = '/dnsaddr/cluster.example' as Multiaddress
+  const { connections, during } = world([peerOf(address), peerOf(1)])
+  assert.deepEqual((await during(connections([address]).bootstrap([addressOf(peerOf(1))], {}))).toSorted(), [peerOf(address), peerOf(1)].toSorted())
+})
+
 test('a start does not wait long for peers that are all gone', async () => {
   const { clock, connections, during } = world([])
   const before = clock.monotonic()
@@ -84,14 +93,29 @@ test('a start does not wait long for peers that are all gone', async () => {
 test('lost peers are connected to again within half a minute, up to the low water', async () => {
   const { clock, known, connections, connected } = world([0, 1, 2, 3].map(peerOf))
   for (const n of [0, 1, 2, 3]) known.set(peerOf(n), [addressOf(peerOf(n))])
+  connected.push(peerOf(9))
   const stop = new AbortController()
-  const keeping = connections([], 2).keep(stop.signal)
+  const keeping = connections([], 3).keep(stop.signal)
   await clock.advance(29_000)
-  assert.equal(connected.length, 0)
+  assert.equal(connected.length, 1)
   await clock.advance(2_000)
-  assert.equal(connected.length, 2)
+  assert.equal(connected.length, 3)
   await clock.advance(120_000)
-  assert.equal(connected.length, 2)
+  assert.equal(connected.length, 3)
+  stop.abort()
+  await keeping
+})
+
+test('a peer without any connection does not wait so long', async () => {
+  const { clock, known, connections, connected, dials } = world([0].map(peerOf))
+  known.set(peerOf(1), [addressOf(peerOf(1))])
+  const stop = new AbortController()
+  const keeping = connections().keep(stop.signal)
+  await clock.advance(10_000)
+  assert.deepEqual(dials, [peerOf(1)])
+  known.set(peerOf(0), [addressOf(peerOf(0))])
+  await clock.advance(10_000)
+  assert.deepEqual(connected, [peerOf(0)])
   stop.abort()
   await keeping
 })
