@@ -1,6 +1,7 @@
-import type { ConnectionEncrypter, Libp2p, PeerInfo, PeerRouting } from '@libp2p/interface'
+import type { ConnectionEncrypter, DialTransportOptions, Libp2p, PeerInfo, PeerRouting, Transport } from '@libp2p/interface'
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { tcp } from '@libp2p/tcp'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
 import type { Platform } from '../lifecycle.ts'
@@ -33,6 +34,8 @@ export interface HostOptions {
 
 /** As the reference names itself: some tools look for it. */
 const agentVersion = 'github.com/ipfs-cluster/ipfs-cluster@'
+/** How libp2p knows a transport; its own constant would load all of it. */
+const transportSymbol = Symbol.for('@libp2p/transport')
 /** A connection takes some file handle and memory: this many are let in whatever the limits say (as the reference). */
 const minInboundConnections = 800
 /** Handshakes at a time: after an outage all peers of a cluster come at once. */
@@ -47,7 +50,7 @@ const minCheckTimeoutMs = 10_000
 /** What libp2p may hold for a stream that nobody reads yet: more than a window, so that the sender never breaks the limit. */
 const maxReadBufferBytes = 4 * 1024 * 1024
 /** Streams of one connection, all protocols together: a busy peer has hundreds of calls on their way. */
-const maxStreams = 8_192
+const maxStreams = 4_096
 
 /**
  * Makes the libp2p host of a cluster peer; it is not started (spec/wire.md 2, spec/components.md 9).
@@ -147,7 +150,7 @@ interface OutsideParts { readonly services: Record<string, never>, readonly tran
 /** What helps peers behind a router to be reached. A peer that listens on its own machine alone has no use for it. */
 async function partsForOutside (settings: NetworkSettings, listen: readonly Multiaddress[]): Promise<OutsideParts> {
   const transports: unknown[] = []
-  if (listen.some(usesWebSockets)) transports.push((await import('@libp2p/websockets')).webSockets())
+  transports.push(listen.some(usesWebSockets) ? (await import('@libp2p/websockets')).webSockets() : lazyWebSockets)
   if (listen.every(isLoopback)) return { services: {}, transports } as unknown as OutsideParts
   const [{ circuitRelayTransport, circuitRelayServer }, { autoNAT }, { dcutr }, { uPnPNAT }] = await Promise.all([
     import('@libp2p/circuit-relay-v2'), import('@libp2p/autonat'), import('@libp2p/dcutr'), import('@libp2p/upnp-nat'),
@@ -155,6 +158,20 @@ async function partsForOutside (settings: NetworkSettings, listen: readonly Mult
   transports.push(circuitRelayTransport())
   const services = { autoNAT: autoNAT(), dcutr: dcutr(), portMap: uPnPNAT(), ...(settings.enableRelayHop ? { relay: circuitRelayServer() } : {}) }
   return { services, transports } as unknown as OutsideParts
+}
+
+/** For a peer that does not listen for WebSockets: they are loaded when one is dialled. */
+function lazyWebSockets (components: unknown): Transport {
+  let loaded: Promise<Transport> | undefined
+  const load = (): Promise<Transport> => loaded ??= import('@libp2p/websockets').then(({ webSockets }) => (webSockets() as (components: unknown) => Transport)(components))
+  return {
+    [transportSymbol]: true,
+    [Symbol.toStringTag]: 'lazy WebSockets',
+    dialFilter: (addresses: Multiaddr[]) => addresses.filter(address => usesWebSockets(address.toString() as Multiaddress)),
+    listenFilter: () => [],
+    createListener: () => { throw new ClusterError('INTERNAL', 'this transport only dials') },
+    dial: async (address: Multiaddr, options: DialTransportOptions) => (await load()).dial(address, options),
+  } as unknown as Transport
 }
 
 /** TLS brings a certificate library that takes a tenth of a second to load, and peers choose Noise first. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { connect } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
@@ -229,8 +229,56 @@ test('listens and announces as it is told, and says clearly when it cannot liste
   await assert.rejects(second.network.start(signal), { code: 'ADDRESS_IN_USE' })
   // WebSockets work as TCP does.
   serveEcho(a)
-  const other = await testNetwork(t, { listenMultiaddress: ['/ip4/127.0.0.1/tcp/0/ws' as Multiaddress] })
-  await other.network.start(signal)
-  assert.equal(await other.network.connect(addresses.find(address => address.includes('/ws')) as Multiaddress, {}), a.self)
-  await echo(other, a)
+  for (const listenMultiaddress of [['/ip4/127.0.0.1/tcp/0/ws'], ['/ip4/127.0.0.1/tcp/0']] as Multiaddress[][]) {
+    const other = await testNetwork(t, { listenMultiaddress })
+    await other.network.start(signal)
+    assert.equal(await other.network.connect(addresses.find(address => address.includes('/ws')) as Multiaddress, {}), a.self)
+    await echo(other, a)
+  }
+})
+
+test('a connection that broke is made anew', async t => {
+  const [a, b] = [await testNetwork(t), await testNetwork(t)]
+  await a.network.start(signal)
+  await b.network.start(signal)
+  const port = Number(/tcp\/(\d+)/.exec(b.network.addresses()[0] ?? '')?.[1])
+  const sockets: Socket[] = []
+  const cable = createServer(near => {
+    const far = connect(port, '127.0.0.1')
+    sockets.push(near, far)
+    for (const [from, to] of [[near, far], [far, near]] as const) from.on('error', () => {}).pipe(to)
+  }).listen(0, '127.0.0.1')
+  t.after(async () => { cable.close() })
+  await new Promise(resolve => { cable.once('listening', resolve) })
+  await a.network.connect(`/ip4/127.0.0.1/tcp/${(cable.address() as AddressInfo).port}/p2p/${b.self}` as Multiaddress, {})
+  const changes: boolean[] = []
+  const back = new Promise<void>(resolve => {
+    a.network.onPeer((_peer, isConnected) => {
+      changes.push(isConnected)
+      if (isConnected) resolve()
+    })
+  })
+  for (const socket of sockets) socket.destroy()
+  await back
+  assert.deepEqual(changes, [false, true])
+  serveEcho(b)
+  await echo(a, b)
+  for (const socket of sockets) socket.destroy()
+})
+
+test('connections above the high mark are closed down to the low one', async t => {
+  const hub = await testNetwork(t, { connectionManager: { highWater: 4, lowWater: 2, gracePeriodMs: 0 } })
+  await hub.network.start(signal)
+  const closed = new Promise<void>(resolve => {
+    let count = 0
+    hub.network.onPeer((_peer, isConnected) => { if (!isConnected && ++count === 3) resolve() })
+  })
+  for (let i = 0; i < 5; i++) {
+    const { network, self } = await testNetwork(t)
+    await network.start(signal)
+    const seen = hasPeer(hub.network, self)
+    await network.connect(hub.network.addresses()[0] as Multiaddress, {})
+    await seen
+  }
+  await closed
 })
