@@ -12,7 +12,7 @@ import type { Network } from '../../platform/network.ts'
 import type { Random } from '../../platform/random.ts'
 import type { Store } from '../../platform/store.ts'
 import type { VirtualClock } from '../../platform/virtual-clock.ts'
-import { CrdtConsensus, type CrdtOptions } from './crdt-consensus.ts'
+import { CrdtConsensus, type CrdtOptions, type ExchangeOptions } from './crdt-consensus.ts'
 
 export function cidOf (n: number): Cid {
   const digest = Buffer.alloc(32)
@@ -41,6 +41,12 @@ export function seededRandom (seed: number): Random {
   return { fraction: next, integer: below => Math.floor(next() * below), bytes: length => Uint8Array.from({ length }, () => Math.floor(next() * 256)) }
 }
 
+export type StartOptions = Partial<Omit<CrdtOptions, 'exchange'>> & {
+  readonly exchange?: Partial<ExchangeOptions>
+  /** Stands between the peer and its network. */
+  readonly network?: (network: Network) => Network
+}
+
 export interface CrdtPeer {
   readonly id: PeerId
   readonly network: Network
@@ -63,10 +69,10 @@ export class CrdtPeers {
   }
 
   /** Starts peer number `n`, on a store of an earlier run if given. */
-  async start (n: number, options: Partial<CrdtOptions> & { readonly network?: (network: Network) => Network } = {}): Promise<CrdtPeer> {
+  async start (n: number, { exchange, network: wrap, ...options }: StartOptions = {}): Promise<CrdtPeer> {
     const id = peerOf(n)
     const joined = this.networks.join(id)
-    const network = options.network?.(joined) ?? joined
+    const network = wrap?.(joined) ?? joined
     const store = options.store ?? memoryStore()
     const consensus = new CrdtConsensus({
       self: id,
@@ -78,7 +84,7 @@ export class CrdtPeers {
       platform: { clock: this.clock, random: seededRandom(n), loggers: this.#loggers, metrics: noMetrics },
       ...options,
       store,
-      exchange: { clusterName: 'test', rebroadcastIntervalMs: 60_000, ...options.exchange, network },
+      exchange: { clusterName: 'test', rebroadcastIntervalMs: 60_000, ...exchange, network },
     })
     await network.start(new AbortController().signal)
     await consensus.start()

@@ -111,6 +111,8 @@ export async function * fetchHistory (network: Network, peer: PeerId, request: H
       yield { node, block }
       cancel = clock.after(silenceMs, timeOut)
     }
+  } catch (error) {
+    throw quiet.signal.aborted ? quiet.signal.reason : error
   } finally {
     cancel()
     either.removeEventListener('abort', reset)

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ClusterError } from '../../domain/errors.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
+import { silentLoggers } from '../../platform/logger.ts'
+import { MemoryNetworks } from '../../platform/memory-network.ts'
+import { memoryStore } from '../../platform/memory-store.ts'
+import { noMetrics } from '../../platform/metrics.ts'
+import type { PeerStream } from '../../platform/network.ts'
+import { virtualClock } from '../../platform/virtual-clock.ts'
+import { peerOf, pinOf, seededRandom } from './crdt-peers.fixture.ts'
+import { encodeDeltaNode, type DeltaNode } from './delta.ts'
+import { fetchHistory, historyProtocol, serveHistory, type HistoryRequest } from './history.ts'
+import { replicaKeys } from './keys.ts'
+import { keyOfPin } from './pin-values.ts'
+
+const keys = replicaKeys('/c')
+const nameOf = (node: DeltaNode): string => node.blockId.slice(1)
+
+/** A peer that serves the nodes, or does with streams what it is told to, and one that asks. */
+async function scene (nodes: readonly DeltaNode[], answer?: (stream: PeerStream) => void) {
+  const clock = virtualClock()
+  const platform: Platform = { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
+  const networks = new MemoryNetworks(clock)
+  const [server, client] = [networks.join(peerOf(0)), networks.join(peerOf(1))]
+  const signal = new AbortController().signal
+  await server.start(signal)
+  await client.start(signal)
+  const store = memoryStore(nodes.map(node => ({ key: keys.block(nameOf(node)), value: node.bytes })))
+  if (answer === undefined) serveHistory({ network: server, store, keys, platform })
+  else server.handle(historyProtocol, answer)
+  const ask = async (request: HistoryRequest): Promise<string[]> => {
+    const asked = Array.fromAsync(fetchHistory(client, peerOf(0), request, { platform, signal })).then(found => found.map(({ node }) => node))
+    let isDone = false
+    asked.finally(() => { isDone = true }).catch(() => {})
+    for (let turns = 0; !isDone && turns < 100; turns++) await clock.advance(1_000)
+    return asked
+  }
+  return { ask }
+}
+
+function node (priority: number, parents: readonly DeltaNode[]): DeltaNode {
+  return encodeDeltaNode({ elements: [{ key: keyOfPin(pinOf(priority)), id: '', value: new Uint8Array(300) }], tombstones: [], priority }, parents.map(({ cid }) => cid))
+}
+
+function chain (length: number): DeltaNode[] {
+  const nodes: DeltaNode[] = []
+  for (let n = 1; n <= length; n++) nodes.push(node(n, nodes.slice(-1)))
+  return nodes
+}
+
+test('a node comes with all that it follows, down to what is had', async () => {
+  const nodes = chain(500)
+  const { ask } = await scene(nodes)
+  const last = nodes.at(-1) as DeltaNode
+  assert.deepEqual(await ask({ wanted: [nameOf(last)], had: [] }), nodes.toReversed().map(nameOf))
+  assert.deepEqual(await ask({ wanted: [nameOf(last)], had: [nameOf(nodes[490] as DeltaNode)] }), nodes.slice(491).toReversed().map(nameOf))
+  assert.deepEqual(await ask({ wanted: [nameOf(node(9, []))], had: [] }), [], 'what the peer does not have')
+})
+
+test('each node comes once, however many ways lead to it', async () => {
+  const root = node(1, [])
+  const sides = Array.from({ length: 30 }, (_, n) => encodeDeltaNode({ elements: [], tombstones: [], priority: 100 + n }, [root.cid]))
+  const top = node(500, [...sides, root])
+  const { ask } = await scene([root, ...sides, top])
+  const found = await ask({ wanted: [nameOf(top), nameOf(root)], had: [] })
+  assert.equal(found.length, 32)
+  assert.equal(new Set(found).size, 32)
+})
+
+const refused = async (answer: (stream: PeerStream) => void): Promise<string> => {
+  const { ask } = await scene([], answer)
+  try {
+    await ask({ wanted: [nameOf(node(1, []))], had: [] })
+    return 'nothing'
+  } catch (error) {
+    return error instanceof ClusterError ? error.code : String(error)
+  }
+}
+
+test('answers that were not asked for, never end or are cut off are left', async () => {
+  const framed = (block: Uint8Array, length = block.length): Uint8Array => {
+    const header = Buffer.alloc(4)
+    header.writeUInt32BE(length)
+    return Buffer.concat([header, block])
+  }
+  const send = (...parts: Uint8Array[]) => (stream: PeerStream): void => {
+    void (async () => {
+      for (const part of parts) await stream.write(part)
+      await stream.closeWrite()
+    })().catch(() => {})
+  }
+  const asked = node(1, [])
+  assert.equal(await refused(send(framed(node(2, []).bytes))), 'INVALID_WIRE_DATA')
+  assert.equal(await refused(send(framed(asked.bytes), framed(asked.bytes))), 'INVALID_WIRE_DATA', 'the same once more')
+  assert.equal(await refused(send(framed(asked.bytes, 2 ** 31))), 'INVALID_WIRE_DATA')
+  assert.equal(await refused(send(framed(asked.bytes, 10_000))), 'INVALID_WIRE_DATA')
+  assert.equal(await refused(() => {}), 'TIMED_OUT')
+  assert.equal(await refused(stream => { stream.reset() }), 'CANCELLED')
+  assert.equal(await refused(send()), 'nothing')
+})
+
+test('a request that is too long or cut off is not answered', async () => {
+  const clock = virtualClock()
+  const platform: Platform = { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
+  const networks = new MemoryNetworks(clock)
+  const [server, client] = [networks.join(peerOf(0)), networks.join(peerOf(1))]
+  await server.start(new AbortController().signal)
+  await client.start(new AbortController().signal)
+  serveHistory({ network: server, store: memoryStore(), keys, platform })
+  for (const request of [Buffer.alloc(0), Buffer.alloc(5, 255), Buffer.alloc(100_000), Buffer.from([0, 0, 0, 1, 1])]) {
+    const stream = await client.open(peerOf(0), historyProtocol, {})
+    const answered = (async () => {
+      await stream.write(request)
+      await stream.closeWrite()
+      return (await Array.fromAsync(stream.incoming)).length
+    })().catch((error: ClusterError) => error.code)
+    await clock.advance(1_000)
+    assert.equal(await answered, 'CANCELLED')
+  }
+})
