@@ -3,10 +3,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { cidKey } from '../../domain/cid.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
 import { decodeDeltaNode, encodeDelta, encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { replicaKeys } from './keys.ts'
+import { ReferenceSet } from './reference-set.fixture.ts'
 import { Replica } from './replica.ts'
 
 const keys = replicaKeys('/c')
@@ -72,6 +74,51 @@ test('replicas that merged the same nodes agree, whatever the order between inde
     const expected = await seen(late)
     for (const at of peers) assert.deepEqual(await seen(at), expected)
   }), { numRuns: 150 }))
+
+test('nodes merged in groups, in any order, give what the rules give one by one', () => fc.assert(fc.asyncProperty(
+  fc.array(fc.record({ at: fc.nat(2), key: fc.nat(2), value: fc.option(fc.nat(3), { nil: undefined }), share: fc.boolean() }), { maxLength: 14 }),
+  fc.array(fc.nat(1000), { minLength: 1, maxLength: 40 }),
+  fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 10 }),
+  async (steps, order, sizes) => {
+    const peers = [await peer(), await peer(), await peer()]
+    const nodes: DeltaNode[] = []
+    for (const step of steps) {
+      const at = peers[step.at] as Peer
+      if (step.share) for (const node of nodes) await merge(at, node)
+      const node = await change(at, names[step.key] as string, step.value)
+      if (node !== undefined) nodes.push(node)
+    }
+    // Also children before parents: heads apart, the set must not depend on it.
+    const shuffled = nodes.map((node, i) => ({ node, rank: order[i % order.length] as number })).toSorted((a, b) => a.rank - b.rank).map(({ node }) => node)
+    const reference = new ReferenceSet()
+    for (const node of nodes) reference.merge(node)
+    const grouped = await peer()
+    for (let turn = 0; shuffled.length > 0; turn++) {
+      const group = shuffled.splice(0, sizes[turn % sizes.length])
+      const before = await values(grouped)
+      const prepared = await grouped.replica.prepareForeign(group.map(node => ({ node: decodeDeltaNode(node.bytes), isInner: false })))
+      await grouped.store.batch(prepared.operations, { sync: true })
+      prepared.applied()
+      const after = await values(grouped)
+      const changed = new Set([...before, ...after].filter(([key, { value }]) => value !== before.get(key)?.value || value !== after.get(key)?.value).map(([key]) => key))
+      // Removals are told also where nothing was: whoever acts on the pins may have one that the store lost.
+      const told = prepared.changes.filter(({ value, previous }) => value !== undefined || previous !== undefined)
+      assert.deepEqual(told.map(({ cid }) => `/${cidKey(cid)}`).toSorted(), [...changed].toSorted(), 'the changes that are told')
+    }
+    const expected = new Map([...reference.values].map(([key, { value, priority }]) => [key, { value: Buffer.from(value).toString('hex'), priority }]))
+    assert.deepEqual(await values(grouped), expected)
+  }), { numRuns: 300 }))
+
+/** Values and priorities by key. */
+async function values ({ store }: Peer): Promise<Map<string, { value: string, priority: number }>> {
+  const entries = new Map((await Array.fromAsync(store.iterate({ gte: '/c/s/k/', lt: '/c/s/k0' }))).flat().map(({ key, value }) => [key, value]))
+  const found = new Map<string, { value: string, priority: number }>()
+  for (const [key, value] of entries) {
+    if (!key.endsWith('/v')) continue
+    found.set(key.slice('/c/s/k'.length, -2), { value: Buffer.from(value).toString('hex'), priority: (entries.get(`${key.slice(0, -1)}p`)?.[0] ?? 0) - 1 })
+  }
+  return found
+}
 
 const golden = join(process.env['FLOTILLA_GOLDEN'] ?? '../shared/golden', 'wire', 'delta-nodes.json')
 
