@@ -71,7 +71,7 @@ test('a block that comes later reaches all who wait: other peers, and this one',
   const { clock, all: [a, b, c] } = await peers(3) as { clock: ReturnType<typeof virtualClock>, all: [Peer, Peer, Peer] }
   const { bytes, cid } = block('later')
   const fetched = [a.bitswap.fetch(cid, { from: c.self }), b.bitswap.fetch(cid, {}), c.bitswap.fetch(cid, {})]
-  await clock.advance(400)
+  await clock.advance(600)
   c.blocks.set(cid.toString(), bytes)
   c.bitswap.announce(cid)
   await clock.advance(1)

@@ -12,7 +12,7 @@ export interface WantedBlocksOptions {
 }
 
 /** The peer that should have the block gets this long before others are asked too. */
-const askOthersAfterMs = 300
+const askOthersAfterMs = 500
 /** A peer that said it has the block, and all others after them, get this long. Doubled each time, up to {@link maxPatienceMs}. */
 const patienceMs = 1_000
 const maxPatienceMs = 10_000

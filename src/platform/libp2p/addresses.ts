@@ -13,6 +13,15 @@ export function servedAddresses (addresses: readonly Multiaddress[]): Multiaddre
   return addresses.filter(address => tcp.test(address))
 }
 
+/** An address as libp2p writes it, in our form; undefined when it is of a kind that we do not know. */
+export function readAddress (text: string): Multiaddress | undefined {
+  try {
+    return parseMultiaddress(text)
+  } catch {
+    return undefined
+  }
+}
+
 /** The peer that is reached by dialling the address: its last `/p2p/` part, the one behind a relay. */
 export function dialledPeer (address: Multiaddress): PeerId | undefined {
   const [, text] = /\/p2p\/([^/]+)$/.exec(address) ?? []
@@ -48,7 +57,8 @@ export function announceFilter (hidden: readonly Multiaddress[]): (address: stri
     else networks.push(network)
   }
   return address => {
-    const plain = parseMultiaddress(address.replace(/\/p2p\/[^/]+$/, ''))
+    const plain = readAddress(address.replace(/\/p2p\/[^/]+$/, ''))
+    if (plain === undefined) return true
     if (exact.has(plain)) return false
     const [, host = ''] = /^\/ip[46]\/([^/]+)/.exec(plain) ?? []
     const bytes = parseIpAddress(host)

@@ -9,7 +9,6 @@ import type { Host } from './host.ts'
  * takes a peer into a topic's mesh at once only when that stream is there before the peer's topics.
  */
 interface Insides {
-  readonly peers: ReadonlyMap<string, Libp2pPeerId>
   readonly streamsOutbound: ReadonlyMap<string, unknown>
   /** Who subscribes to what. */
   readonly topics: ReadonlyMap<string, ReadonlySet<string>>
@@ -40,6 +39,8 @@ const maxLinkMs = 1_000
 
 /** Names of recent messages that a new subscriber is told, in all topics: the reference reads so many. */
 const maxToldMessages = 5_000
+/** Topics in which a peer is greeted between two heartbeats, each once: one that subscribes on and on gets no more. */
+const maxGreetingsPerPeer = 100
 
 /**
  * Keeps the peers of a host linked for gossip: at once when they connect, and again when a link
@@ -52,7 +53,9 @@ export class GossipLinks {
   readonly #insides: Insides
   readonly #clock: Clock
   readonly #stopping = new AbortController()
-  /** Those that still wait for a stream to the peer. */
+  /** In which topics peers were greeted since the last heartbeat. */
+  readonly #greeted = new Map<PeerId, Set<string>>()
+  /** Greetings that still wait for a stream to the peer. */
   readonly #greetings = new Map<PeerId, Promise<void>>()
 
   constructor (host: Host, clock: Clock) {
@@ -60,13 +63,17 @@ export class GossipLinks {
     this.#insides = host.services.pubsub as unknown as Insides
     this.#clock = clock
     host.services.pubsub.addEventListener('subscription-change', ({ detail: { peerId, subscriptions } }) => {
-      const topics = subscriptions.filter(({ subscribe }) => subscribe).map(({ topic }) => topic)
-      if (topics.length === 0) return
       const peer = peerId.toString() as PeerId
+      const topics = subscriptions.filter(({ subscribe, topic }) => subscribe && this.#isFirst(peer, topic)).map(({ topic }) => topic)
+      if (topics.length === 0) return
       const greeting = this.#greetSoon(peer, topics).finally(() => { if (this.#greetings.get(peer) === greeting) this.#greetings.delete(peer) })
       this.#greetings.set(peer, greeting)
     })
-    host.services.pubsub.addEventListener('gossipsub:heartbeat', () => { void this.#linkAnew() })
+    host.addEventListener('peer:disconnect', ({ detail }) => { this.#greeted.delete(detail.toString() as PeerId) })
+    host.services.pubsub.addEventListener('gossipsub:heartbeat', () => {
+      this.#greeted.clear()
+      void this.#linkAnew()
+    })
   }
 
   /** Ends what gossipsub's own stop leaves running. */
@@ -86,6 +93,13 @@ export class GossipLinks {
     if (!this.#insides.streamsOutbound.has(peer)) return false
     for (const peers of this.#insides.topics.values()) if (peers.has(peer)) return true
     return false
+  }
+
+  #isFirst (peer: PeerId, topic: string): boolean {
+    const topics = this.#greeted.get(peer) ?? new Set()
+    if (topics.has(topic) || topics.size >= maxGreetingsPerPeer) return false
+    this.#greeted.set(peer, topics.add(topic))
+    return true
   }
 
   async #greetSoon (peer: PeerId, topics: readonly string[]): Promise<void> {

@@ -26,6 +26,8 @@ export function gossipOptions ({ pubsub, followerMode }: NetworkSettings): Parti
     seenTTL: seenMessagesMs,
     floodPublish: pubsub.floodPublish,
     doPX: !followerMode,
+    // Encoded once, not for each peer.
+    batchPublish: true,
     allowPublishToZeroTopicPeers: true,
     emitSelf: true,
     globalSignaturePolicy: 'StrictSign',

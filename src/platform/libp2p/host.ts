@@ -77,7 +77,6 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     streamMuxers: [patientMuxer(yamux({
       maxInboundStreams: maxStreams,
       maxOutboundStreams: maxStreams,
-      maxEarlyStreams: maxStreams,
       streamOptions: { maxStreamWindowSize: streamWindowBytes, maxReadBufferLength: maxReadBufferBytes },
     }))],
     ...(settings.secret.length === 0 ? {} : { connectionProtector: (await import('./private-network.ts')).privateNetwork({ secret: settings.secret, random: options.platform.random, onStranger: options.onStranger }) }),
@@ -92,7 +91,6 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       outboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
     },
     connectionMonitor: { pingInterval: connectionCheckMs, pingTimeout: { minTimeout: minCheckTimeoutMs } },
-    connectionGater: { denyDialMultiaddr: () => false },
     peerRouters: [() => peerRouting],
     peerDiscovery: settings.mdnsIntervalMs > 0 && !listen.every(isLoopback) ? [await localPeers(settings.mdnsIntervalMs, options.platform.random, options.onLocalPeer)] : [],
     metrics: () => bandwidth.metrics,

@@ -1,13 +1,12 @@
 import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId, PeerInfo, Stream } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { ClusterError, errorText } from '../../domain/errors.ts'
-import { parseMultiaddress } from '../../domain/multiaddress.ts'
 import type { Bandwidth, Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { CallOptions, Platform } from '../lifecycle.ts'
 import type { Logger } from '../logger.ts'
 import type { BlockSource, GossipMessage, Network, PeerStream } from '../network.ts'
 import { Bitswap } from '../bitswap/bitswap.ts'
-import { dialledPeer } from './addresses.ts'
+import { dialledPeer, readAddress } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { ConnectionTrimmer, keepConnectedTag } from './connection-trimmer.ts'
 import { Dht } from './dht.ts'
@@ -112,7 +111,7 @@ class Libp2pNetwork implements Network {
   }
 
   addresses (): readonly Multiaddress[] {
-    return this.#host?.getMultiaddrs().map(address => parseMultiaddress(address.toString())) ?? []
+    return this.#host?.getMultiaddrs().flatMap(address => readAddress(address.toString()) ?? []) ?? []
   }
 
   peers (): readonly PeerId[] {
@@ -150,6 +149,7 @@ class Libp2pNetwork implements Network {
     this.#handlers.set(protocol, handler)
     if (this.#host !== undefined) this.#serve(this.#host, protocol).catch(() => {})
     return () => {
+      if (this.#handlers.get(protocol) !== handler) return
       this.#handlers.delete(protocol)
       this.#host?.unhandle(protocol).catch(() => {})
     }
@@ -240,12 +240,9 @@ class Libp2pNetwork implements Network {
     host.dial(addresses, this.#dialOptions(undefined)).catch(() => {})
   }
 
-  #learn (peer: Libp2pPeerId, address: string): void {
-    try {
-      this.#known.add(parseMultiaddress(/\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${peer.toString()}`), false)
-    } catch {
-      // Of a kind that we do not know, so we could not dial it either.
-    }
+  #learn (peer: Libp2pPeerId, text: string): void {
+    const address = readAddress(/\/p2p\/[^/]+$/.test(text) ? text : `${text}/p2p/${peer.toString()}`)
+    if (address !== undefined) this.#known.add(address, false)
   }
 
   async #connection (host: Host, peer: PeerId, signal: AbortSignal | undefined): Promise<Connection> {
