@@ -59,7 +59,8 @@ function decodeHead (bytes: Uint8Array): AnnouncedHead | undefined {
   let block: Uint8Array | undefined
   readFields(bytes, malformed, (field, _, part) => {
     if (field === cidField) cid = readCid(part)
-    else if (field === blockField) block = part
+    // A copy: the message would be kept in memory as long as any of its blocks.
+    else if (field === blockField) block = part.slice()
   })
   return cid && { cid, block }
 }

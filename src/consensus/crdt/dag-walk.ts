@@ -16,6 +16,8 @@ import type { Writer } from './writer.ts'
 
 /** Announcements that wait for their step: more come again with the next rebroadcast. */
 const maxAnnouncements = 10_000
+/** Bytes of blocks that came with announcements; beyond, blocks are fetched. */
+const maxAnnouncedBytes = 16 * 1024 * 1024
 /** Nodes that one peer has told of and that were not found yet: more are not taken from it. */
 const maxOpenOfPeer = 1_000
 /** Bytes of blocks that wait for their step, before no more are fetched. */
@@ -63,6 +65,7 @@ export class DagWalk {
   readonly #open = new Map<PeerId, Set<string>>()
   readonly #told = new Set<string>()
   #announcements: Announcement[] = []
+  #announcedBytes = 0
   #arrivals: Arrival[] = []
   #arrivedBytes = 0
   #lost: string[] = []
@@ -126,7 +129,10 @@ export class DagWalk {
       this.#metrics.dropped.add(1)
       return
     }
-    this.#announcements.push(announcement)
+    const bytes = announcement.block?.length ?? 0
+    const hasRoom = this.#announcedBytes + bytes <= maxAnnouncedBytes
+    this.#announcements.push(hasRoom ? announcement : { ...announcement, block: undefined })
+    if (hasRoom) this.#announcedBytes += bytes
     this.#wake?.()
   }
 
@@ -217,6 +223,7 @@ export class DagWalk {
     this.#arrivals.splice(0, arrivals.length)
     this.#lost.splice(0, lost.length)
     this.#needed.splice(0, needed.length)
+    for (const { block } of announcements) this.#announcedBytes -= block?.length ?? 0
     for (const { block } of arrivals) this.#arrivedBytes -= block.length
     this.#hasDrains = step.leavesDrains || drains.length === maxTaken
     const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost]

@@ -103,7 +103,7 @@ export class Exchange {
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
     this.#endHistory?.()
-    this.#broadcast.stop()
+    await this.#broadcast.stop()
     this.#watch.stop()
     await this.#walk.stopped()
     await this.repair.stopped()

@@ -27,6 +27,8 @@ const intervalVariation = 0.3
  * once, and when it has surely been taken into the gossip mesh, at its next heartbeat.
  */
 const afterConnectMs = [500, 11_000] as const
+/** How long a stop waits for messages that are being sent, in milliseconds. */
+const lastWordsMs = 2_000
 /** Peers whose unreadable messages are logged. */
 const maxLoggedPeers = 1_000
 
@@ -56,6 +58,7 @@ export class HeadBroadcast {
   /** Heads that somebody has told of since a peer connected last. */
   readonly #seenSinceConnect = new Set<string>()
   readonly #timers = new Map<number, () => void>()
+  readonly #sending = new Set<Promise<void>>()
 
   constructor (options: HeadBroadcastOptions) {
     const { loggers, metrics } = options.platform
@@ -74,15 +77,22 @@ export class HeadBroadcast {
     if (network.peers().length > 0) this.#greet()
   }
 
-  stop (): void {
+  /** Resolves when what was to be told is sent, or after some time. */
+  async stop (): Promise<void> {
     for (const end of this.#ends.splice(0)) end()
     for (const cancel of this.#timers.values()) cancel()
     this.#timers.clear()
+    const patience = Promise.withResolvers<void>()
+    const cancel = this.#options.platform.clock.after(lastWordsMs, () => { patience.resolve() })
+    await Promise.race([Promise.all(this.#sending), patience.promise])
+    cancel()
   }
 
   /** Tells of a node of ours, which is on disk. */
   tell (node: DeltaNode): void {
-    void this.#send([{ cid: node.cid, block: node.bytes.length <= maxInlineBytes ? node.bytes : undefined }])
+    const sent = this.#send([{ cid: node.cid, block: node.bytes.length <= maxInlineBytes ? node.bytes : undefined }])
+    this.#sending.add(sent)
+    void sent.finally(() => { this.#sending.delete(sent) })
   }
 
   /** Tells of all heads that are not in `seen`. */

@@ -23,10 +23,9 @@ export const historyProtocol = '/flotilla/crdt/history/1.0.0'
 const maxListed = 1_024
 /** Nodes of one answer: who wants more asks again. Bounds what both sides keep in mind. */
 const maxNodes = 20_000
-/** Answers at the same time. */
-const maxAnswers = 16
-/** Blocks read at once. */
-const blocksPerRead = 32
+/** Answers at the same time, and blocks that each reads at once: together they bound the memory, as a block may have 2 MiB. */
+const maxAnswers = 8
+const blocksPerRead = 8
 /** Bytes written at once: small blocks go together. */
 const writeBytes = 64 * 1024
 /** A peer that sends nothing for so long is left. */
@@ -102,6 +101,7 @@ export async function * fetchHistory (network: Network, peer: PeerId, request: H
     for await (const block of blocksOf(stream)) {
       cancel()
       const node = multihashOfDigest(digestBytes(block))
+      if (seen.size > 4 * maxNodes) return
       if (!expected.delete(node)) throw new ClusterError('INVALID_WIRE_DATA', `${peer} sends nodes that were not asked for`)
       for (const link of linksOf(block)) {
         if (seen.has(link) || expected.size >= 2 * maxNodes) continue
