@@ -17,8 +17,11 @@ export interface ScenarioOptions {
 const replication = 2
 const fileBytes = 1_000_000
 
-/** Quick to notice a death; a delta for a hundred changes, so that the Go program keeps up. */
+/** Quick to notice a death, but not so quick that peers on a busy machine seem to die; a delta for a hundred changes, so that the Go program keeps up. */
 const environment = {
+  CLUSTER_MONITORPINGINTERVAL: '3s',
+  CLUSTER_DISK_METRICTTL: '6s',
+  CLUSTER_TAGS_METRICTTL: '6s',
   CLUSTER_DISABLEREPINNING: 'false',
   CLUSTER_REPINGRACEPERIOD: '5s',
   CLUSTER_CRDT_REBROADCASTINTERVAL: '5s',
@@ -70,7 +73,7 @@ class Scenario {
     await this.#step(`${this.#options.unpins} unpins at a peer of each kind, the same pins at all`, () => this.#unpin())
     await this.#step('every pin held by two, as peers of each kind see it', () => this.#settle())
     await this.#step('a file added at a peer of each kind, its blocks at two', () => this.#add())
-    await this.#step('peers ls, status and pin ls of each kind\'s own ctl agree', () => this.#compareCommands())
+    await this.#step('peers ls, status, pin ls, health graph, recover and ipfs gc of each kind\'s own ctl agree', () => this.#compareCommands())
     await this.#step('peers without the secret are not let in', () => this.#refuseStrangers())
     await this.#step('what peers say whom nobody trusts changes nothing', () => this.#ignoreUntrusted())
     await this.#step(`new peers (${newcomers.map(({ name }) => name).join(', ')}) have all pins`, async () => {
@@ -137,8 +140,15 @@ class Scenario {
     await this.#settle()
   }
 
-  /** The programs of each kind, asking each kind of peer. */
+  /** The programs of each kind, asking each kind of peer. Waits: a busy Go peer may pin anew what it takes for lost. */
   async #compareCommands (): Promise<void> {
+    await this.#cluster.wait('the commands to agree', async () => {
+      this.#compareAnswers()
+      return true
+    })
+  }
+
+  #compareAnswers (): void {
     const names = this.#cluster.living.map(({ name }) => name).toSorted()
     const answers = this.#representatives.flatMap(asking => this.#representatives.map(asked => {
       const peers = asking.ctl(['peers', 'ls'], asked).match(/^\S+ \| (\S+) \| Sees \d+ other peers$/gm) ?? []
@@ -146,8 +156,18 @@ class Scenario {
       const statuses = jsonValues<ListedStatus>(asking.ctl(['--enc', 'json', 'status'], asked))
         .map(({ cid, peer_map: peers }) => `${cid} ${Object.values(peers).map(({ peername, status }) => `${peername}:${status}`).toSorted().join(' ')}`)
       const pins = asking.ctl(['pin', 'ls'], asked).trimEnd().split('\n')
+      assert.equal(asking.ctl(['recover'], asked), '', 'there is nothing to recover')
+      assert.deepEqual(asking.ctl(['ipfs', 'gc'], asked).match(/^\w+(?= *$)/gm)?.toSorted(), names, `ipfs gc of ${asking.name} at ${asked.name}`)
       return { statuses: statuses.toSorted(), pins: pins.toSorted() }
     }))
+    for (const asked of this.#representatives) {
+      const graphs = this.#representatives.map(asking => asking.ctl(['health', 'graph'], asked).split('\n').toSorted())
+      for (const graph of graphs) {
+        assertSame(graph, graphs[0] ?? [], `health graph at ${asked.name}`)
+        // Everybody is connected to everybody.
+        assert.equal(graph.filter(line => /^[CT]\d+ -> [CT]\d+$/.test(line)).length, names.length * (names.length - 1))
+      }
+    }
     const [one] = answers
     assert.equal(one?.pins.length, this.#expected.size)
     assert.equal(one.statuses.length, this.#expected.size)
@@ -216,6 +236,9 @@ class Scenario {
     assert.ok(held > 0)
     await this.#step(`${victim.name} killed, its ${held} pins held by others, as peers of each kind see it`, async () => {
       await victim.end('SIGKILL')
+      for (const member of this.#representatives) {
+        await this.#cluster.wait(`${member.name} to raise the alert`, async () => member.ctl(['health', 'alerts']).includes(`${victim.id}: ping. Expired at: `))
+      }
       await this.#settle()
       await this.#cluster.converge(this.#expected)
     })
