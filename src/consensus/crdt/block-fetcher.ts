@@ -4,7 +4,7 @@ import type { Platform } from '../../platform/lifecycle.ts'
 import type { Network } from '../../platform/network.ts'
 import { cidOfMultihash } from './delta.ts'
 import { HistoryFetcher } from './history-fetcher.ts'
-import type { Arrival, Wanted } from './walk-step.ts'
+import type { Arrival, Wanted } from './walk-nodes.ts'
 
 /** Blocks that are asked for at the same time: enough to hide the round trips, few enough for their answers to fit into memory. */
 const maxParallel = 32

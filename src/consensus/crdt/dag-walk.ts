@@ -10,8 +10,10 @@ import { BlockFetcher } from './block-fetcher.ts'
 import { cidOfMultihash } from './delta.ts'
 import type { ReplicaKeys } from './keys.ts'
 import type { Replica } from './replica.ts'
+import { StallWatch } from './stall-watch.ts'
 import { WalkRecords, type WalkSummary } from './walk-records.ts'
-import { WalkStep, type Announcement, type Arrival, type Needed } from './walk-step.ts'
+import type { Announcement, Arrival, Needed } from './walk-nodes.ts'
+import { WalkStep } from './walk-step.ts'
 import type { Writer } from './writer.ts'
 
 /** Announcements that wait for their step: more come again with the next rebroadcast. */
@@ -28,9 +30,6 @@ const maxTaken = 512
 const takenFromDisk = 1_000
 const firstRetryMs = 200
 const lastRetryMs = 10_000
-/** Work without progress for so long is told. */
-const stalledMs = 60_000
-const watchMs = 10_000
 
 export interface DagWalkOptions {
   readonly store: Store
@@ -60,6 +59,7 @@ export class DagWalk {
   readonly #options: DagWalkOptions
   readonly records: WalkRecords
   readonly #fetcher: BlockFetcher
+  readonly #stalls: StallWatch
   readonly #logger: Logger
   readonly #metrics: { readonly merged: Counter, readonly dropped: Counter, readonly bad: Counter, readonly stalls: Counter }
   readonly #open = new Map<PeerId, Set<string>>()
@@ -73,10 +73,6 @@ export class DagWalk {
   #hasDrains = true
   #wake: (() => void) | undefined
   #idle: Array<() => void> = []
-  #lastProgress: number
-  /** The {@link #lastProgress} of which a stall was told. */
-  #toldStall: number | undefined
-  #cancelWatch: (() => void) | undefined
   #running: Promise<void> | undefined
   #failing: string | undefined
   /** How far the wanted nodes on disk have been taken. */
@@ -87,7 +83,6 @@ export class DagWalk {
     this.#options = options
     this.#logger = loggers.component('crdt')
     this.records = new WalkRecords(store)
-    this.#lastProgress = clock.monotonic()
     this.#fetcher = new BlockFetcher({
       network,
       platform: options.platform,
@@ -97,6 +92,7 @@ export class DagWalk {
       onLost: node => { this.#lost.push(node); this.#wake?.() },
       isFull: () => this.#arrivedBytes >= maxArrivedBytes,
     })
+    this.#stalls = new StallWatch({ hasWork: () => unmerged(this.records.summary) > 0, onStall: () => { this.#noteStall() }, clock })
     writer.onReload(() => this.#reload())
     this.#metrics = {
       merged: metrics.counter('ipfscluster_crdt_merged_nodes', 'Total number of nodes of other peers that were merged into the pinset'),
@@ -112,12 +108,12 @@ export class DagWalk {
 
   start (signal: AbortSignal): void {
     this.#running = this.#run(signal)
-    this.#watch()
+    this.#stalls.start()
   }
 
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
-    this.#cancelWatch?.()
+    this.#stalls.stop()
     this.#fetcher.stop()
     await this.#running
   }
@@ -154,7 +150,7 @@ export class DagWalk {
   /** The highest priority among nodes that are not merged. */
   get highestPriority (): number { return this.records.summary.highestPriority }
 
-  get state (): WalkState { return { ...this.records.summary, stalledMs: this.#stalledMs() } }
+  get state (): WalkState { return { ...this.records.summary, stalledMs: this.#stalls.stalledMs } }
 
   /** Resolves when nothing is left that can be done now; what must be fetched is not waited for. */
   async settled (): Promise<void> {
@@ -253,7 +249,7 @@ export class DagWalk {
   }
 
   #tell (step: WalkStep): void {
-    const { network, platform: { clock }, onMerged, onHole } = this.#options
+    const { network, onMerged, onHole } = this.#options
     for (const { node, reason, from } of step.bad) {
       this.#metrics.bad.add(1)
       this.#logger.error({ cid: cidOfMultihash(node).toString(), peer: from }, `a node of the pinset cannot be read and counts as empty: ${reason}`)
@@ -262,7 +258,7 @@ export class DagWalk {
       this.#metrics.bad.add(1)
       this.#warnOnce(peer, 'a peer sends blocks that are not those it names; they are dropped')
     }
-    if (step.merged.length > 0 || step.arrived > 0 || (step.wanted.length > 0 && unmerged(this.records.summary) === step.wanted.length)) this.#lastProgress = clock.monotonic()
+    if (step.merged.length > 0 || step.arrived > 0) this.#stalls.progress()
     for (const { node } of step.merged) network.announceBlock(node.cid)
     this.#metrics.merged.add(step.merged.length)
     if (step.merged.length > 0) onMerged()
@@ -270,6 +266,13 @@ export class DagWalk {
       this.#logger.error(`${step.holes} nodes of the pinset could not be had from any peer: what follows them is merged without them, and they are searched for from time to time`)
       onHole()
     }
+  }
+
+  #noteStall (): void {
+    const { fetch, waits } = this.records.summary
+    this.#metrics.stalls.add(1)
+    this.#logger.warn({ missing: fetch, waiting: waits }, 'parts of the pinset are missing and no peer sends them; the others go on, and all connected peers are asked again')
+    this.#fetcher.hurry()
   }
 
   #warnOnce (peer: PeerId, message: string): void {
@@ -298,27 +301,6 @@ export class DagWalk {
   #noteFailure (error: unknown): void {
     if (this.#failing === undefined) this.#logger.error(`nodes of other peers cannot be merged now; it is tried again: ${errorText(error)}`)
     this.#failing = errorText(error)
-  }
-
-  #stalledMs (): number {
-    return unmerged(this.records.summary) === 0 ? 0 : this.#options.platform.clock.monotonic() - this.#lastProgress
-  }
-
-  /** Tells when there is work and nothing comes of it, and asks other peers. */
-  #watch (): void {
-    const { clock } = this.#options.platform
-    this.#cancelWatch = clock.after(watchMs, () => {
-      const stalledForMs = this.#stalledMs()
-      if (unmerged(this.records.summary) === 0) this.#lastProgress = clock.monotonic()
-      if (stalledForMs >= stalledMs && this.#toldStall !== this.#lastProgress) {
-        this.#toldStall = this.#lastProgress
-        this.#metrics.stalls.add(1)
-        const { fetch, waits } = this.records.summary
-        this.#logger.warn({ missing: fetch, waiting: waits }, 'parts of the pinset are missing and no peer sends them; the others go on, and all connected peers are asked again')
-        this.#fetcher.hurry()
-      }
-      this.#watch()
-    })
   }
 
   /** Resolves when something has come or the signal did. */

@@ -4,7 +4,7 @@ import type { Platform } from '../../platform/lifecycle.ts'
 import type { Network } from '../../platform/network.ts'
 import type { Want } from './block-fetcher.ts'
 import { fetchHistory } from './history.ts'
-import type { Arrival } from './walk-step.ts'
+import type { Arrival } from './walk-nodes.ts'
 
 /** How long a peer that does not speak the protocol, or failed, is not asked again. */
 const pauseMs = 5 * 60_000

@@ -36,7 +36,7 @@ async function scene (nodes: readonly DeltaNode[], answer?: (stream: PeerStream)
     for (let turns = 0; !isDone && turns < 100; turns++) await clock.advance(1_000)
     return asked
   }
-  return { ask }
+  return { ask, clock, client }
 }
 
 function node (priority: number, parents: readonly DeltaNode[]): DeltaNode {
@@ -118,4 +118,15 @@ test('a request that is too long or cut off is not answered', async () => {
     await clock.advance(1_000)
     assert.equal(await answered, 'CANCELLED')
   }
+})
+
+test('who opens streams and says nothing does not keep others from an answer for long', async () => {
+  const [only] = chain(1) as [DeltaNode]
+  const { ask, clock, client } = await scene([only])
+  const silent = await Promise.all(Array.from({ length: 20 }, () => client.open(peerOf(0), historyProtocol, {})))
+  await clock.advance(1_000)
+  await assert.rejects(ask({ wanted: [nameOf(only)], had: [] }))
+  await clock.advance(60_000)
+  assert.deepEqual(await ask({ wanted: [nameOf(only)], had: [] }), [nameOf(only)])
+  assert.ok(silent.every(stream => stream.signal.aborted))
 })

@@ -1,6 +1,7 @@
 import * as dagPb from '@ipld/dag-pb'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
 import type { Network, PeerStream } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
@@ -47,15 +48,33 @@ export function serveHistory ({ network, store, keys, platform }: { readonly net
   return network.handle(historyProtocol, stream => {
     if (answers >= maxAnswers) { stream.reset(); return }
     answers++
-    answer(stream, store, keys).catch((error: unknown) => {
+    const silence = watchSilence(stream, platform.clock)
+    answer(stream, store, keys, () => { silence.progressed() }).catch((error: unknown) => {
       stream.reset()
       logger.debug({ peer: stream.peer }, `a request for history was not answered to its end: ${errorText(error)}`)
-    }).finally(() => { answers-- })
+    }).finally(() => {
+      silence.end()
+      answers--
+    })
   })
 }
 
-async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys): Promise<void> {
+/** Resets a stream on which nothing happens for long: who neither asks nor reads must not hold one of the few answers for ever. */
+function watchSilence (stream: PeerStream, clock: Clock): { readonly progressed: () => void, readonly end: () => void } {
+  const reset = (): void => { stream.reset() }
+  let cancel = clock.after(silenceMs, reset)
+  return {
+    progressed () {
+      cancel()
+      cancel = clock.after(silenceMs, reset)
+    },
+    end: () => { cancel() },
+  }
+}
+
+async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys, progressed: () => void): Promise<void> {
   const { wanted, had } = decodeRequest(await readAll(stream))
+  progressed()
   const seen = new Set([...had, ...wanted])
   const left = [...wanted]
   const output = new BlockWriter(stream)
@@ -66,6 +85,7 @@ async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys): Pro
       if (block === undefined) continue
       sent++
       await output.write(block)
+      progressed()
       for (const link of linksOf(block)) {
         if (seen.has(link) || left.length >= maxNodes) continue
         seen.add(link)

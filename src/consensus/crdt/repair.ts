@@ -6,7 +6,7 @@ import { readable } from './readable-node.ts'
 import type { Replica } from './replica.ts'
 import { ValueCheck } from './value-check.ts'
 import type { WalkRecords } from './walk-records.ts'
-import type { Needed } from './walk-step.ts'
+import type { Needed } from './walk-nodes.ts'
 import type { Writer } from './writer.ts'
 
 /** Nodes that are looked at together. */

@@ -1,12 +1,14 @@
-import { errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Random } from '../../platform/random.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
-import { decodeDeltaNode, type DeltaNode } from './delta.ts'
-import { digestBytes, multihashKey, multihashOfDigest, type ReplicaKeys } from './keys.ts'
+import type { DeltaNode } from './delta.ts'
+import type { ReplicaKeys } from './keys.ts'
 import { readFew } from './read-few.ts'
+import { isBlockOf, linksOf, noBlock, readNode, type ReadNode } from './read-node.ts'
 import type { ForeignNode } from './replica.ts'
-import type { Waiters, WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
+import { WaitingNodes } from './waiting-nodes.ts'
+import type { Announcement, Arrival, Needed, Wanted } from './walk-nodes.ts'
+import type { WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
 
 /** Nodes that one step merges: one batch of the store. */
 const maxMergedNodes = 512
@@ -16,15 +18,6 @@ const maxMergedElements = 4_000
 const maxReadBytes = 8 * 1024 * 1024
 /** Nodes that one step looks at because what they waited for is merged. */
 const maxExamined = 1_024
-
-/** A node that somebody told of, with its block if that came along. */
-export interface Announcement { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array | undefined }
-/** A block that was fetched. */
-export interface Arrival { readonly node: string, readonly from: PeerId | undefined, readonly block: Uint8Array }
-/** A node that is missing below the heads. */
-export interface Needed { readonly node: string, readonly isLost: boolean }
-/** A node to fetch; `isLinked` when a node that is here follows it, so that others behind it are missing too. */
-export interface Wanted { readonly node: string, readonly from: PeerId | undefined, readonly isLinked: boolean }
 
 interface Known { isDone: boolean, record: WalkRecord | undefined }
 
@@ -43,10 +36,7 @@ export class WalkStep {
   readonly #context: StepContext
   readonly change: WalkChange
   readonly #known = new Map<string, Known>()
-  /** Who waits for what, as far as it was looked at or changed. */
-  readonly #waiters = new Map<string, Waiters>()
-  /** Nodes that came to wait in this step behind a first one, by what they wait for. */
-  readonly #waitingHere = new Map<string, Set<string>>()
+  readonly #waiting: WaitingNodes
   readonly #nodesHere = new Map<string, DeltaNode>()
   readonly #outOfTheWay: string[] = []
   readonly #blocks: StoreOperation[] = []
@@ -71,6 +61,7 @@ export class WalkStep {
   constructor (context: StepContext) {
     this.#context = context
     this.change = context.records.change()
+    this.#waiting = new WaitingNodes(context.records, this.change)
   }
 
   /** What the batch has to write besides the merge of {@link merged}. */
@@ -197,35 +188,22 @@ export class WalkStep {
 
   /** True when all that waited for the node has been looked at. */
   async #drainOne (drained: string): Promise<boolean> {
-    const { first, hasMore } = this.#waitersOf(drained)
-    if (first === undefined && !hasMore) return true
     const limit = maxExamined - this.#examined
-    const stored = hasMore ? await this.#context.records.waiting(drained, limit) : []
-    const names = [...first === undefined ? [] : [first], ...stored, ...this.#waitingHere.get(drained) ?? []]
+    const { names, mayBeMore, first } = await this.#waiting.find(drained, limit)
+    if (names.length === 0) return true
     await this.#look(names)
     // Those of this step are not on disk yet, others may have moved in it.
-    const waiting = [...new Set(names)].filter(node => {
+    const waiting = names.filter(node => {
       const { record } = this.#get(node)
       return record?.state === 'waits' && record.on === drained
     })
     this.#examined += waiting.length
-    const isDrained = await this.#takeStored(waiting) && stored.length < limit
+    const isDrained = await this.#takeStored(waiting) && !mayBeMore
     const left = first === undefined ? undefined : this.#get(first).record
     // Not looked at yet: it goes to the others.
     if (first !== undefined && left?.state === 'waits' && left.on === drained) this.#set(first, { ...left, isListed: true })
-    this.#setWaiters(drained, { first: undefined, hasMore: !isDrained })
+    this.#waiting.drained(drained, isDrained)
     return isDrained
-  }
-
-  #waitersOf (on: string): Waiters {
-    let waiters = this.#waiters.get(on)
-    if (waiters === undefined) this.#waiters.set(on, waiters = this.#context.records.waiters(on))
-    return waiters
-  }
-
-  #setWaiters (on: string, waiters: Waiters): void {
-    this.#waiters.set(on, waiters)
-    this.change.setWaiters(on, waiters)
   }
 
   /** Places stored nodes as far as they may be read; true when that were all. */
@@ -244,7 +222,7 @@ export class WalkStep {
     const blocks = await readFew(store, toRead.map(name => keys.block(name)))
     for (const [i, name] of toRead.entries()) {
       const block = blocks[i]
-      const { node, isForged, reason } = block === undefined ? lost : readNode(name, block)
+      const { node, isForged, reason } = block === undefined ? noBlock : readNode(name, block)
       if (node !== undefined) this.#nodesHere.set(name, node)
       // A block that went lost is fetched once more.
       else if (isForged) this.#want(name, undefined)
@@ -280,14 +258,8 @@ export class WalkStep {
     for (const link of missing) this.#need(link, isInner, from)
     // At random, so that a node with very many links is looked at only a few times.
     const on = missing[this.#context.random.integer(missing.length)] as string
-    const waiters = this.#waitersOf(on)
-    const isListed = waiters.first !== undefined
-    this.#set(name, { state: 'waits', isInner, on, isListed, sizeBytes })
+    this.#set(name, { state: 'waits', isInner, on, isListed: this.#waiting.add(name, on), sizeBytes })
     this.#nodesHere.set(name, node)
-    this.#setWaiters(on, isListed ? { ...waiters, hasMore: true } : { ...waiters, first: name })
-    if (!isListed) return
-    const here = this.#waitingHere.get(on) ?? new Set()
-    this.#waitingHere.set(on, here.add(name))
   }
 
   #need (node: string, isInner: boolean, from: PeerId | undefined): void {
@@ -343,32 +315,6 @@ export class WalkStep {
     const [done, found] = await Promise.all([readFew(store, unknown.map(node => keys.processed(node))), records.getMany(unknown)])
     for (const [i, node] of unknown.entries()) this.#known.set(node, { isDone: done[i] !== undefined, record: found[i] })
   }
-}
-
-/** A block as it was read: the node, or why there is none. */
-interface ReadNode {
-  readonly node: DeltaNode | undefined
-  /** The block is not the one that the name stands for. */
-  readonly isForged: boolean
-  readonly reason: string
-}
-
-const lost: ReadNode = { node: undefined, isForged: true, reason: '' }
-
-function readNode (name: string, block: Uint8Array): ReadNode {
-  if (!isBlockOf(name, block)) return lost
-  try {
-    return { node: decodeDeltaNode(block), isForged: false, reason: '' }
-  } catch (error) {
-    return { node: undefined, isForged: false, reason: errorText(error) }
-  }
-}
-
-function linksOf (node: DeltaNode): string[] { return node.links.map(link => multihashKey(link.multihash.bytes)) }
-
-/** Whether the block has the multihash that names the node. */
-function isBlockOf (node: string, block: Uint8Array): boolean {
-  return multihashOfDigest(digestBytes(block)) === node
 }
 
 const nothing = new Uint8Array(0)
