@@ -73,6 +73,10 @@ export const faults: readonly Fault[] = [
     Object.assign(world.networks.conditions, { gossipLoss: random.between(0, 0.5), gossipDuplicates: random.between(0, 0.5), spikes: random.between(0, 0.1), mostDelayMs: random.between(20, 2_000) })
     return () => { Object.assign(world.networks.conditions, { gossipLoss: 0, gossipDuplicates: 0, spikes: 0, mostDelayMs: 20 }) }
   } },
+  { name: 'stranger', weight: 4, lastsMs: 0, strike (world) {
+    world.stranger?.strike()
+    return undefined
+  } },
   { name: 'clock jump', weight: 2, lastsMs: 120_000, strike: onPeer((peer, random) => {
     peer.setWallOffset(random.pick([-hourMs, -60_000, 60_000, hourMs]))
     return () => { peer.setWallOffset(0) }

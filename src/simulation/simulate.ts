@@ -39,6 +39,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
     const workload = new Workload(world, workloadOf(world))
     const pauseMs = world.random.fork('pace').pick([3_000, 10_000, 30_000])
     await world.clock.advance(1_000)
+    await world.stranger?.start()
     for (const peer of world.peers) peer.start()
     await world.clock.advance(30_000)
     for (let round = 1; round <= options.rounds && world.violations.length === 0; round++) {

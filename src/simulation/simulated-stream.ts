@@ -43,7 +43,7 @@ class Direction {
     if (this.#writerFailure !== undefined) throw this.#writerFailure
     if (this.isClosing) throw new ClusterError('CANCELLED', 'the stream is closed for writing')
     this.#underWay += bytes.length
-    const copy = bytes.slice()
+    const copy = new Uint8Array(bytes)
     this.#carry(() => {
       this.#arrived.push(copy)
       wake(this.#readers)

@@ -7,6 +7,7 @@ import type { GossipMessage } from '../platform/network.ts'
 import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
 import { noBugs, type Bugs } from './bugs/bugs.ts'
 import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
+import { Stranger } from './hostile.ts'
 import { History } from './history.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { seededRandom } from './seeded-random.ts'
@@ -38,6 +39,8 @@ export class World {
   readonly heard = new Map<PeerId, Map<PeerId, { readonly at: number, readonly since: number }>>()
   readonly settings: ClusterSettings
   readonly bugs: Bugs
+  /** In half of all worlds there is one. */
+  readonly stranger: Stranger | undefined
   readonly peers: SimulatedPeer[] = []
   /** Content that nobody has at present. */
   readonly unreachable = new Set<Cid>()
@@ -47,6 +50,7 @@ export class World {
   isCalm = false
   /** A peer whose machine is not repaired for now. */
   lost: SimulatedPeer | undefined
+  readonly #strangerId: PeerId
   readonly #byId = new Map<PeerId, SimulatedPeer>()
 
   private constructor (options: WorldOptions) {
@@ -55,8 +59,10 @@ export class World {
     this.trace = new Trace(this.clock, options.print)
     this.bugs = options.bugs ?? noBugs
     this.settings = randomSettings(this.random.fork('settings'), options.peers)
+    this.#strangerId = peerId(this.random.fork('identity/stranger'))
     this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer), onHeard: (peer, topic, message) => { if (topic === metricsTopic) this.#hear(peer, message) } })
     this.history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) }, (peer, before, pin) => { this.#checkMove(peer, before, pin) })
+    if (this.random.fork('stranger').chance(0.5)) this.stranger = new Stranger(this, this.#strangerId)
   }
 
   /** The world of a seed, before anything runs in it. */
@@ -82,7 +88,7 @@ export class World {
     return world
   }
 
-  nameOf (peer: PeerId): string { return this.#byId.get(peer)?.name ?? peer.slice(-6) }
+  nameOf (peer: PeerId): string { return this.#byId.get(peer)?.name ?? (peer === this.#strangerId ? 'stranger' : peer.slice(-6)) }
   peer (id: PeerId): SimulatedPeer | undefined { return this.#byId.get(id) }
 
   /** Peers that answer requests. */
