@@ -42,8 +42,9 @@ export class DagWriter {
 
   /** Hashes in another thread where that helps; the memory of `bytes` is taken and comes back with the result. */
   hashBeside (codec: Codec, bytes: Uint8Array): HashedBlock | Promise<HashedBlock> {
-    if (bytes.length > maxBlockBytes) return this.hash(codec, bytes)
-    return this.#hashing?.hash(this.#hash.code, bytes)?.then(({ bytes, digest }) => ({ codec, bytes, digest })) ?? this.hash(codec, bytes)
+    const { algorithm } = this.#hash
+    if (algorithm === undefined || bytes.length > maxBlockBytes) return this.hash(codec, bytes)
+    return this.#hashing?.hash(algorithm, bytes)?.then(({ bytes, digest }) => ({ codec, bytes, digest })) ?? this.hash(codec, bytes)
   }
 
   /** Puts a block; answers its binary CID. `release` is called when nobody needs the bytes any more, or never. */

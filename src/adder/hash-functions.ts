@@ -7,6 +7,8 @@ export interface HashFunction {
   /** Multihash code (https://github.com/multiformats/multicodec). */
   readonly code: number
   digest (bytes: Uint8Array): Uint8Array
+  /** Its name in `node:crypto`, if that is all that there is to it. */
+  readonly algorithm?: string | undefined
 }
 
 /** Longest digest that IPFS nodes accept of the identity function: CIDs are no place for content. */
@@ -22,6 +24,7 @@ interface Entry {
   readonly code: number
   /** Undefined when the reference knows the name only. */
   readonly make: Maker | undefined
+  readonly algorithm: string | undefined
   /** False when IPFS nodes refuse blocks with such a CID. */
   readonly accepted: boolean
 }
@@ -48,18 +51,19 @@ export async function hashFunctionByName (name: string): Promise<HashFunction> {
  * @throws ClusterError `ADD_REFUSED`
  */
 export async function hashFunctionByCode (code: number): Promise<HashFunction> {
-  return load(byCode.get(code) ?? { name: '', code, make: undefined, accepted: false }, '')
+  return load(byCode.get(code) ?? { name: '', code, make: undefined, algorithm: undefined, accepted: false }, '')
 }
 
 async function load (entry: Entry, context: string): Promise<HashFunction> {
   if (entry.make === undefined) {
     throw new ClusterError('ADD_REFUSED', `${context}unknown multihash code ${entry.code} (0x${entry.code.toString(16)}): no such hash registered`)
   }
-  return { name: entry.name, code: entry.code, digest: await entry.make() }
+  return { name: entry.name, code: entry.code, digest: await entry.make(), algorithm: entry.algorithm }
 }
 
-function know (name: string, code: number, make: Maker | undefined, accepted = true): void {
-  const entry = { name, code, make, accepted }
+function know (name: string, code: number, made: Maker | string | undefined, accepted = true): void {
+  const algorithm = typeof made === 'string' ? made : undefined
+  const entry: Entry = { name, code, make: typeof made === 'string' ? native(made) : made, algorithm, accepted }
   byName.set(name, entry)
   if (!byCode.has(code)) byCode.set(code, entry)
 }
@@ -93,30 +97,30 @@ const identity: Maker = async () => bytes => {
 }
 
 know('identity', 0x00, identity)
-know('sha1', 0x11, native('sha1'))
-know('sha2-256', 0x12, native('sha256'))
-know('sha2-512', 0x13, native('sha512'))
-know('sha3-224', 0x17, native('sha3-224'))
-know('sha3-256', 0x16, native('sha3-256'))
-know('sha3-384', 0x15, native('sha3-384'))
-know('sha3-512', 0x14, native('sha3-512'))
-know('sha3', 0x14, native('sha3-512'))
+know('sha1', 0x11, 'sha1')
+know('sha2-256', 0x12, 'sha256')
+know('sha2-512', 0x13, 'sha512')
+know('sha3-224', 0x17, 'sha3-224')
+know('sha3-256', 0x16, 'sha3-256')
+know('sha3-384', 0x15, 'sha3-384')
+know('sha3-512', 0x14, 'sha3-512')
+know('sha3', 0x14, 'sha3-512')
 know('dbl-sha2-256', 0x56, doubleSha256)
 know('shake-256', 0x19, extendable('shake256', 64))
 know('shake-128', 0x18, extendable('shake128', 32), false)
 know('keccak-256', 0x1b, keccak256)
 know('keccak-512', 0x1d, keccak512)
 know('blake3', 0x1e, blake3)
-know('md5', 0xd5, native('md5'), false)
+know('md5', 0xd5, 'md5', false)
 know('keccak-224', 0x1a, undefined)
 know('keccak-384', 0x1c, undefined)
 know('x11', 0x1100, undefined)
 know('sha2-256-trunc254-padded', 0x1012, undefined)
 know('poseidon-bls12_381-a2-fc1', 0xb401, undefined)
 for (let digestBytes = 1; digestBytes <= 64; digestBytes++) {
-  const make = digestBytes === 64 ? native('blake2b512') : blake2b(digestBytes)
+  const make = digestBytes === 64 ? 'blake2b512' : blake2b(digestBytes)
   know(`blake2b-${digestBytes * 8}`, 0xb200 + digestBytes, make, digestBytes >= minDigestBytes)
 }
 for (let digestBytes = 1; digestBytes <= 32; digestBytes++) {
-  know(`blake2s-${digestBytes * 8}`, 0xb240 + digestBytes, digestBytes === 32 ? native('blake2s256') : undefined)
+  know(`blake2s-${digestBytes * 8}`, 0xb240 + digestBytes, digestBytes === 32 ? 'blake2s256' : undefined)
 }
