@@ -12,6 +12,9 @@ const usage = `Runs whole clusters in one process, each from one seed, and holds
 A seed runs rounds: faults strike for so many simulated minutes, then they end and all is checked.
 `
 
+/** How often a long run tells how far it is, in milliseconds. */
+const progressMs = 60_000
+
 const say = (line: string): void => { process.stdout.write(`${line}\n`) }
 
 const { values } = parseArgs({
@@ -47,9 +50,16 @@ async function runOne (seed: number): Promise<void> {
 async function runMany (first: number, count: number, threads: number): Promise<void> {
   const began = performance.now()
   const failed: number[] = []
+  let done = 0
+  let toldAt = began
   const total = { events: 0, simulatedMs: 0, acknowledged: 0, agreedMs: 0, doneMs: 0 }
   const tasks = Array.from({ length: count }, (_, n) => ({ ...common, seed: first + n }))
   await runSeeds(tasks, threads, ({ seed, violations, events, simulatedMs, acknowledged, slowest }) => {
+    done++
+    if (performance.now() - toldAt > progressMs) {
+      toldAt = performance.now()
+      process.stderr.write(`${done} of ${count} seeds, ${failed.length} failed\n`)
+    }
     total.events += events
     total.simulatedMs += simulatedMs
     total.acknowledged += acknowledged
