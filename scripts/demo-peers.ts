@@ -102,7 +102,9 @@ async function startPeer ({ environment, address: _address, ...peer }: Prepared,
   child.once('exit', () => { signal.removeEventListener('abort', kill) })
   await eventually(async () => {
     if (child.exitCode !== null) throw new Error(`${peer.name} ended by itself`)
-    return (await fetch(`${peer.api}/health`, { signal })).ok ? true : undefined
+    // The API answers before others can join.
+    const { addresses } = await (await fetch(`${peer.api}/id`, { signal })).json() as { addresses: readonly string[] }
+    return addresses.length > 0 ? true : undefined
   }, signal)
   return { ...peer, process: child }
 }
