@@ -43,3 +43,77 @@ test('what an untrusted peer tells changes nothing', async () => {
   assert.deepEqual(await setOf(a), ['/c/crdt_version=02'])
   await peers.stop()
 })
+
+test('who is trusted may change while the peer runs', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0, { trustedPeers: [] })
+  const b = await peers.start(1)
+  await peers.done(b.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(30_000)
+  assert.deepEqual(await namesOf(a), [])
+  a.consensus.trust(peerOf(1))
+  // Told of again in every second interval: the peer's own messages count as seen, too.
+  await peers.clock.advance(200_000)
+  assert.deepEqual(await namesOf(a), ['pin 1'])
+  a.consensus.distrust(peerOf(1))
+  await peers.done(b.consensus.logPin(pinOf(2)))
+  await peers.clock.advance(100_000)
+  assert.deepEqual(await namesOf(a), ['pin 1'])
+  await peers.stop()
+})
+
+test('a batch goes when it is full or old, and more than its queue takes is refused', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0, { batching: { maxSize: 4, maxAgeMs: 10_000 } })
+  const b = await peers.start(1)
+  await peers.clock.advance(30_000)
+  for (let n = 0; n < 3; n++) await peers.done(a.consensus.logPin(pinOf(n)))
+  await peers.clock.advance(5_000)
+  assert.equal(b.consensus.pinset().count(), 0)
+  await peers.done(a.consensus.logPin(pinOf(3)))
+  await peers.clock.settle()
+  assert.equal(b.consensus.pinset().count(), 4, 'full')
+  await peers.done(a.consensus.logPin(pinOf(4)))
+  await peers.clock.advance(11_000)
+  assert.equal(b.consensus.pinset().count(), 5, 'old')
+  assert.equal((await setOf(b)).filter(key => key.startsWith('/c/b/')).length, 2, 'two nodes')
+
+  const c = await peers.start(2, { batching: { maxSize: 100, maxAgeMs: 10_000, maxQueueSize: 6 } })
+  for (let n = 10; n < 16; n++) await peers.done(c.consensus.logPin(pinOf(n)))
+  await assert.rejects(peers.done(c.consensus.logPin(pinOf(16))), /^ClusterError: error batching item: batching max_queue_size reached/)
+  await peers.clock.advance(11_000)
+  await peers.done(c.consensus.logPin(pinOf(17)))
+  await peers.clock.advance(11_000)
+  assert.equal(b.consensus.pinset().count(), 12)
+  await peers.stop()
+})
+
+test('a change made while older ones are still on their way wins over them', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0)
+  for (let n = 0; n < 20; n++) {
+    await peers.done(a.consensus.logPin(pinOf(1, { name: `old ${n}` })))
+    await peers.clock.advance(60)
+  }
+  // This one hears of the newest change, but the one below it does not come.
+  let isHeld = true
+  const b = await peers.start(1, {
+    network: network => ({
+      ...network,
+      open: () => Promise.reject(new Error('not now')),
+      fetchBlock: async (cid, options) => {
+        const block = await network.fetchBlock(cid, options)
+        while (isHeld && !a.consensus.inspect().heads.includes(cid.toString())) await new Promise<void>(resolve => { peers.clock.after(100, resolve) })
+        return block
+      },
+    }),
+  })
+  await peers.clock.advance(3_000)
+  assert.equal(b.consensus.inspect().unmerged.stored, 1)
+  await peers.done(b.consensus.logPin(pinOf(1, { name: 'new' })))
+  isHeld = false
+  await peers.clock.advance(10_000)
+  assert.deepEqual(await namesOf(a), ['new'])
+  assert.deepEqual(await setOf(a), await setOf(b))
+  await peers.stop()
+})

@@ -11,11 +11,10 @@ import type { DeltaNode } from './delta.ts'
 import type { Heads } from './heads.ts'
 import { multihashKey } from './keys.ts'
 
-/**
- * A node up to this size goes with its announcement, in bytes: it saves a round trip. Every
- * member of the mesh sends the message to many others, so larger blocks are cheaper to fetch.
- */
-const maxInlineBytes = 32 * 1024
+/** A node up to this size goes with its announcement, in bytes: it saves a round trip… */
+const maxInlineBytes = 64 * 1024
+/** …but every peer sends the message to many others: all of that together stays below this. Larger nodes are cheaper to fetch. */
+const maxInlineTotalBytes = 256 * 1024
 /** Heads of one message: the rest goes into the next. */
 const maxHeadsPerMessage = 1_000
 /** Seen heads that are remembered until the next rebroadcast. */
@@ -90,7 +89,8 @@ export class HeadBroadcast {
 
   /** Tells of a node of ours, which is on disk. */
   tell (node: DeltaNode): void {
-    const sent = this.#send([{ cid: node.cid, block: node.bytes.length <= maxInlineBytes ? node.bytes : undefined }])
+    const most = Math.min(maxInlineBytes, maxInlineTotalBytes / Math.max(1, this.#options.network.peers().length))
+    const sent = this.#send([{ cid: node.cid, block: node.bytes.length <= most ? node.bytes : undefined }])
     this.#sending.add(sent)
     void sent.finally(() => { this.#sending.delete(sent) })
   }
