@@ -9,6 +9,7 @@ import { announceFilter, isLoopback, servedAddresses, usesWebSockets } from './a
 import type { BandwidthCounter } from './bandwidth.ts'
 import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
+import { loadHostModules } from './host-modules.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { patientMuxer } from './patient-muxer.ts'
@@ -59,10 +60,8 @@ const maxStreams = 4_096
 export async function makeHost (options: HostOptions): Promise<Host> {
   const { settings, privateKey, peerRouting, bandwidth } = options
   const listen = servedAddresses(settings.listenMultiaddress)
-  const [{ createLibp2p }, { privateKeyFromProtobuf }, { tcp }, { noise }, { yamux }, { identify, identifyPush }, { ping }, { gossipsub }, outside] = await Promise.all([
-    import('libp2p'), import('@libp2p/crypto/keys'), import('@libp2p/tcp'), import('@libp2p/noise'), import('@libp2p/yamux'),
-    import('@libp2p/identify'), import('@libp2p/ping'), import('@libp2p/gossipsub'), partsForOutside(settings, listen),
-  ])
+  const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub } = await loadHostModules(options.platform.clock)
+  const outside = await partsForOutside(settings, listen)
   const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
   const host = await createLibp2p({
     privateKey: privateKeyFromProtobuf(privateKey),
