@@ -22,6 +22,8 @@ export class IpfsIdentity {
   #known: IpfsId = { id: undefined, addresses: null, error: '' }
   #askedAt = -Infinity
   #asking: Promise<IpfsId> | undefined
+  /** Why the node did not answer when it was asked last; undefined when it did. */
+  #failure: string | undefined
 
   constructor (ipfs: IpfsConnector, clock: Clock) {
     this.#ipfs = ipfs
@@ -40,7 +42,8 @@ export class IpfsIdentity {
       return await within(this.#clock, answerMs, options, limited => this.ask(limited))
     } catch (error) {
       options.signal?.throwIfAborted()
-      const reason = error instanceof ClusterError && error.code === 'TIMED_OUT' ? `the IPFS node has not answered within ${answerMs / 1_000} s` : errorText(error)
+      const isLate = error instanceof ClusterError && error.code === 'TIMED_OUT'
+      const reason = isLate ? this.#failure ?? `the IPFS node has not answered within ${answerMs / 1_000} s` : errorText(error)
       return { id: undefined, addresses: null, error: reason }
     }
   }
@@ -48,7 +51,18 @@ export class IpfsIdentity {
   /** @throws ClusterError of the connector */
   ask (options: CallOptions): Promise<IpfsId> {
     this.#askedAt = this.#clock.monotonic()
-    this.#asking ??= within(this.#clock, requestMs, {}, limited => this.#ipfs.id(limited)).then(id => this.#known = id).finally(() => { this.#asking = undefined })
+    this.#asking ??= this.#askNode().finally(() => { this.#asking = undefined })
     return unlessAborted(this.#asking, options)
+  }
+
+  async #askNode (): Promise<IpfsId> {
+    try {
+      this.#known = await within(this.#clock, requestMs, {}, limited => this.#ipfs.id(limited))
+      this.#failure = undefined
+      return this.#known
+    } catch (error) {
+      this.#failure = errorText(error)
+      throw error
+    }
   }
 }
