@@ -14,6 +14,7 @@ import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import { patientMuxer } from './patient-muxer.ts'
 import type { PrivateNetworkOptions } from './private-network.ts'
+import { signingKey } from './signing-key.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 import { streamWindowBytes } from './stream-window.ts'
 
@@ -64,7 +65,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
   const outside = await partsForOutside(settings, listen)
   const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
   const host = await createLibp2p({
-    privateKey: privateKeyFromProtobuf(privateKey),
+    privateKey: signingKey(privateKeyFromProtobuf(privateKey)),
     nodeInfo: { userAgent: agentVersion },
     addresses: {
       listen,

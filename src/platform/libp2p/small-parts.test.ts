@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { peerIdFromBytes } from '../../domain/peer-id.ts'
 import { systemClock } from '../clock.ts'
+import { virtualClock } from '../virtual-clock.ts'
 import { announceFilter, dialledPeer, isLoopback, servedAddresses } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { Dht } from './dht.ts'
@@ -10,8 +12,8 @@ import { makeHost } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
 import { announcement } from './local-peers.ts'
 import { testIdentity, testPlatform, testSettings } from './network.fixture.ts'
+import { signingKey } from './signing-key.ts'
 import { Strangers } from './strangers.ts'
-import { virtualClock } from '../virtual-clock.ts'
 
 const peer = (number: number): PeerId => peerIdFromBytes(Uint8Array.of(0x12, 32, ...new Uint8Array(28), number >> 24, number >> 16, number >> 8, number))
 const addresses = (...texts: string[]): Multiaddress[] => texts as Multiaddress[]
@@ -67,6 +69,14 @@ test('announces itself on the local network in a form that both kinds of peers r
     ['A', '192.168.1.5'],
   ])
   assert.equal(announcement('abc', []), undefined)
+})
+
+test('signatures of the prepared key are those of the key', async () => {
+  const plain = privateKeyFromProtobuf((await testIdentity()).privateKey)
+  const prepared = signingKey(privateKeyFromProtobuf(privateKeyToProtobuf(plain)))
+  const data = Buffer.from('what is signed')
+  assert.deepEqual(Buffer.from(await prepared.sign(data)), Buffer.from(await plain.sign(data)))
+  assert.equal(await plain.publicKey.verify(data, await prepared.sign(data)), true)
 })
 
 test('a host for the outside has relays, hole punching and port mapping; its parts fit together', async () => {
