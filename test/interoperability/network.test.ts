@@ -63,6 +63,11 @@ test('a Go peer and ours connect over Noise and TLS, either dialling', { skip, t
       t.after(() => third.stop())
       const connection = await third.dial(multiaddr(address))
       assert.equal(connection.encryption, protocol)
+      const stream = await connection.newStream('/ipfs/ping/1.0.0')
+      const answer = new Promise<Uint8Array>(resolve => { stream.addEventListener('message', ({ data }) => { resolve(data.subarray()) }) })
+      const ping = Buffer.alloc(32, protocol)
+      stream.send(ping)
+      assert.deepEqual(Buffer.from(await answer), ping)
       await third.stop()
     }
   }
