@@ -17,6 +17,8 @@ const assumedLifeMs = 30_000
  * comes from a clock that runs ahead.
  */
 const intervalsPerLife = 4
+/** A metric that ends so much earlier than the one before it does not come late: the sender's clock was set back. In milliseconds, and for rare metrics in intervals. */
+const clockSetBack = { ms: 60_000, intervals: 4 }
 /** A lifetime up to this is believed whatever the rhythm: bursts of updates make short intervals. */
 const believedLifeMs = 120_000
 
@@ -50,13 +52,17 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
   if (!metric.valid) return 'not valid'
   const isRunning = kept !== undefined && kept.deadline >= moment
-  if (isRunning && metric.expire < kept.signedExpire) return 'older than the last one'
+  if (isRunning && metric.expire < kept.signedExpire && !(arrival.isConnected() && isSetBack(metric, kept))) return 'older than the last one'
   const claimedMs = metric.expire - now
   if (claimedMs > longestLifeMs) return 'from the future'
   if (claimedMs > 0) return { metric, lifeMs: Math.min(claimedMs, believableLife(kept)) }
   if (!arrival.isConnected()) return 'expired'
   const lifeMs = kept === undefined || kept.interval === 0 ? assumedLifeMs : Math.min(2 * kept.interval, believableLife(kept))
   return { metric: { ...metric, expire: now + lifeMs }, lifeMs }
+}
+
+function isSetBack ({ expire }: Metric, { signedExpire, interval }: KeptMetric): boolean {
+  return signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * interval)
 }
 
 function believableLife (kept: KeptMetric | undefined): number {

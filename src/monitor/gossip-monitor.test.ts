@@ -255,6 +255,19 @@ test('a peer whose clock runs ahead does not outlive its death by hours', async 
   await setup.stop()
 })
 
+test('a peer whose clock ran ahead and is set right lives on all the while', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  await setup.network(other).start(AbortSignal.any([]))
+  for (let n = 0; n < 30; n++) {
+    await send(other, metric({ value: String(n), expire: clock.now() + 30_000 + (n < 5 ? 3_600_000 : 0) }))
+    assert.deepEqual(values(setup), [String(n)])
+    await clock.advance(15_000)
+  }
+  assert.deepEqual(setup.alerts, [])
+  await setup.stop()
+})
+
 test('a long absence does not make the next claims of a clock that runs ahead believable', async () => {
   const setup = await started()
   const { clock, metric, send } = setup
