@@ -107,6 +107,7 @@ export class BlockRequest {
     this.#waitForNode()
     await this.#watch.until(this.#exchange.done)
     if (this.#unconfirmed.size > 0) throw cutOff(this.#path)
+    for (const block of this.#taken.splice(0)) block.release?.()
   }
 
   abort (error: ClusterError): void { this.#exchange.fail(error) }

@@ -10,9 +10,14 @@ import { codecName, hashName } from './multicodec-names.ts'
 
 /** Requests open at the same time: a DAG has leaves and nodes, seldom a third kind of block. */
 const maxOpenRequests = 4
-/** A request ends after so many blocks or bytes, which bounds what waits for confirmation. */
+/**
+ * A request ends after so many blocks or bytes, which bounds what waits for confirmation: a node,
+ * or what stands before it, may read a whole request before it answers.
+ */
 const maxBlocksInRequest = 16_384
-const maxBytesInRequest = 512 * 2 ** 20
+const maxBytesInRequest = 32 * 2 ** 20
+/** Requests that are complete and wait for the node's last confirmations, while others go on. */
+const maxEndingRequests = 2
 const identityHash = 0x00
 
 export interface UploadParts {
@@ -52,6 +57,8 @@ class Upload {
   readonly #signal: AbortSignal | undefined
   /** Open requests by their path, the one used last at the end. */
   readonly #requests = new Map<string, BlockRequest>()
+  /** Complete requests, the oldest first. */
+  readonly #ending = new Map<BlockRequest, Promise<void>>()
   readonly #watch = new FailureWatch()
   readonly #forgetSignal: () => void
 
@@ -87,14 +94,14 @@ class Upload {
   }
 
   async end (): Promise<void> {
-    await Promise.all([...this.#requests.values()].map(request => request.end()))
+    await this.orFailure(Promise.all([...this.#ending.values(), ...[...this.#requests.values()].map(request => request.end())]))
     this.#forgetSignal()
   }
 
   abort (error: unknown): void {
     this.#forgetSignal()
     const reason = error instanceof ClusterError ? error : new ClusterError('CANCELLED', 'the source of the blocks failed', { cause: error })
-    for (const request of this.#requests.values()) request.abort(reason)
+    for (const request of [...this.#requests.values(), ...this.#ending.keys()]) request.abort(reason)
   }
 
   async #open (path: string, codec: number): Promise<BlockRequest> {
@@ -105,9 +112,14 @@ class Upload {
     return new BlockRequest(rpc, { path, codec, boundary: Buffer.from(random.bytes(24)).toString('hex'), deadline, signal: this.#signal, onFailure })
   }
 
+  /** Ends a request; its confirmations are waited for later, unless too many wait already. */
   async #close (path: string, request: BlockRequest): Promise<void> {
-    await this.orFailure(request.end())
     this.#requests.delete(path)
+    const ended = request.end()
+    this.#ending.set(request, ended)
+    ended.then(() => { this.#ending.delete(request) }, (error: unknown) => { this.#watch.fail(error) })
+    const [oldest] = this.#ending.values()
+    if (this.#ending.size > maxEndingRequests && oldest !== undefined) await this.orFailure(oldest)
   }
 }
 
