@@ -74,7 +74,7 @@ export class JaegerTracer implements Tracer, Startable {
     const parent = isRoot === true ? undefined : this.#current.getStore()
     const { random, clock, samplingProbability } = this.#options
     if (parent === 'unsampled' || (parent === undefined && random.fraction() >= samplingProbability)) return this.#notRecorded
-    const [spanId, high, low] = new BigInt64Array(random.bytes(24).slice().buffer) as unknown as [bigint, bigint, bigint]
+    const [spanId, high, low] = new BigInt64Array(new Uint8Array(random.bytes(24)).buffer) as unknown as [bigint, bigint, bigint]
     const place: SpanPlace = parent === undefined
       ? { traceIdHigh: high, traceIdLow: low, spanId, parentSpanId: 0n }
       : { ...parent, spanId, parentSpanId: parent.spanId }
