@@ -16,13 +16,13 @@ interface Insides {
   readonly onPeerConnected: (peer: Libp2pPeerId, connection: Connection) => void
   readonly graftOnSubscribe: (peer: string, topic: string) => boolean
   readonly mcache: { readonly getGossipIDs: (topics: Set<string>) => Map<string, Uint8Array[]> }
-  readonly sendRpc: (peer: string, message: RpcMessage) => boolean
+  sendRpc: (peer: string, packet: Packet) => boolean
 }
 
-interface RpcMessage {
-  readonly subscriptions: readonly never[]
-  readonly messages: readonly never[]
-  readonly control: {
+interface Packet {
+  readonly subscriptions: readonly object[]
+  readonly messages: ReadonlyArray<{ readonly data?: Uint8Array }>
+  readonly control?: {
     readonly graft: ReadonlyArray<{ readonly topicID: string }>
     readonly ihave: ReadonlyArray<{ readonly topicID: string, readonly messageIDs: readonly Uint8Array[] }>
     readonly prune: readonly never[]
@@ -41,6 +41,10 @@ const maxLinkMs = 1_000
 const maxToldMessages = 5_000
 /** Topics in which a peer is greeted between two heartbeats, each once: one that subscribes on and on gets no more. */
 const maxGreetingsPerPeer = 100
+
+/** Receivers cut off who sends more than a MiB at once; beside the data each message has its signature and names. */
+const maxPacketDataBytes = 768 * 1024
+const messageOverheadBytes = 512
 
 /**
  * Keeps the peers of a host linked for gossip: at once when they connect, and again when a link
@@ -62,6 +66,7 @@ export class GossipLinks {
     this.#host = host
     this.#insides = host.services.pubsub as unknown as Insides
     this.#clock = clock
+    this.#sendInPackets()
     host.services.pubsub.addEventListener('subscription-change', ({ detail: { peerId, subscriptions } }) => {
       const peer = peerId.toString() as PeerId
       const topics = subscriptions.filter(({ subscribe, topic }) => subscribe && this.#isFirst(peer, topic)).map(({ topic }) => topic)
@@ -123,6 +128,12 @@ export class GossipLinks {
     if (graft.length + told > 0) sendRpc.call(this.#insides, peer, { subscriptions: [], messages: [], control: { graft, ihave, prune: [], iwant: [], idontwant: [] } })
   }
 
+  /** gossipsub answers a question for many messages with all of them at once, however much that is. */
+  #sendInPackets (): void {
+    const send = this.#insides.sendRpc.bind(this.#insides)
+    this.#insides.sendRpc = (peer, packet) => packets(packet).map(part => send(peer, part)).every(Boolean)
+  }
+
   /** At each heartbeat: connected peers to which the stream is lost get a new one. */
   async #linkAnew (): Promise<void> {
     const { protocols } = this.#host.services.pubsub
@@ -133,4 +144,21 @@ export class GossipLinks {
       if (known?.protocols.some(protocol => protocols.includes(protocol)) === true) this.#insides.onPeerConnected(peer, connection)
     }
   }
+}
+
+/** The packet, or several that together say the same and are each small enough. */
+function packets (packet: Packet): Packet[] {
+  const parts: Array<Packet['messages'][number][]> = [[]]
+  let bytes = 0
+  for (const message of packet.messages) {
+    const size = (message.data?.length ?? 0) + messageOverheadBytes
+    if (bytes > 0 && bytes + size > maxPacketDataBytes) {
+      parts.push([])
+      bytes = 0
+    }
+    parts.at(-1)?.push(message)
+    bytes += size
+  }
+  if (parts.length === 1) return [packet]
+  return parts.map((messages, index) => index === 0 ? { ...packet, messages } : { subscriptions: [], messages })
 }

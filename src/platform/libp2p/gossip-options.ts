@@ -12,7 +12,7 @@ const seenMessagesMs = 30 * 60 * 1000
 /** Names of messages in one announcement; heartbeats are slow, so there are many. */
 const maxIHaveLength = 10_000
 /** Unsent bytes for one peer: one that does not read is cut off instead of filling the memory. */
-const maxOutboundBytes = 16 * 1024 * 1024
+const maxOutboundBytes = 8 * 1024 * 1024
 const fromBytesInMessageId = 16
 
 /** Gossipsub as the reference's peers have it (spec/wire.md 3, spec/components.md 9). */

@@ -11,17 +11,17 @@ import { makeHost, type Host } from './host.ts'
 import { testIdentity, testPlatform, testSettings } from './network.fixture.ts'
 import { peerStream } from './peer-stream.ts'
 
-async function startedHost (t: TestContext): Promise<Host> {
+async function startedHost (t: TestContext, heartbeatIntervalMs: number): Promise<Host> {
   const { privateKey } = await testIdentity()
-  const settings = { ...testSettings, pubsub: { ...testSettings.pubsub, heartbeatIntervalMs: 100 } }
+  const settings = { ...testSettings, pubsub: { ...testSettings.pubsub, heartbeatIntervalMs } }
   const host = await makeHost({ privateKey, settings, bandwidth: new BandwidthCounter(systemClock), peerRouting: new Dht(), platform: testPlatform([]), onStranger: () => {}, onLocalPeer: () => {} })
   t.after(() => host.stop())
   await host.start()
   return host
 }
 
-async function connectedHosts (t: TestContext): Promise<{ near: Host, far: Host, connection: Connection }> {
-  const [near, far] = [await startedHost(t), await startedHost(t)]
+async function connectedHosts (t: TestContext, heartbeatIntervalMs = 10_000): Promise<{ near: Host, far: Host, connection: Connection }> {
+  const [near, far] = [await startedHost(t, heartbeatIntervalMs), await startedHost(t, heartbeatIntervalMs)]
   const connection = await near.dial(far.getMultiaddrs())
   return { near, far, connection }
 }
@@ -89,8 +89,27 @@ test('what the other side had sent to its end is read although the connection is
   await assert.rejects(unfinished.write(Buffer.of(1)), { code: 'PEER_UNREACHABLE' })
 })
 
-test('gossip goes on after its streams were cut', async t => {
+test('who subscribes late gets what was said lately, also when that is much', async t => {
   const { near, far, connection } = await connectedHosts(t)
+  const guard = (_topic: string, work: () => void): void => { work() }
+  const [a, b] = [new Gossip(systemClock, guard), new Gossip(systemClock, guard)]
+  a.start(near)
+  b.start(far)
+  t.after(() => { a.stop(); b.stop() })
+  a.subscribe('t', () => {}, undefined)
+  for (let i = 0; i < 40; i++) await a.publish('t', Buffer.alloc(100_000, i))
+  const heard = new Set<number>()
+  await new Promise<void>(resolve => {
+    b.subscribe('t', ({ data }) => {
+      if (data.length === 100_000) heard.add(data[0] as number)
+      if (heard.size === 40) resolve()
+    }, undefined)
+  })
+  assert.equal(connection.status, 'open')
+})
+
+test('gossip goes on after its streams were cut', async t => {
+  const { near, far, connection } = await connectedHosts(t, 100)
   const guard = (_topic: string, work: () => void): void => { work() }
   const [a, b] = [new Gossip(systemClock, guard), new Gossip(systemClock, guard)]
   a.start(near)
