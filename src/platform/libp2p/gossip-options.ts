@@ -3,10 +3,11 @@ import { peerIdToBytes } from '../../domain/peer-id.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
-/** The largest message that peers of either kind pass on. */
-export const maxGossipMessageBytes = 1024 * 1024
-/** Room for the signature, the topic and what travels with a message. */
-const envelopeBytes = 16 * 1024
+/** Peers of either kind take packets of a MiB; in one with a single message its signature and names must fit too. */
+const maxPacketBytes = 1024 * 1024
+export const maxGossipMessageBytes = maxPacketBytes - 1024
+/** Not every peer counts its packets so well. */
+const toleranceBytes = 16 * 1024
 /** The reference does not use its configured value but this. */
 const seenMessagesMs = 30 * 60 * 1000
 /** Names of messages in one announcement; heartbeats are slow, so there are many. */
@@ -36,7 +37,7 @@ export function gossipOptions ({ pubsub, followerMode }: NetworkSettings): Parti
     // Tells a message that was taken before from its fields alone: each copy of it would else be
     // verified anew, and in a small cluster as many copies come as there are peers.
     fastMsgIdFn: ({ from, seqno }) => from === undefined || seqno === undefined ? '' : latin1(from.subarray(0, fromBytesInMessageId)) + latin1(seqno),
-    maxInboundDataLength: maxGossipMessageBytes + envelopeBytes,
+    maxInboundDataLength: maxPacketBytes + toleranceBytes,
     maxOutboundBufferSize: maxOutboundBytes,
     decodeRpcLimits: { maxSubscriptions: 1_000, maxMessages: 5_000, maxIhaveMessageIDs: maxIHaveLength, maxIwantMessageIDs: maxIHaveLength, maxIdontwantMessageIDs: maxIHaveLength, maxControlMessages: 1_000, maxPeerInfos: 64 },
     // The reference scores nobody. Its peers may share an address, and what a score punishes is

@@ -159,7 +159,10 @@ test('gossip reaches all subscribers at once, also through others and oneself, a
   await a.network.publish('last', Buffer.from('x'))
   await Promise.all([last, lastAtB])
   assert.deepEqual(got, [])
-  await assert.rejects(a.network.publish('t', new Uint8Array(1024 * 1024 + 1)), { code: 'TOO_LARGE' })
+  await assert.rejects(a.network.publish('t', new Uint8Array(1024 * 1024)), { code: 'TOO_LARGE' })
+  const large = new Promise<number>(resolve => { c.network.subscribe('t', ({ data }) => { resolve(data.length) }) })
+  await a.network.publish('t', new Uint8Array(1024 * 1024 - 1024))
+  assert.equal(await large, 1024 * 1024 - 1024)
 })
 
 test('blocks come from whoever has them, and as soon as they are there', async t => {
