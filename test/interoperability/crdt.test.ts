@@ -132,6 +132,7 @@ test('two peers of the Go program and two of ours share one pinset', { skip, tim
   // Its folder in our hands has what all others have.
   const [network] = await connectedNetworks(test, 1, { pubsub })
   const taken = await ourPeer(test, network?.network as Network, late.datastore)
+  await network?.network.connect(networks[0]?.network.addresses()[0] as Multiaddress, {})
   await until(async () => JSON.stringify(sorted(await namesOf(taken))) === JSON.stringify(sorted(expected)))
   assert.equal(taken.inspect().digest, first.inspect().digest)
 })

@@ -122,6 +122,7 @@ export class RepairLoop {
   }
 
   #schedule (delayMs: number): void {
+    if (this.#signal?.aborted !== false) return
     this.#cancelTimer?.()
     this.#cancelTimer = this.#options.platform.clock.after(delayMs, () => {
       if (this.#isDirty) this.#begin(false)
