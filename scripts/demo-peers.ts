@@ -33,19 +33,22 @@ const settings = {
   CLUSTER_REPINGRACEPERIOD: '5s',
 }
 
-/** The peers of a cluster in `folder`. They end with the signal. */
-export async function startPeers (count: number, folder: string, signal: AbortSignal): Promise<DemoPeer[]> {
+/** Starts the peers of a cluster in `folder`; `peers` gets each of them as soon as it runs, for whoever has to end it. */
+export async function startPeers (count: number, folder: string, signal: AbortSignal, peers: DemoPeer[]): Promise<void> {
   const secret = randomBytes(32).toString('hex')
   const prepared = await Promise.all(names.slice(0, count).map(name => prepare(name, join(folder, name), secret, signal)))
+  const start = async (peer: Prepared, flags: readonly string[]): Promise<void> => {
+    const log = await open(peer.logFile, 'w')
+    // From here to the entry nothing waits: what runs is always known.
+    signal.throwIfAborted()
+    const started = run(peer, flags, log.fd)
+    peers.push(started)
+    await log.close()
+    await answering(started, signal)
+  }
   const [first, ...others] = prepared as [Prepared, ...Prepared[]]
-  const peers = [await startPeer(first, [], signal)]
-  peers.push(...await Promise.all(others.map(peer => startPeer(peer, ['--bootstrap', first.address], signal))))
-  return peers
-}
-
-/** Kills whatever still runs. */
-export async function killPeers (peers: readonly DemoPeer[]): Promise<void> {
-  await Promise.all(peers.map(peer => killPeer(peer)))
+  await start(first, [])
+  await Promise.all(others.map(peer => start(peer, ['--bootstrap', first.address])))
 }
 
 export async function killPeer ({ process }: DemoPeer): Promise<void> {
@@ -92,21 +95,20 @@ async function prepare (name: string, folder: string, secret: string, signal: Ab
   return { name, id, environment, logFile, api: `http://127.0.0.1:${api}`, gateway: `http://127.0.0.1:${gateway}`, address: `${onLoopback(swarm)}/p2p/${id}` }
 }
 
-async function startPeer ({ environment, address: _address, ...peer }: Prepared, flags: readonly string[], signal: AbortSignal): Promise<DemoPeer> {
-  const log = await open(peer.logFile, 'w')
+function run ({ environment, address: _address, ...peer }: Prepared, flags: readonly string[], log: number): DemoPeer {
   // A group of its own: Ctrl-C comes to the demo alone, which ends its peers.
-  const child = spawn(process.execPath, [service, '--loglevel', 'info', 'daemon', ...flags], { env: environment, stdio: ['ignore', log.fd, log.fd], detached: true })
-  await log.close()
-  const kill = (): void => { child.kill('SIGKILL') }
-  signal.addEventListener('abort', kill, { once: true })
-  child.once('exit', () => { signal.removeEventListener('abort', kill) })
-  await eventually(async () => {
-    if (child.exitCode !== null) throw new Error(`${peer.name} ended by itself`)
-    // The API answers before others can join.
-    const { addresses } = await (await fetch(`${peer.api}/id`, { signal })).json() as { addresses: readonly string[] }
+  const child = spawn(process.execPath, [service, '--loglevel', 'info', 'daemon', ...flags], { env: environment, stdio: ['ignore', log, log], detached: true })
+  return { ...peer, process: child }
+}
+
+/** Resolves when the peer has its API and others can join it. */
+async function answering ({ name, api, process: child }: DemoPeer, signal: AbortSignal): Promise<void> {
+  const isListening = await eventually(async () => {
+    if (child.exitCode !== null) return false
+    const { addresses } = await (await fetch(`${api}/id`, { signal })).json() as { addresses: readonly string[] }
     return addresses.length > 0 ? true : undefined
   }, signal)
-  return { ...peer, process: child }
+  if (!isListening) throw new Error(`${name} has ended by itself`)
 }
 
 function onLoopback (port: number): string { return `/ip4/127.0.0.1/tcp/${port}` }

@@ -9,7 +9,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { eventually, killPeer, killPeers, mostPeers, startPeers, type DemoPeer } from './demo-peers.ts'
+import { eventually, killPeer, mostPeers, startPeers, type DemoPeer } from './demo-peers.ts'
 
 /** One holder is lost, and another peer must be left to take its place. */
 const fewestPeers = 3
@@ -39,7 +39,7 @@ async function ask<T> (peer: DemoPeer, path: string, signal: AbortSignal, init: 
 
 async function demo (count: number, folder: string, signal: AbortSignal, peers: DemoPeer[]): Promise<void> {
   say(`Starting ${count} peers in ${folder}, each a process with an IPFS node of its own.`)
-  peers.push(...await startPeers(count, folder, signal))
+  await startPeers(count, folder, signal, peers)
   for (const { name, id, api } of peers) note(`${name.padEnd(9)} ${id}  ${api}`)
   await Promise.all(peers.map(peer => eventually(async () => (await seenBy(peer, signal)) === count ? true : undefined, signal)))
   say('Each of them sees all the others.')
@@ -120,7 +120,7 @@ async function main (): Promise<void> {
     if (interrupted.signal.aborted) say('Interrupted.')
     else await tellFailure(signal.aborted ? new Error(`this took longer than ${patienceMs / 1000} s`) : error, peers)
   } finally {
-    await killPeers(peers)
+    await Promise.all(peers.map(killPeer))
     await rm(folder, { recursive: true, force: true, maxRetries: 3 })
   }
 }
