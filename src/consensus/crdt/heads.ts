@@ -16,6 +16,7 @@ export interface Head { readonly cid: CID, readonly height: number }
 export class Heads {
   readonly #keys: ReplicaKeys
   #heads: ReadonlyMap<string, Head> = new Map()
+  #highestSeen = 0
 
   constructor (keys: ReplicaKeys) { this.#keys = keys }
 
@@ -34,7 +35,7 @@ export class Heads {
         heads.set(name, { cid: CID.createV1(dagPbCode, createDigest(digest.code, digest.digest)), height: readVarint(value) })
       }
     }
-    this.#heads = heads
+    this.#take(heads)
     const stored = await store.get(fingerprintKey)
     return stored === undefined ? heads.size === 0 : Buffer.compare(stored, fingerprint(heads)) === 0
   }
@@ -52,6 +53,12 @@ export class Heads {
     return height
   }
 
+  /**
+   * The greatest height since this process began, also of heads that a failing disk has lost
+   * since: users have seen what they brought, and what they say then must win over it.
+   */
+  get highestSeen (): number { return this.#highestSeen }
+
   has (multihash: string): boolean { return this.#heads.has(multihash) }
 
   /** The multihashes of the heads, as they stand in keys. */
@@ -64,7 +71,12 @@ export class Heads {
   claim (): StoreOperation { return { type: 'put', key: fingerprintKey, value: fingerprint(this.#heads) } }
 
   /** A change of the heads, to be made step by step and then written. */
-  change (): HeadChange { return new HeadChange(this.#keys, this.#heads, heads => { this.#heads = heads }) }
+  change (): HeadChange { return new HeadChange(this.#keys, this.#heads, heads => { this.#take(heads) }) }
+
+  #take (heads: ReadonlyMap<string, Head>): void {
+    this.#heads = heads
+    this.#highestSeen = Math.max(this.#highestSeen, this.maxHeight())
+  }
 }
 
 /** Heads as they will be: {@link operations} says what to write, {@link apply} follows when that is done. */

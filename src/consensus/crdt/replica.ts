@@ -84,7 +84,7 @@ export class Replica {
     const tombstones: DeltaElement[] = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id, value: nothing })))
     const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
-    const delta: Delta = { elements, tombstones, priority: Math.max(this.heads.maxHeight(), priorityFloor) + 1 }
+    const delta: Delta = { elements, tombstones, priority: Math.max(this.heads.highestSeen, priorityFloor) + 1 }
     const node = encodeDeltaNode(delta, this.heads.cids())
     const parts = new Map<string, KeyPart>()
     collectParts(parts, delta, node.blockId)
