@@ -22,9 +22,9 @@ export function randomSettings (random: SeededRandom, peers: number): ClusterSet
   return {
     batching: random.chance(0.5) ? { maxBatchSize: 0, maxBatchAgeMs: 0 } : { maxBatchSize: random.pick([5, 100]), maxBatchAgeMs: random.pick([200, 1_000, 5_000]) },
     rebroadcastIntervalMs: random.pick([10_000, 30_000]),
-    repairIntervalMs: random.pick([60_000, 120_000]),
-    pinRecoverIntervalMs: random.pick([60_000, 120_000]),
-    stateSyncIntervalMs: random.pick([30_000, 60_000]),
+    repairIntervalMs: random.pick([30_000, 60_000]),
+    pinRecoverIntervalMs: random.pick([30_000, 60_000]),
+    stateSyncIntervalMs: random.pick([20_000, 30_000]),
     pingIntervalMs: random.pick([5_000, 15_000]),
     replicationFactorMin: factor === -1 ? -1 : Math.max(1, factor - random.integer(2)),
     replicationFactorMax: factor,

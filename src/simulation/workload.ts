@@ -9,6 +9,11 @@ import type { World } from './world.ts'
 
 /** A user gives up on a request after this, in milliseconds. */
 const patienceMs = 60_000
+/** Every list ends by then, with data or with an error, whatever other peers do, in milliseconds. */
+const listPatienceMs = 300_000
+
+/** How soon a user notices that the peer is gone, in milliseconds. */
+const lookMs = 2_000
 
 export interface WorkloadOptions {
   readonly users: number
@@ -61,31 +66,47 @@ export class Workload {
         ? ['unpin', () => cluster.unpin(cid)]
         : kind < 0.9
           ? ['update', () => cluster.pin(this.#newCid(), { ...this.#pinOptions(random), pinUpdate: cid })]
-          : kind < 0.95
-            ? ['status', () => cluster.status(cid)]
-            : ['recover', () => cluster.recover(cid, { local: true })]
+          : random.pick<[string, () => Promise<unknown>]>([
+            ['status', () => cluster.status(cid)],
+            ['recover', () => cluster.recover(cid, { local: random.chance(0.5) })],
+            ['list', () => Array.fromAsync(cluster.statusAll(0))],
+            ['recover all', () => Array.fromAsync(cluster.recoverAll({ local: random.chance(0.5) }))],
+            ['peers', () => Array.fromAsync(cluster.peers())],
+            ['graph', () => cluster.connectGraph()],
+          ])
     await this.#answer(peer, what, cid, request)
   }
 
   async #answer (peer: SimulatedPeer, what: string, cid: Cid, request: () => Promise<unknown>): Promise<void> {
     const { clock, trace, history } = this.#world
     this.requests++
-    const isChange = what !== 'status' && what !== 'recover'
+    const isChange = ['pin', 'unpin', 'update'].includes(what)
+    const asked = { process: peer.process, at: clock.monotonic() }
     const acknowledgedBefore = history.acknowledged
-    const asked = isChange ? history.userAsks(peer.self) : undefined
+    const answered = isChange ? history.userAsks(peer.self) : undefined
     let outcome = 'no answer'
     const gaveUp = new AbortController()
     const asking = request().then(
       () => { outcome = 'done' },
-      (error: unknown) => { outcome = error instanceof ClusterError ? error.code : `THREW ${errorText(error)}` },
+      (error: unknown) => { outcome = codeOf(error) },
     )
-    await Promise.race([asking.then(() => { gaveUp.abort() }), sleep(clock, patienceMs, gaveUp.signal).catch(() => {})])
-    asked?.()
+    await Promise.race([asking.then(() => { gaveUp.abort() }), this.#patience(peer, isChange ? patienceMs : listPatienceMs, gaveUp.signal)])
+    answered?.()
     if (outcome === 'done') this.answered++
     else this.refused++
     trace.note(peer.name, `${what} ${cid.slice(-6)}: ${outcome}`)
-    if (outcome.startsWith('THREW') || outcome === 'INTERNAL') this.#world.violate(`${peer.name} answered ${what} with an error that is none of the product's: ${outcome}`)
+    const isSteady = peer.process === asked.process && (asked.process?.steadySince ?? Infinity) <= asked.at && asked.process?.clock.isPaused === false
+    if (!isChange && outcome === 'no answer' && isSteady) this.#world.violate(`every list ends: ${peer.name} has not answered ${what} for ${listPatienceMs / 1_000} s`)
+    if (/THREW|INTERNAL/.test(outcome)) this.#world.violate(`${peer.name} answered ${what} with an error that is none of the product's: ${outcome}`)
     if (isChange && outcome === 'done' && history.acknowledged === acknowledgedBefore) this.#world.violate(`${peer.name} acknowledged ${what} ${cid} without having logged it`)
+  }
+
+  /** Ends with the time, and sooner when the connection to the process is lost. */
+  async #patience (peer: SimulatedPeer, timeMs: number, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#world
+    const { process } = peer
+    const until = clock.monotonic() + timeMs
+    while (!signal.aborted && clock.monotonic() < until && peer.process === process) await sleep(clock, lookMs, signal).catch(() => {})
   }
 
   #newCid (): Cid {
@@ -109,10 +130,17 @@ export class Workload {
       replicationFactorMax: max,
       mode: random.chance(0.05) ? 'direct' : 'recursive',
       userAllocations: random.chance(0.2) ? [random.pick(peers).self] : null,
-      expireAt: random.chance(0.1) ? clock.now() + random.between(10_000, 180_000) : 0,
+      expireAt: random.chance(0.1) ? clock.now() + random.between(10_000, 90_000) : 0,
       metadata: random.chance(0.1) ? { key: `value ${random.integer(100)}` } : null,
     }
   }
+}
+
+/** Lists that lack the answers of several peers end with the errors of all. */
+function codeOf (error: unknown): string {
+  if (error instanceof ClusterError) return error.code
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(codeOf).join()
+  return `THREW ${errorText(error)}`
 }
 
 function cidOf (name: string): Cid {
