@@ -1,4 +1,4 @@
-import { errorText } from '../../domain/errors.ts'
+import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import { sleep } from '../../platform/clock.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
@@ -24,8 +24,9 @@ const maxAnnouncedBytes = 16 * 1024 * 1024
 const maxOpenOfPeer = 1_000
 /** Bytes of blocks that wait for their step, before no more are fetched. */
 const maxArrivedBytes = 16 * 1024 * 1024
-/** What one step takes of what has come. */
+/** What one step takes of what has come, in number and bytes. */
 const maxTaken = 512
+const maxTakenBytes = 4 * 1024 * 1024
 /** Nodes of lists on disk that are taken at once. */
 const takenFromDisk = 1_000
 const firstRetryMs = 200
@@ -38,10 +39,15 @@ export interface DagWalkOptions {
   readonly writer: Writer
   readonly network: Network
   readonly platform: Platform
-  /** Nodes were merged; the heads may be others now. */
-  readonly onMerged: () => void
-  /** Something below the heads is missing (or is there now). */
+  /** Something below the heads is missing now. */
   readonly onHole: () => void
+}
+
+interface StepInput {
+  readonly announcements: readonly Announcement[]
+  readonly arrivals: readonly Arrival[]
+  readonly lost: readonly string[]
+  readonly needed: readonly Needed[]
 }
 
 /** Where the walk stands. */
@@ -72,7 +78,6 @@ export class DagWalk {
   #needed: Needed[] = []
   #hasDrains = true
   #wake: (() => void) | undefined
-  #idle: Array<() => void> = []
   #running: Promise<void> | undefined
   #failing: string | undefined
   /** How far the wanted nodes on disk have been taken. */
@@ -152,11 +157,6 @@ export class DagWalk {
 
   get state (): WalkState { return { ...this.records.summary, stalledMs: this.#stalls.stalledMs } }
 
-  /** Resolves when nothing is left that can be done now; what must be fetched is not waited for. */
-  async settled (): Promise<void> {
-    if (this.#hasWork() && this.#failing === undefined) await new Promise<void>(resolve => { this.#idle.push(resolve) })
-  }
-
   #mayTell (from: PeerId | undefined, node: string): boolean {
     if (from === undefined) return true
     const open = this.#open.get(from) ?? new Set()
@@ -180,7 +180,6 @@ export class DagWalk {
     let delay = firstRetryMs
     while (!signal.aborted) {
       if (!this.#hasWork()) {
-        for (const resolve of this.#idle.splice(0)) resolve()
         await this.#change(signal)
         continue
       }
@@ -190,7 +189,8 @@ export class DagWalk {
         this.#failing = undefined
       } catch (error) {
         this.#noteFailure(error)
-        for (const resolve of this.#idle.splice(0)) resolve()
+        // Not the store's error but one that something in the input brings about: the rest goes on without it.
+        if (!(error instanceof ClusterError)) this.#drop(this.#next())
         await sleep(this.#options.platform.clock, delay, signal).catch(() => {})
         delay = Math.min(delay * 2, lastRetryMs)
       }
@@ -200,10 +200,8 @@ export class DagWalk {
   async #step (): Promise<void> {
     const { store, keys, platform: { random } } = this.#options
     if (this.#fetcher.wantsMore) await this.#wantFromDisk()
-    const announcements = this.#announcements.slice(0, maxTaken)
-    const arrivals = this.#arrivals.slice(0, maxTaken)
-    const lost = this.#lost.slice(0, maxTaken)
-    const needed = this.#needed.slice(0, maxTaken)
+    const input = this.#next()
+    const { announcements, arrivals, lost, needed } = input
     const step = new WalkStep({ store, keys, records: this.records, random })
     await step.announce(announcements)
     await step.arrive(arrivals)
@@ -215,12 +213,7 @@ export class DagWalk {
     await step.drain([])
     await this.#commit(step)
 
-    this.#announcements.splice(0, announcements.length)
-    this.#arrivals.splice(0, arrivals.length)
-    this.#lost.splice(0, lost.length)
-    this.#needed.splice(0, needed.length)
-    for (const { block } of announcements) this.#announcedBytes -= block?.length ?? 0
-    for (const { block } of arrivals) this.#arrivedBytes -= block.length
+    this.#drop(input)
     this.#hasDrains = step.leavesDrains || drains.length === maxTaken
     const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost]
     this.#close(taken, new Set(step.wanted.map(({ node }) => node)))
@@ -229,6 +222,28 @@ export class DagWalk {
     this.#fetcher.want(step.wanted.filter(({ node }) => !coming.has(node)))
     this.#fetcher.next()
     this.#tell(step)
+  }
+
+  /** What the next step takes. */
+  #next (): StepInput {
+    let bytes = 0
+    let length = 0
+    while (length < Math.min(this.#arrivals.length, maxTaken) && bytes < maxTakenBytes) bytes += this.#arrivals[length++]?.block.length ?? 0
+    return {
+      announcements: this.#announcements.slice(0, maxTaken),
+      arrivals: this.#arrivals.slice(0, length),
+      lost: this.#lost.slice(0, maxTaken),
+      needed: this.#needed.slice(0, maxTaken),
+    }
+  }
+
+  #drop ({ announcements, arrivals, lost, needed }: StepInput): void {
+    this.#announcements.splice(0, announcements.length)
+    this.#arrivals.splice(0, arrivals.length)
+    this.#lost.splice(0, lost.length)
+    this.#needed.splice(0, needed.length)
+    for (const { block } of announcements) this.#announcedBytes -= block?.length ?? 0
+    for (const { block } of arrivals) this.#arrivedBytes -= block.length
   }
 
   async #commit (step: WalkStep): Promise<void> {
@@ -249,7 +264,7 @@ export class DagWalk {
   }
 
   #tell (step: WalkStep): void {
-    const { network, onMerged, onHole } = this.#options
+    const { network, onHole } = this.#options
     for (const { node, reason, from } of step.bad) {
       this.#metrics.bad.add(1)
       this.#logger.error({ cid: cidOfMultihash(node).toString(), peer: from }, `a node of the pinset cannot be read and counts as empty: ${reason}`)
@@ -261,7 +276,6 @@ export class DagWalk {
     if (step.merged.length > 0 || step.arrived > 0) this.#stalls.progress()
     for (const { node } of step.merged) network.announceBlock(node.cid)
     this.#metrics.merged.add(step.merged.length)
-    if (step.merged.length > 0) onMerged()
     if (step.holes > 0) {
       this.#logger.error(`${step.holes} nodes of the pinset could not be had from any peer: what follows them is merged without them, and they are searched for from time to time`)
       onHole()

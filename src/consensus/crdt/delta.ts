@@ -32,6 +32,11 @@ export interface DeltaNode {
 
 /** Largest delta node taken, in bytes: that of bitswap. */
 export const maxNodeBytes = 2 * 1024 * 1024
+/**
+ * The highest priority taken, and given: far above what changes one after the other can reach. A
+ * peer that begins there takes the order from later changes, but cannot make them unreadable.
+ */
+export const maxPriority = 2 ** 52
 const dagPbCode = 0x70
 const sha256Code = 0x12
 const sha256Bytes = 32
@@ -117,8 +122,7 @@ export function decodeDelta (bytes: Uint8Array): Delta {
     else if (field === 2) tombstones.push(...decodeElement(part).filter(({ id }) => id !== ''))
     else if (field === 3) priority = value
   })
-  // Beyond this, one more would be the same.
-  if (priority >= Number.MAX_SAFE_INTEGER) throw malformed('priority too large')
+  if (priority > maxPriority) throw malformed('priority too large')
   return { elements, tombstones, priority }
 }
 

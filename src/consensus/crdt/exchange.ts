@@ -54,7 +54,7 @@ export class Exchange {
     this.#replica = replica
     this.#keys = keys
     this.#platform = parts.platform
-    this.#walk = new DagWalk({ ...parts, onMerged: () => {}, onHole: () => { this.repair.noteDirty() } })
+    this.#walk = new DagWalk({ ...parts, onHole: () => { this.repair.noteDirty() } })
     this.repair = new RepairLoop({
       ...parts,
       records: this.#walk.records,

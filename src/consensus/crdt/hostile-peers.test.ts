@@ -109,6 +109,21 @@ test('elements that are no pins of their key are left out, the others count', as
   await peers.stop()
 })
 
+test('a priority beyond all measure does not make later changes unreadable', async () => {
+  const { peers, a, other } = await scene()
+  const b = await peers.start(2)
+  await other.tell([other.node(2 ** 52, [], [pinOf(1)]).cid, other.node(2 ** 52 + 2, [], [pinOf(2)]).cid])
+  await peers.clock.advance(1_000)
+  for (const n of [3, 4]) {
+    await peers.done(a.consensus.logPin(pinOf(n)))
+    await peers.clock.advance(100)
+  }
+  await peers.done(b.consensus.logUnpin(pinOf(3)))
+  await peers.clock.advance(100)
+  for (const peer of [a, b]) assert.deepEqual((await namesOf(peer)).toSorted(), ['pin 1', 'pin 4'])
+  await peers.stop()
+})
+
 test('a peer that tells of a thousand nodes that nobody has does not keep others waiting', async () => {
   const { peers, a, other } = await scene()
   const honest = await BarePeer.start(peers, 2)

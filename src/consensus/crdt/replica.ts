@@ -2,7 +2,7 @@ import type { CID } from 'multiformats/cid'
 import { cidFromKey, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
-import { encodeDeltaNode, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
+import { encodeDeltaNode, maxPriority, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
 import { readVarint, writeVarint } from './encoding.ts'
 import { Heads } from './heads.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
@@ -84,7 +84,7 @@ export class Replica {
     const tombstones: DeltaElement[] = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id, value: nothing })))
     const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
-    const delta: Delta = { elements, tombstones, priority: Math.max(this.heads.highestSeen, priorityFloor) + 1 }
+    const delta: Delta = { elements, tombstones, priority: Math.min(maxPriority, Math.max(this.heads.highestSeen, priorityFloor) + 1) }
     const node = encodeDeltaNode(delta, this.heads.cids())
     const parts = new Map<string, KeyPart>()
     collectParts(parts, delta, node.blockId)
