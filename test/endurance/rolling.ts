@@ -36,17 +36,20 @@ export interface RollingReport {
   readonly counts: RollingCounts
   /** Pins at the end. */
   readonly pinned: number
-  /** Acknowledged pins that a peer does not have. */
-  readonly lost: number
-  /** Acknowledged unpins that a peer does not know of. */
-  readonly undone: number
+  /** CIDs of acknowledged pins that are not there at the end. */
+  readonly lost: readonly string[]
+  /** CIDs of acknowledged unpins that are there. */
+  readonly undone: readonly string[]
   /** Pins of the beginning that have other holders at the end. */
   readonly repinned: number
+  /** Kept when something was lost or undone: it is worth a look. */
+  readonly folder: string
 }
 
 /** @throws when peers do not come back, do not agree, or a pin is not held as often as it should be */
 export async function rollingRestart ({ peers, pins, seed, patienceMs, say }: RollingOptions): Promise<RollingReport> {
   const cluster = await MixedCluster.make({ goPrograms: undefined, environment, patienceMs })
+  let isWorthALook = true
   try {
     const members: Member[] = []
     for (let i = 0; i < peers; i++) members.push(await cluster.prepare('ours'))
@@ -58,9 +61,12 @@ export async function rollingRestart ({ peers, pins, seed, patienceMs, say }: Ro
     const before = await holders(members[0] as Member)
     say(`${pins} pins at all`)
     await underLoad(load, () => restartAll(cluster, members, say))
-    return await settled(cluster, load, before, say)
+    const report = await settled(cluster, load, before, say)
+    isWorthALook = report.lost.length + report.undone.length > 0
+    return report
   } finally {
-    await cluster.close()
+    await cluster.close({ isFolderKept: isWorthALook })
+    if (isWorthALook) say(`the folder is kept: ${cluster.folder}`)
   }
 }
 
@@ -105,8 +111,9 @@ async function settled (cluster: MixedCluster, load: RollingClients, before: Rea
     restarts: members.length,
     counts: load.counts,
     pinned: after.size,
-    lost: [...load.pinned].filter(cid => !after.has(cid)).length,
-    undone: [...load.unpinned].filter(cid => after.has(cid)).length,
+    lost: [...load.pinned].filter(cid => !after.has(cid)),
+    undone: [...load.unpinned].filter(cid => after.has(cid)),
+    folder: cluster.folder,
     repinned: [...before].filter(([cid, peers]) => after.has(cid) && after.get(cid) !== peers).length,
   }
 }
@@ -125,8 +132,10 @@ async function main (): Promise<void> {
   const seed = Number(values.seed)
   say(`seed ${seed}`)
   const { restarts, counts, pinned, lost, undone, repinned } = await rollingRestart({ peers: Number(values.peers), pins: Number(values.pins), seed, patienceMs: 10 * 60_000, say })
-  say(`seed ${seed}: ${restarts} restarts under load; acknowledged ${counts.pins} pins and ${counts.unpins} unpins, ${counts.repeated} requests repeated; pinned at the end ${pinned}; lost ${lost}, undone ${undone}, re-pinned ${repinned}`)
-  if (lost + undone > 0) process.exitCode = 1
+  say(`seed ${seed}: ${restarts} restarts under load; acknowledged ${counts.pins} pins and ${counts.unpins} unpins, ${counts.repeated} requests repeated; pinned at the end ${pinned}; lost ${lost.length}, undone ${undone.length}, re-pinned ${repinned}`)
+  for (const cid of lost.slice(0, 20)) say(`lost: ${cid}`)
+  for (const cid of undone.slice(0, 20)) say(`undone: ${cid}`)
+  if (lost.length + undone.length > 0) process.exitCode = 1
 }
 
 if (import.meta.main) await main()

@@ -142,10 +142,10 @@ export class MixedCluster {
     })
   }
 
-  async close (): Promise<void> {
+  async close ({ isFolderKept = false }: { readonly isFolderKept?: boolean } = {}): Promise<void> {
     for (const member of this.members) await member.end('SIGKILL')
     for (const member of this.members) await member.close()
-    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
+    if (!isFolderKept) await rm(this.folder, { recursive: true, force: true, maxRetries: 3 })
   }
 
   #logs (): string {
