@@ -28,6 +28,8 @@ export interface ForeignNode {
   readonly node: DeltaNode
   /** A node that follows it is merged already, so it does not become a head. */
   readonly isInner: boolean
+  /** Its block is in the store already, or is written in the same batch. */
+  readonly isStored?: boolean
 }
 
 /** Nodes ready to be written: all store operations but those of index, journal and log. */
@@ -148,13 +150,12 @@ export class Replica {
     const operations: StoreOperation[] = []
     const valueChanges: ValueChange[] = []
     const heads = this.heads.change()
-    for (const { node, isInner } of nodes) {
+    for (const { node, isInner, isStored = false } of nodes) {
       for (const { key } of node.delta.elements) operations.push({ type: 'put', key: this.#keys.element(key, node.blockId), value: nothing })
       for (const { key, id } of node.delta.tombstones) operations.push({ type: 'put', key: this.#keys.tombstone(key, id), value: nothing })
       const multihash = node.blockId.slice(1)
-      operations.push(
-        { type: 'put', key: this.#keys.block(multihash), value: node.bytes },
-        { type: 'put', key: this.#keys.processed(multihash), value: nothing })
+      if (!isStored) operations.push({ type: 'put', key: this.#keys.block(multihash), value: node.bytes })
+      operations.push({ type: 'put', key: this.#keys.processed(multihash), value: nothing })
       if (isInner) heads.remove(node.links)
       else heads.add(node.cid, node.delta.priority, node.links)
     }

@@ -32,7 +32,7 @@ export class ValueCheck {
     for (const node of nodes) if (await this.#isWrong(node)) wrong.push(node)
     if (wrong.length === 0) return
     await this.#writer.turn(async () => {
-      await this.#writer.commit({ prepared: await this.#replica.prepareForeign(wrong.map(node => ({ node, isInner: true }))), sync: false })
+      await this.#writer.commit({ prepared: await this.#replica.prepareForeign(wrong.map(node => ({ node, isInner: true, isStored: true }))), sync: false })
     })
     this.corrected += wrong.length
   }
