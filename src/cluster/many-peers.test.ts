@@ -88,6 +88,18 @@ test('a peer whose IPFS node hangs still says who it is', () => withPeers(2, asy
   assert.match(hung?.ipfs.error ?? '', /has not answered within 5 s/)
 }))
 
+test('a list of peers whose caller goes away ends, and nothing of it fails unheard', () => withPeers(3, async world => {
+  for (const asked of world.peers) {
+    for (const peer of world.peers) peer.isNodeHung = true
+    const gone = new AbortController()
+    const listing = assert.rejects(Array.fromAsync(asked.cluster.peers({ signal: gone.signal })), { code: 'CANCELLED' })
+    await world.clock.advance(100)
+    gone.abort(new ClusterError('CANCELLED', 'the caller has gone away'))
+    await world.clock.advance(100)
+    await listing
+  }
+}))
+
 test('recovering all queues again what any peer has lost', () => withPeers(3, async world => {
   const cids = [cidOf(1), cidOf(2)]
   for (const cid of cids) await world.during(world.peer(0).cluster.pin(cid, defaultPinOptions))

@@ -60,6 +60,8 @@ export class Membership {
         return isRefusal(error) ? undefined : unreachable(peer, errorText(error))
       }
     })
+    // Who goes away is told at one answer; nobody looks at those behind it then.
+    for (const answer of asked) answer.catch(() => {})
     for (const answer of asked) {
       const information = await answer
       options.signal?.throwIfAborted()
