@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { PeerId } from '../../domain/peer.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { CrdtPeers, namesOf, pinOf, setOf, peerOf } from './crdt-peers.fixture.ts'
 
@@ -115,5 +116,25 @@ test('a change made while older ones are still on their way wins over them', asy
   await peers.clock.advance(10_000)
   assert.deepEqual(await namesOf(a), ['new'])
   assert.deepEqual(await setOf(a), await setOf(b))
+  await peers.stop()
+})
+
+test('the network is told to drop what untrusted peers sign, so that it is not forwarded either', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  let accept: ((from: PeerId) => boolean) | undefined
+  const a = await peers.start(0, {
+    trustedPeers: [peerOf(1)],
+    network: network => ({
+      ...network,
+      subscribe: (topic, handler, accepts) => {
+        accept = accepts
+        return network.subscribe(topic, handler, accepts)
+      },
+    }),
+  })
+  assert.deepEqual([0, 1, 2].map(n => accept?.(peerOf(n))), [true, true, false])
+  a.consensus.distrust(peerOf(1))
+  a.consensus.trust(peerOf(2))
+  assert.deepEqual([0, 1, 2].map(n => accept?.(peerOf(n))), [true, false, true])
   await peers.stop()
 })
