@@ -2,7 +2,9 @@
  * Restarts every peer of a cluster, one after the other, while clients pin and unpin, and looks for
  * acknowledged changes that are gone and pins that were moved without need.
  *
- *   node test/endurance/rolling.ts [--peers 10] [--pins 20000] [--seed N]
+ *   node test/endurance/rolling.ts [--peers 10] [--pins 20000] [--seed N] [--grace 50s]
+ *
+ * With a grace that is shorter than a restart, pins move.
  */
 import { parseArgs } from 'node:util'
 import { Seeded } from './seeded.ts'
@@ -26,6 +28,8 @@ export interface RollingOptions {
   /** Pins before the restarts begin. */
   readonly pins: number
   readonly seed: number
+  /** The `repin_grace_period` of the peers, when it is not the usual one. */
+  readonly grace?: string | undefined
   /** How long the cluster may take for anything, in milliseconds. */
   readonly patienceMs: number
   readonly say: (line: string) => void
@@ -47,8 +51,8 @@ export interface RollingReport {
 }
 
 /** @throws when peers do not come back, do not agree, or a pin is not held as often as it should be */
-export async function rollingRestart ({ peers, pins, seed, patienceMs, say }: RollingOptions): Promise<RollingReport> {
-  const cluster = await MixedCluster.make({ goPrograms: undefined, environment, patienceMs })
+export async function rollingRestart ({ peers, pins, seed, grace, patienceMs, say }: RollingOptions): Promise<RollingReport> {
+  const cluster = await MixedCluster.make({ goPrograms: undefined, environment: { ...environment, ...(grace !== undefined && { CLUSTER_REPINGRACEPERIOD: grace }) }, patienceMs })
   let isWorthALook = true
   try {
     const members: Member[] = []
@@ -126,12 +130,12 @@ async function holders (member: Member): Promise<Map<string, string>> {
 function seconds (since: number, until = performance.now()): string { return `${((until - since) / 1000).toFixed(1)} s` }
 
 async function main (): Promise<void> {
-  const { values } = parseArgs({ options: { peers: { type: 'string', default: '10' }, pins: { type: 'string', default: '20000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) } } })
+  const { values } = parseArgs({ options: { peers: { type: 'string', default: '10' }, pins: { type: 'string', default: '20000' }, seed: { type: 'string', default: String(Date.now() % 2 ** 31) }, grace: { type: 'string' } } })
   const startedAt = performance.now()
   const say = (line: string): void => { process.stdout.write(`${seconds(startedAt).padStart(8)}  ${line}\n`) }
   const seed = Number(values.seed)
   say(`seed ${seed}`)
-  const { restarts, counts, pinned, lost, undone, repinned } = await rollingRestart({ peers: Number(values.peers), pins: Number(values.pins), seed, patienceMs: 10 * 60_000, say })
+  const { restarts, counts, pinned, lost, undone, repinned } = await rollingRestart({ peers: Number(values.peers), pins: Number(values.pins), seed, grace: values.grace, patienceMs: 10 * 60_000, say })
   say(`seed ${seed}: ${restarts} restarts under load; acknowledged ${counts.pins} pins and ${counts.unpins} unpins, ${counts.repeated} requests repeated; pinned at the end ${pinned}; lost ${lost.length}, undone ${undone.length}, re-pinned ${repinned}`)
   for (const cid of lost.slice(0, 20)) say(`lost: ${cid}`)
   for (const cid of undone.slice(0, 20)) say(`undone: ${cid}`)
