@@ -24,6 +24,8 @@ const maxAnnouncedBytes = 16 * 1024 * 1024
 const maxOpenOfPeer = 1_000
 /** Bytes of blocks that wait for their step, before no more are fetched. */
 const maxArrivedBytes = 16 * 1024 * 1024
+/** Missing nodes that wait for their step: the next look finds the others. */
+const maxNeeded = 10_000
 /** What one step takes of what has come, in number and bytes. */
 const maxTaken = 512
 const maxTakenBytes = 4 * 1024 * 1024
@@ -82,6 +84,8 @@ export class DagWalk {
   #failing: string | undefined
   /** How far the wanted nodes on disk have been taken. */
   #cursor = ''
+  /** How far nodes that were left out have been tried again. */
+  #holeCursor = ''
 
   constructor (options: DagWalkOptions) {
     const { store, keys, network, writer, platform: { clock, loggers, metrics } } = options
@@ -139,13 +143,14 @@ export class DagWalk {
 
   /** Takes nodes that are missing below the heads. */
   need (nodes: readonly Needed[]): void {
-    this.#needed.push(...nodes)
+    this.#needed.push(...nodes.slice(0, Math.max(0, maxNeeded - this.#needed.length)))
     this.#wake?.()
   }
 
   /** Nodes that were left out are tried again. */
   async retryHoles (): Promise<void> {
-    const holes = await this.records.listed('hole', takenFromDisk)
+    const holes = await this.records.listed('hole', takenFromDisk, this.#holeCursor)
+    this.#holeCursor = holes.length < takenFromDisk ? '' : holes.at(-1) ?? ''
     this.#fetcher.want(holes.map(node => ({ node, from: undefined, isLinked: true })))
   }
 
