@@ -138,3 +138,22 @@ test('the network is told to drop what untrusted peers sign, so that it is not f
   assert.deepEqual([0, 1, 2].map(n => accept?.(peerOf(n))), [true, false, true])
   await peers.stop()
 })
+
+test('the same change on the same heads is the same node, also when both were made apart', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const [a, b] = [await peers.start(0), await peers.start(1)]
+  await peers.done(a.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(1_000)
+  await b.network.stop()
+  for (const { consensus } of [a, b]) {
+    await peers.done(consensus.logPin(pinOf(2)))
+    await peers.clock.advance(100)
+  }
+  await peers.done(a.consensus.logPin(pinOf(3)))
+  await b.network.start(new AbortController().signal)
+  await peers.clock.advance(5_000)
+  assert.deepEqual(await setOf(a), await setOf(b))
+  assert.equal(a.consensus.inspect().headCount, 1)
+  assert.equal((await setOf(a)).filter(key => key.startsWith('/c/b/')).length, 3)
+  await peers.stop()
+})

@@ -15,11 +15,11 @@ export const noBlock: ReadNode = { node: undefined, isForged: true, reason: '' }
 
 /** Reads the block of a node. */
 export function readNode (name: string, block: Uint8Array): ReadNode {
-  if (!isBlockOf(name, block)) return noBlock
   try {
-    return { node: decodeDeltaNode(block), isForged: false, reason: '' }
+    const node = decodeDeltaNode(block)
+    return node.blockId === `/${name}` ? { node, isForged: false, reason: '' } : noBlock
   } catch (error) {
-    return { node: undefined, isForged: false, reason: errorText(error) }
+    return isBlockOf(name, block) ? { node: undefined, isForged: false, reason: errorText(error) } : noBlock
   }
 }
 

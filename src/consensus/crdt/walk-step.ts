@@ -130,10 +130,14 @@ export class WalkStep {
     const { isDone, record } = this.#get(node)
     if (record?.state !== 'fetch' && record?.state !== 'hole') return false
     if (!isDone) return true
-    // Made here too, by the same change on the same heads.
+    this.#madeHere(node)
+    return false
+  }
+
+  /** The node was made here too, by the same change on the same heads, since somebody told of it. */
+  #madeHere (node: string): void {
     this.#set(node, undefined)
     this.#outOfTheWay.push(node)
-    return false
   }
 
   /** Nodes that merged ones follow, but that are not merged themselves; or are, but have lost their block. */
@@ -211,10 +215,13 @@ export class WalkStep {
     const { store, keys } = this.#context
     await this.#look(names)
     const taken: string[] = []
+    let isAll = true
     for (const name of names) {
-      if (this.#readBytes >= maxReadBytes) break
-      const { record } = this.#get(name)
+      isAll = this.#readBytes < maxReadBytes
+      if (!isAll) break
+      const { isDone, record } = this.#get(name)
       if (record?.state !== 'waits' && record?.state !== 'ready') continue
+      if (isDone) { this.#madeHere(name); continue }
       this.#readBytes += record.sizeBytes
       taken.push(name)
     }
@@ -231,7 +238,7 @@ export class WalkStep {
     const nodes = taken.flatMap(name => this.#nodesHere.get(name) ?? [])
     await this.#look(nodes.flatMap(linksOf))
     for (const node of nodes) this.#place(node, undefined, false)
-    return taken.length === names.length
+    return isAll
   }
 
   /** Merges a node if its ancestors are; otherwise it waits for one of them. */
