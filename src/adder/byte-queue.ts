@@ -43,7 +43,9 @@ export class ChunkMemory {
   /** Takes back what lies under the bytes of a leaf, if it came from here. */
   give ({ buffer }: Uint8Array): void {
     const sizeBytes = this.#chunkBytes + 2 * headroomBytes
-    if (buffer.byteLength === sizeBytes && isLarge(sizeBytes) && this.#free.length < maxKeptBytes / sizeBytes) this.#free.push(Buffer.from(buffer))
+    // A slab of the runtime holds what belongs to others.
+    const isOwn = isLarge(sizeBytes) && buffer.byteLength === sizeBytes && sizeBytes !== Buffer.poolSize
+    if (isOwn && this.#free.length < maxKeptBytes / sizeBytes) this.#free.push(Buffer.from(buffer))
   }
 }
 

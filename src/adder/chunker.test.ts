@@ -43,3 +43,13 @@ test('lengths are within the bounds, but for the last', () => {
     assert.ok(lengths.length > 10, name)
   }
 })
+
+test('memory that the runtime shares out is not taken for that of a chunk', () => {
+  const chunker = parseChunker(`size-${Buffer.poolSize - 64}`)()
+  // A first piece that is small gets memory from the runtime's slab, which has the size of a chunk's.
+  const [small] = [...chunker.push(Buffer.from('small')), ...chunker.finish()]
+  assert.ok(small !== undefined && small.buffer.buffer.byteLength === Buffer.poolSize)
+  chunker.release?.(small.buffer)
+  const [large] = [...chunker.push(Buffer.alloc(Buffer.poolSize, 7))]
+  assert.notEqual(large?.buffer.buffer, small.buffer.buffer)
+})
