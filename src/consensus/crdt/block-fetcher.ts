@@ -118,9 +118,15 @@ export class BlockFetcher {
     this.#delayed = this.#delayed.filter(want => want.node !== node)
   }
 
+  /** Tries at once what waits for its next attempt. */
+  retry (): void {
+    this.#retries.push(...this.#delayed.splice(0))
+    this.next()
+  }
+
   /** Tries at once what waits for its next attempt, and asks others for what is being fetched. */
   hurry (): void {
-    this.#retries.push(...this.#delayed.splice(0))
+    this.retry()
     for (const { controller } of this.#running.values()) controller.abort(new ClusterError('TIMED_OUT', 'another peer is asked'))
     this.next()
   }

@@ -31,6 +31,8 @@ const maxTaken = 512
 const maxTakenBytes = 4 * 1024 * 1024
 /** Nodes of lists on disk that are taken at once. */
 const takenFromDisk = 1_000
+/** Peers that connect are asked for what is missing after this, in milliseconds. */
+const peerCameMs = 2_000
 const firstRetryMs = 200
 const lastRetryMs = 10_000
 
@@ -82,6 +84,7 @@ export class DagWalk {
   #wake: (() => void) | undefined
   #running: Promise<void> | undefined
   #failing: string | undefined
+  #cancelPeerCame: (() => void) | undefined
   /** How far the wanted nodes on disk have been taken. */
   #cursor = ''
   /** How far nodes that were left out have been tried again. */
@@ -123,6 +126,7 @@ export class DagWalk {
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
     this.#stalls.stop()
+    this.#cancelPeerCame?.()
     this.#fetcher.stop()
     await this.#running
   }
@@ -152,6 +156,17 @@ export class DagWalk {
     const holes = await this.records.listed('hole', takenFromDisk, this.#holeCursor)
     this.#holeCursor = holes.length < takenFromDisk ? '' : holes.at(-1) ?? ''
     this.#fetcher.want(holes.map(node => ({ node, from: undefined, isLinked: true })))
+  }
+
+  /** A peer has connected, which may have what others did not. Several that come together are asked together. */
+  peerCame (): void {
+    const { clock } = this.#options.platform
+    this.#cancelPeerCame ??= clock.after(peerCameMs, () => {
+      this.#cancelPeerCame = undefined
+      this.#fetcher.retry()
+      if (this.records.summary.hole === 0) return
+      this.retryHoles().catch((error: unknown) => { this.#noteFailure(error) })
+    })
   }
 
   /** What is being waited for is asked of other peers, at once. */

@@ -43,7 +43,7 @@ export class Exchange {
   readonly #broadcast: HeadBroadcast
   readonly #watch: DivergenceWatch
   readonly repair: RepairLoop
-  #endHistory: (() => void) | undefined
+  readonly #ends: Array<() => void> = []
   /** Nodes of ours that were written while nobody listened may not be on disk yet. */
   #isDurable = false
 
@@ -95,14 +95,16 @@ export class Exchange {
   start (signal: AbortSignal): void {
     this.#walk.start(signal)
     this.repair.start(signal)
-    this.#endHistory = serveHistory({ network: this.#network, store: this.#store, keys: this.#keys, platform: this.#platform })
+    this.#ends.push(
+      this.#network.onPeer((_, isConnected) => { if (isConnected) this.#walk.peerCame() }),
+      serveHistory({ network: this.#network, store: this.#store, keys: this.#keys, platform: this.#platform }))
     this.#broadcast.start()
     this.#watch.start()
   }
 
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
-    this.#endHistory?.()
+    for (const end of this.#ends.splice(0)) end()
     await this.#broadcast.stop()
     this.#watch.stop()
     await this.#walk.stopped()
