@@ -9,6 +9,8 @@ const lookMs = 5_000
 const mostJournalled = 1_000
 /** Heads: a peer alone has one, each partition may add one, each wiped datastore another. */
 const mostHeads = 100
+/** A ping from a clock that runs ahead may count for this long, in milliseconds. */
+const believedMs = 120_000
 /** Besides the time to live of a ping and two rounds of the failure detector, in milliseconds. */
 const alertSlackMs = 10_000
 
@@ -30,13 +32,14 @@ function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): voi
   const { pingIntervalMs } = world.settings
   const now = world.clock.monotonic()
   const detectableMs = 2 * pingIntervalMs + 2 * pingIntervalMs + alertSlackMs
+  // Pings of a peer with the wrong time have expired when they come, or count for longer than they should.
+  if (dead.goneSince - dead.wasSteadySince < believedMs) return
   if (now - dead.goneSince < detectableMs || told.has(`${dead.name} ${dead.goneSince}`)) return
   told.add(`${dead.name} ${dead.goneSince}`)
   for (const observer of world.serving()) {
     const heardAt = world.heard.get(observer.self)?.get(dead.self)?.at
     const steadySince = observer.process?.steadySince ?? Infinity
-    // Pings of a peer with the wrong time have expired when they come.
-    if (heardAt === undefined || heardAt < steadySince || heardAt < dead.wasSteadySince) continue
+    if (heardAt === undefined || heardAt < steadySince) continue
     const heardTime = world.clock.now() - (now - heardAt)
     const hasAlert = observer.serving?.cluster.alerts().some(({ name, peer, triggeredAt }) => name === 'ping' && peer === dead.self && triggeredAt >= heardTime)
     if (hasAlert !== true) world.violate(`every death is told: ${observer.name} has no alert for ${dead.name}, which is gone for ${((now - dead.goneSince) / 1_000).toFixed(0)} s`)
