@@ -88,6 +88,8 @@ export async function killRounds ({ rounds, seed, report }: { readonly rounds: n
 async function runAndKill (peer: ScratchPeer, clients: PinClients, random: Seeded, moment: typeof moments[number]): Promise<void> {
   if (peer.daemon === undefined || peer.daemon.signalCode !== null) await peer.start()
   clients.start()
+  // A slow machine must not make a run without anything to lose.
+  if (clients.counts.unpins === 0) await peer.until(async () => clients.counts.unpins > 0)
   await sleep(random.below(loadMs))
   if (moment === 'duringStop') {
     peer.daemon?.kill('SIGTERM')
