@@ -2,6 +2,7 @@ import { cidFromBytes, cidToBytes, type Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Store, StoreOperation } from '../platform/store.ts'
+import { Wake } from '../platform/wake.ts'
 import type { ChangeLog, PinsetChange } from './changes.ts'
 import { packRecords, sequenceKey, unpackRecords } from './record-list.ts'
 
@@ -25,7 +26,7 @@ export class StoredChangeLog implements ChangeLog {
   #cursor = 0
   #storedCursor = 0
   #tail: PinsetChange[] = []
-  #wake: (() => void) | undefined
+  readonly #wake = new Wake()
   #cancelTimer: (() => void) | undefined
 
   constructor (store: Store, clock: Clock, getMany: (cids: readonly Cid[]) => Promise<Array<Pin | undefined>>) {
@@ -41,7 +42,7 @@ export class StoredChangeLog implements ChangeLog {
     this.#last = readNumber(last)
     this.#storedCursor = readNumber(cursor)
     this.#cursor = Math.max(this.#storedCursor, Math.min(this.#cursor, this.#last))
-    this.#wake?.()
+    this.#wake.call()
   }
 
   /** Numbers the changes and says what the store has to write; {@link committed} follows when that is done. */
@@ -65,7 +66,7 @@ export class StoredChangeLog implements ChangeLog {
     this.#last = last.sequence
     this.#tail.push(...numbered)
     if (this.#tail.length > maxTail) this.#tail = this.#tail.slice(-maxTail)
-    this.#wake?.()
+    this.#wake.call()
   }
 
   async * read ({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<PinsetChange[]> {
@@ -74,7 +75,7 @@ export class StoredChangeLog implements ChangeLog {
       next = Math.min(next, this.#last + 1)
       const first = this.#tail[0]?.sequence ?? Infinity
       if (next > this.#last) {
-        await this.#change(signal)
+        await this.#wake.rest(signal)
       } else if (first <= next) {
         const batch = this.#tail.slice(next - first, next - first + changesPerRead)
         next += batch.length
@@ -140,18 +141,6 @@ export class StoredChangeLog implements ChangeLog {
         }
       }
     }
-  }
-
-  #change (signal: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const done = (): void => {
-        signal.removeEventListener('abort', done)
-        this.#wake = undefined
-        resolve()
-      }
-      this.#wake = done
-      signal.addEventListener('abort', done, { once: true })
-    })
   }
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Counter } from '../../platform/metrics.ts'
 import type { Network } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
+import { Wake } from '../../platform/wake.ts'
 import { BlockFetcher } from './block-fetcher.ts'
 import { cidOfMultihash } from './delta.ts'
 import type { ReplicaKeys } from './keys.ts'
@@ -81,7 +82,7 @@ export class DagWalk {
   #lost: string[] = []
   #needed: Needed[] = []
   #hasDrains = true
-  #wake: (() => void) | undefined
+  readonly #wake = new Wake()
   #running: Promise<void> | undefined
   #failing: string | undefined
   #cancelPeerCame: (() => void) | undefined
@@ -101,7 +102,7 @@ export class DagWalk {
       heads: () => options.replica.heads.names(),
       stored: node => store.get(keys.block(node)),
       onBlock: arrival => { this.#arrive(arrival) },
-      onLost: node => { this.#lost.push(node); this.#wake?.() },
+      onLost: node => { this.#lost.push(node); this.#wake.call() },
       isFull: () => this.#arrivedBytes >= maxArrivedBytes,
     })
     this.#stalls = new StallWatch({ hasWork: () => unmerged(this.records.summary) > 0, onStall: () => { this.#noteStall() }, clock })
@@ -142,13 +143,13 @@ export class DagWalk {
     const hasRoom = this.#announcedBytes + bytes <= maxAnnouncedBytes
     this.#announcements.push(hasRoom ? announcement : { ...announcement, block: undefined })
     if (hasRoom) this.#announcedBytes += bytes
-    this.#wake?.()
+    this.#wake.call()
   }
 
   /** Takes nodes that are missing below the heads. */
   need (nodes: readonly Needed[]): void {
     this.#needed.push(...nodes.slice(0, Math.max(0, maxNeeded - this.#needed.length)))
-    this.#wake?.()
+    this.#wake.call()
   }
 
   /** Nodes that were left out are tried again. */
@@ -188,7 +189,7 @@ export class DagWalk {
   #arrive (arrival: Arrival): void {
     this.#arrivals.push(arrival)
     this.#arrivedBytes += arrival.block.length
-    this.#wake?.()
+    this.#wake.call()
   }
 
   #hasWork (): boolean {
@@ -200,7 +201,7 @@ export class DagWalk {
     let delay = firstRetryMs
     while (!signal.aborted) {
       if (!this.#hasWork()) {
-        await this.#change(signal)
+        await this.#wake.rest(signal)
         continue
       }
       try {
@@ -335,20 +336,6 @@ export class DagWalk {
   #noteFailure (error: unknown): void {
     if (this.#failing === undefined) this.#logger.error(`nodes of other peers cannot be merged now; it is tried again: ${errorText(error)}`)
     this.#failing = errorText(error)
-  }
-
-  /** Resolves when something has come or the signal did. */
-  #change (signal: AbortSignal): Promise<void> {
-    return new Promise(resolve => {
-      const done = (): void => {
-        signal.removeEventListener('abort', done)
-        this.#wake = undefined
-        resolve()
-      }
-      this.#wake = done
-      signal.addEventListener('abort', done, { once: true })
-      if (signal.aborted) done()
-    })
   }
 }
 

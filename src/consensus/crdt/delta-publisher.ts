@@ -5,6 +5,7 @@ import type { Pin } from '../../domain/pin.ts'
 import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Store } from '../../platform/store.ts'
+import { Wake } from '../../platform/wake.ts'
 import type { Pinset } from '../../state/pinset.ts'
 import type { DeltaNode } from './delta.ts'
 import type { Intent, Journal } from './journal.ts'
@@ -39,7 +40,7 @@ export interface BatchOptions {
 export class DeltaPublisher {
   readonly #options: PublisherOptions
   #queue: Intent[] = []
-  #wake: (() => void) | undefined
+  readonly #wake = new Wake()
   #isFlushing = false
   #idle: Array<() => void> = []
   #busy = false
@@ -48,14 +49,14 @@ export class DeltaPublisher {
   constructor (options: PublisherOptions) {
     this.#options = options
     options.writer.onReload(() => this.#reload())
-    options.store.onOpenedAnew?.(() => { this.#wake?.() })
+    options.store.onOpenedAnew?.(() => { this.#wake.call() })
   }
 
   /** Takes durable intents; readers see them from now on. */
   enqueue (intents: readonly Intent[]): void {
     for (const intent of intents) this.#options.pinset.showPending(intent)
     this.#queue.push(...intents)
-    this.#wake?.()
+    this.#wake.call()
   }
 
   /** The error of the last write, while it is being retried. */
@@ -64,7 +65,7 @@ export class DeltaPublisher {
   /** Resolves when all that was enqueued is in deltas, or cannot be written now ({@link failing}); does not wait for age or pace. */
   async flush (): Promise<void> {
     this.#isFlushing = true
-    this.#wake?.()
+    this.#wake.call()
     if ((this.#queue.length > 0 || this.#busy || this.#isStale()) && this.#failing === undefined) await new Promise<void>(resolve => { this.#idle.push(resolve) })
     this.#isFlushing = false
   }
@@ -75,7 +76,7 @@ export class DeltaPublisher {
       if (this.#queue.length === 0 && !this.#isStale()) {
         this.#busy = false
         this.#tellIdle()
-        await this.#change(signal)
+        await this.#wake.rest(signal)
         continue
       }
       await this.#waitForBatch(signal)
@@ -92,7 +93,7 @@ export class DeltaPublisher {
     while (!signal.aborted && !this.#isFlushing && !this.#isStale() && this.#queue.length < batching.maxSize) {
       const left = batching.maxAgeMs - (clock.monotonic() - oldest)
       if (left <= 0) return
-      await this.#change(signal, left)
+      await this.#wake.rest(signal, { clock, timeMs: left })
     }
   }
 
@@ -182,22 +183,6 @@ export class DeltaPublisher {
 
   async #pause (delayMs: number, signal: AbortSignal): Promise<void> {
     await sleep(this.#options.clock, delayMs, signal).catch(() => {})
-  }
-
-  /** Resolves when something was enqueued, a flush was asked for, the time is over or the signal came. */
-  #change (signal: AbortSignal, timeMs?: number): Promise<void> {
-    return new Promise(resolve => {
-      const done = (): void => {
-        signal.removeEventListener('abort', done)
-        cancel?.()
-        this.#wake = undefined
-        resolve()
-      }
-      const cancel = timeMs === undefined ? undefined : this.#options.clock.after(timeMs, done)
-      this.#wake = done
-      signal.addEventListener('abort', done, { once: true })
-      if (signal.aborted) done()
-    })
   }
 }
 
