@@ -4,6 +4,7 @@ import type { PeerId } from '../domain/peer.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
+import { within } from './deadline.ts'
 import type { RepairNotes } from './repair-notes.ts'
 import { repairRound, type RoundParts, type RoundResult } from './repair-round.ts'
 
@@ -127,19 +128,14 @@ export class PeerRepair {
   /** The second evidence: whoever answers, be it with an error, lives, and only its metrics get lost. */
   async #answers (signal: AbortSignal): Promise<boolean> {
     const { calls, platform: { clock } } = this.#parts
-    const ended = new AbortController()
-    const cancel = clock.after(answerMs, () => { ended.abort(new ClusterError('TIMED_OUT', 'no answer')) })
     try {
-      await calls.id(this.#peer, { signal: AbortSignal.any([signal, ended.signal]) })
+      await within(clock, answerMs, { signal }, limited => calls.id(this.#peer, limited))
       return true
     } catch (error) {
       signal.throwIfAborted()
-      if (ended.signal.aborted) return false
       const isSilent = !(error instanceof ClusterError) || ['PEER_UNREACHABLE', 'TIMED_OUT', 'CANCELLED'].includes(error.code)
       this.#logger.debug({ peer: this.#peer }, `asked whether it is there: ${errorText(error)}`)
       return !isSilent
-    } finally {
-      cancel()
     }
   }
 
