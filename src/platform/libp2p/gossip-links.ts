@@ -39,7 +39,7 @@ const maxLinkMs = 1_000
 
 /** Names of recent messages that a new subscriber is told, in all topics: the reference reads so many. */
 const maxToldMessages = 5_000
-/** Topics in which a peer is greeted between two heartbeats, each once: one that subscribes on and on gets no more. */
+/** Topics in which a peer is greeted between two heartbeats, each once: one that subscribes on and on is greeted at the next. */
 const maxGreetingsPerPeer = 100
 
 /** Receivers cut off who sends more than a MiB at once; beside the data each message has its signature and names. */
@@ -57,8 +57,8 @@ export class GossipLinks {
   readonly #insides: Insides
   readonly #clock: Clock
   readonly #stopping = new AbortController()
-  /** In which topics peers were greeted since the last heartbeat. */
-  readonly #greeted = new Map<PeerId, Set<string>>()
+  /** In which topics peers were greeted since the last heartbeat, and whether they subscribed once more after it. */
+  readonly #greeted = new Map<PeerId, Map<string, boolean>>()
   /** Greetings that still wait for a stream to the peer. */
   readonly #greetings = new Map<PeerId, Promise<void>>()
 
@@ -68,15 +68,14 @@ export class GossipLinks {
     this.#clock = clock
     this.#sendInPackets()
     host.services.pubsub.addEventListener('subscription-change', ({ detail: { peerId, subscriptions } }) => {
-      const peer = peerId.toString() as PeerId
-      const topics = subscriptions.filter(({ subscribe, topic }) => subscribe && this.#isFirst(peer, topic)).map(({ topic }) => topic)
-      if (topics.length === 0) return
-      const greeting = this.#greetSoon(peer, topics).finally(() => { if (this.#greetings.get(peer) === greeting) this.#greetings.delete(peer) })
-      this.#greetings.set(peer, greeting)
+      this.#subscribed(peerId.toString() as PeerId, subscriptions.filter(({ subscribe }) => subscribe).map(({ topic }) => topic))
     })
     host.addEventListener('peer:disconnect', ({ detail }) => { this.#greeted.delete(detail.toString() as PeerId) })
     host.services.pubsub.addEventListener('gossipsub:heartbeat', () => {
+      const greeted = [...this.#greeted]
       this.#greeted.clear()
+      // A link may have broken since the greeting: who came back is told what it has missed.
+      for (const [peer, topics] of greeted) this.#subscribed(peer, [...topics].filter(([, isOwed]) => isOwed).map(([topic]) => topic))
       void this.#linkAnew()
     })
   }
@@ -100,11 +99,19 @@ export class GossipLinks {
     return false
   }
 
+  #subscribed (peer: PeerId, subscribed: readonly string[]): void {
+    const topics = subscribed.filter(topic => this.#isFirst(peer, topic))
+    if (topics.length === 0) return
+    const greeting = this.#greetSoon(peer, topics).finally(() => { if (this.#greetings.get(peer) === greeting) this.#greetings.delete(peer) })
+    this.#greetings.set(peer, greeting)
+  }
+
   #isFirst (peer: PeerId, topic: string): boolean {
-    const topics = this.#greeted.get(peer) ?? new Set()
-    if (topics.has(topic) || topics.size >= maxGreetingsPerPeer) return false
-    this.#greeted.set(peer, topics.add(topic))
-    return true
+    const topics = this.#greeted.get(peer) ?? new Map<string, boolean>()
+    const isKnown = topics.has(topic)
+    if (!isKnown && topics.size >= maxGreetingsPerPeer) return false
+    this.#greeted.set(peer, topics.set(topic, isKnown))
+    return !isKnown
   }
 
   async #greetSoon (peer: PeerId, topics: readonly string[]): Promise<void> {
