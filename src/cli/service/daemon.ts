@@ -6,7 +6,6 @@ import { ClusterError } from '../../domain/errors.ts'
 import { parseMultiaddress } from '../../domain/multiaddress.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
 import { CommandError } from '../command-line/command.ts'
-import { letHeapGrow } from '../heap-growth.ts'
 import { CommandLog, withFolderLock, type ServiceCall } from './context.ts'
 import { loadPeer, requireState } from './loaded-peer.ts'
 import { tellReady } from './service-manager.ts'
@@ -22,7 +21,6 @@ export async function daemon (call: ServiceCall, runDaemon: RunDaemon): Promise<
     requireParts(configuration)
     const loggers = await log.loggers()
     loggers.component('service').info('Initializing. For verbose output run with "-l debug". Please wait...')
-    letHeapGrow()
     using signals = new StopSignals(process, call.terminal.stderr)
     const running = await start(() => runDaemon({
       configuration: withFlags(configuration, call, bootstrap),

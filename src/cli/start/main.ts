@@ -15,7 +15,6 @@ import { lockFolder } from '../../platform/folder-lock.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { silentLoggers } from '../../platform/logger.ts'
 import { systemRandom } from '../../platform/random.ts'
-import { letHeapGrow } from '../heap-growth.ts'
 import { openLoggers, parseLogLevels } from '../loggers.ts'
 import { processTerminal } from '../command-line/process-terminal.ts'
 import { StopSignals } from '../service/stop-signals.ts'
@@ -72,7 +71,6 @@ async function start (options: StartOptions, say: (text: string) => Promise<void
     const parsed = parseLogLevels(options.logLevel, false) ?? { levels: { all: 'warn', components: new Map() } }
     const loggers = await openLoggers(parsed.levels, process.env, 'plain')
     const { runPeer } = await import('../../peer.ts')
-    letHeapGrow()
     using signals = new StopSignals(process, processTerminal().stderr)
     try {
       const running = await runPeer({ configuration, identity, bootstrap: [], loggers, signal: signals.stop })
