@@ -83,6 +83,8 @@ export class BlockRequest {
     this.bytes += block.bytes.length
     const bytes = asBuffer(block.bytes)
     await this.#write(this.#head, bytes, lineEnd)
+    // A connection that is taken but says nothing looks idle to the node, which may close it.
+    if (this.blocks === 1) await this.#flush()
     if (block.release === undefined) return
     if (bytes.length < ownPieceBytes) block.release()
     else this.#releaseEarlier(block)

@@ -36,23 +36,19 @@ async function hostileNode (answer: Answer, place: number | string = 0): Promise
   const paths: string[] = []
   const server: Server = createServer(socket => {
     sockets.add(socket)
-    let text = ''
-    let isAnswered = false
+    let request = { text: '', isAnswered: false }
     socket.on('error', () => {}).on('close', () => sockets.delete(socket)).on('data', (chunk: Buffer) => {
-      text += chunk.toString('latin1')
-      const head = text.indexOf('\r\n\r\n')
+      const current = request
+      current.text += chunk.toString('latin1')
+      const head = current.text.indexOf('\r\n\r\n')
       if (head < 0) return
-      const isChunked = /transfer-encoding: chunked/i.test(text.slice(0, head))
-      if (!isAnswered) {
-        isAnswered = true
-        const path = (/^POST \/api\/v0\/(\S*)/.exec(text) ?? [])[1] ?? ''
-        paths.push(path)
-        answer(socket, path, () => text.slice(head + 4))
-      }
-      if (!isChunked || text.endsWith('\r\n0\r\n\r\n')) {
-        text = ''
-        isAnswered = false
-      }
+      const isChunked = /transfer-encoding: chunked/i.test(current.text.slice(0, head))
+      if (!isChunked || current.text.endsWith('\r\n0\r\n\r\n')) request = { text: '', isAnswered: false }
+      if (current.isAnswered) return
+      current.isAnswered = true
+      const path = (/^POST \/api\/v0\/(\S*)/.exec(current.text) ?? [])[1] ?? ''
+      paths.push(path)
+      answer(socket, path, () => current.text.slice(head + 4))
     })
   })
   server.listen(typeof place === 'number' ? { port: place, host: '127.0.0.1' } : { path: place })
@@ -520,6 +516,23 @@ test('an upload waits for a node that takes nothing, and not longer than its dea
     // What the sockets of both sides hold, and no more.
     assert.ok(produced * 65_536 < 64 * 2 ** 20, `${produced} blocks`)
   }, { ipfsRequestTimeoutMs: 300 })
+})
+
+test('an upload begins with its first block, however long the second takes', async () => {
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+  async function * slowSource (): AsyncGenerator<Block> {
+    yield rawBlock('one')
+    await begun
+    yield rawBlock('two')
+  }
+  await withNode((socket, _path, body) => {
+    begin()
+    const end = (): void => {
+      if (!body().endsWith('\r\n0\r\n\r\n')) { setImmediate(end); return }
+      socket.write(whole(['one', 'two'].map(text => `{"Key":"${rawBlock(text).cid.toString()}","Size":3}\n`).join('')))
+    }
+    end()
+  }, ipfs => ipfs.putBlocks(slowSource()))
 })
 
 test('an upload that the node refuses in the middle ends, and so does its source', async () => {
