@@ -54,11 +54,23 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   const isRunning = kept !== undefined && kept.deadline >= moment
   if (isRunning && metric.expire < kept.signedExpire && !(arrival.isConnected() && isSetBack(metric, kept))) return 'older than the last one'
   const claimedMs = metric.expire - now
-  if (claimedMs > longestLifeMs) return 'from the future'
-  if (claimedMs > 0) return { metric, lifeMs: Math.min(claimedMs, believableLife(kept)) }
+  if (claimedMs > 0 && claimedMs <= longestLifeMs) return { metric, lifeMs: Math.min(claimedMs, believableLife(kept)) }
+  const followsMs = kept === undefined ? 0 : Math.min(lifeAfter(kept, metric, moment), believableLife(kept))
+  const counts = (lifeMs: number): Admitted => ({ metric: { ...metric, expire: now + lifeMs }, lifeMs })
+  if (followsMs > 0) return counts(followsMs)
+  if (claimedMs > 0) return 'from the future'
   if (!arrival.isConnected()) return 'expired'
-  const lifeMs = kept === undefined || kept.interval === 0 ? assumedLifeMs : Math.min(2 * kept.interval, believableLife(kept))
-  return { metric: { ...metric, expire: now + lifeMs }, lifeMs }
+  return counts(kept === undefined || kept.interval === 0 ? assumedLifeMs : Math.min(2 * kept.interval, believableLife(kept)))
+}
+
+/**
+ * What is left of the life of a metric that comes after a kept one, in milliseconds: its end is as
+ * much later as the sender says, counted by this peer's monotonic clock. So it does not matter by how
+ * much the sender's clock is wrong, nor whether this peer's wall clock was set meanwhile. Old words
+ * that somebody held back have run out by this reckoning too.
+ */
+function lifeAfter (kept: KeptMetric, metric: Metric, moment: number): number {
+  return kept.signedExpire === -Infinity ? 0 : kept.deadline + (metric.expire - kept.signedExpire) - moment
 }
 
 function isSetBack ({ expire }: Metric, { signedExpire, interval }: KeptMetric): boolean {

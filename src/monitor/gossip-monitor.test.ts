@@ -292,3 +292,29 @@ test('an expired metric of a peer without connection is dropped with advice', as
   assert.match(setup.warnings[0] ?? '', /compare that peer's clock/)
   await setup.stop()
 })
+
+test('a wall clock that is set makes nobody dead who is heard by way of others only, and nobody alive who is dead', async () => {
+  for (const jumpMs of [3_600_000, 60_000, -3_600_000, -30 * 86_400_000]) {
+    const setup = await started()
+    const { clock, metric, send } = setup
+    await send(other, metric())
+    await clock.advance(15_000)
+    await send(other, metric())
+    clock.setWallClock(clock.now() + jumpMs)
+    const held: Array<ReturnType<typeof metric>> = []
+    for (let i = 0; i < 40; i++) {
+      await clock.advance(15_000)
+      await send(other, metric({ expire: clock.now() - jumpMs + 30_000 }))
+      assert.deepEqual(values(setup), ['v'])
+      held.push(metric({ expire: clock.now() - jumpMs + 30_000 + i }))
+    }
+    assert.deepEqual(setup.alerts, [])
+    await clock.advance(150_000)
+    assert.deepEqual(setup.alerts, ['ping of other'])
+    if (jumpMs > 0) {
+      for (const old of held) await send(other, old)
+      assert.deepEqual(values(setup), [], 'old words that were held back raise nobody')
+    }
+    await setup.stop()
+  }
+})
