@@ -1,7 +1,7 @@
 import { isAscii } from 'node:buffer'
-import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { ClusterError } from '../domain/errors.ts'
+import { http } from '../platform/http.ts'
 import type { UploadedEntry } from './adder.ts'
 import { parseHeaderValue } from './header-value.ts'
 import { MultipartReader, type PartHeaders, type PartLimits } from './multipart-reader.ts'
@@ -53,7 +53,7 @@ const maxBoundaryLength = 256
 export function readUpload (stream: AsyncIterable<Uint8Array> | Readable, contentType: string, limits: UploadLimits = defaultUploadLimits): Upload {
   const reader = new MultipartReader(sourceOf(stream), boundaryOf(contentType), limits)
   // What a connection has received belongs to its one reader; anything else may be somebody's.
-  const release = stream instanceof IncomingMessage ? releaseMemory : undefined
+  const release = stream instanceof http.IncomingMessage ? releaseMemory : undefined
   let first: Promise<PartHeaders | undefined> | undefined
   const firstPart = (): Promise<PartHeaders | undefined> => first ??= reader.nextPart()
 

@@ -17,7 +17,7 @@ after(() => { rmSync(folder, { recursive: true, force: true }) })
 const hello: RequestListener = (_, response) => { response.end('hello') }
 
 async function server (t: TestContext, options: Partial<typeof defaultApiOptions> = {}): Promise<Server> {
-  const made = (await serverMaker({ ...defaultApiOptions, ...options }, folder, hello, {}))() as Server
+  const made = (await serverMaker({ ...defaultApiOptions, ...options }, folder, hello))() as Server
   t.after(() => { made.close() })
   return made
 }
@@ -107,6 +107,6 @@ test('older TLS is not spoken', async t => {
 test('a certificate that cannot be used is refused before anything listens', async () => {
   writeFileSync(join(folder, 'bad.pem'), 'nonsense')
   for (const [sslCertFile, sslKeyFile] of [['bad.pem', 'bad.pem'], ['absent.pem', 'bad.pem'], ['', 'bad.pem']] as const) {
-    await assert.rejects(serverMaker({ ...defaultApiOptions, sslCertFile, sslKeyFile }, folder, hello, {}), { code: 'INVALID_CONFIGURATION', message: /^error loading TLS certificate\/key: / })
+    await assert.rejects(serverMaker({ ...defaultApiOptions, sslCertFile, sslKeyFile }, folder, hello), { code: 'INVALID_CONFIGURATION', message: /^error loading TLS certificate\/key: / })
   }
 })

@@ -1,10 +1,11 @@
 import { lstat, readFile, unlink } from 'node:fs/promises'
-import { createServer as createHttpServer, type RequestListener, type Server, type ServerOptions } from 'node:http'
+import type { RequestListener, Server, ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { connect, type AddressInfo, type ListenOptions as ListenTarget } from 'node:net'
 import { resolve } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
+import { http } from '../platform/http.ts'
 import type { ListenOptions } from './api-options.ts'
 
 /** What a header block may exceed the configured size by, the request line included, as in the reference. */
@@ -22,18 +23,17 @@ const tlsCurves = 'P-521:P-384:P-256'
 export type ServerMaker = () => Server | HttpsServer
 
 /** Reads the certificate, if there is one. @throws ClusterError `INVALID_CONFIGURATION` */
-export async function serverMaker (options: ListenOptions, folder: string, listener: RequestListener, extra: ServerOptions): Promise<ServerMaker> {
+export async function serverMaker (options: ListenOptions, folder: string, listener: RequestListener): Promise<ServerMaker> {
   const { readTimeoutMs, readHeaderTimeoutMs, idleTimeoutMs, maxHeaderBytes, sslCertFile, sslKeyFile } = options
   const headersTimeout = readHeaderTimeoutMs > 0 ? readHeaderTimeoutMs : readTimeoutMs
   const httpOptions: ServerOptions = {
-    ...extra,
     maxHeaderSize: maxHeaderBytes + headerSlackBytes,
     requestTimeout: readTimeoutMs,
     headersTimeout: readTimeoutMs > 0 ? Math.min(headersTimeout, readTimeoutMs) : headersTimeout,
     keepAliveTimeout: idleTimeoutMs > 0 ? idleTimeoutMs : readTimeoutMs,
     connectionsCheckingInterval: timeoutCheckIntervalMs,
   }
-  if (sslCertFile === '' && sslKeyFile === '') return () => createHttpServer(httpOptions, listener)
+  if (sslCertFile === '' && sslKeyFile === '') return () => http.createServer(httpOptions, listener)
   const { createServer } = await import('node:https')
   try {
     const [cert, key] = await Promise.all([readFile(resolve(folder, sslCertFile)), readFile(resolve(folder, sslKeyFile))])

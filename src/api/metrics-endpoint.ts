@@ -1,6 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { errorText } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
+import { http } from '../platform/http.ts'
 import type { Platform, Startable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { PrometheusMetrics } from '../platform/prometheus-metrics.ts'
@@ -42,7 +43,7 @@ export class MetricsEndpoint implements Startable {
   async start (signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const timeouts = { requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, keepAliveTimeout: idleTimeoutMs }
-    const server = createServer(timeouts, (request, response) => { void this.#answer(request, response) })
+    const server = http.createServer(timeouts, (request, response) => { void this.#answer(request, response) })
     server.timeout = idleTimeoutMs
     server.maxConnections = maxConnections
     this.#address = await listenOn(server, this.#parts.address)

@@ -8,43 +8,67 @@ export interface Route {
   readonly handle: (exchange: Exchange) => void | Promise<void>
 }
 
-/** A path as fastify writes it. */
-export interface FastifyPath {
-  readonly url: string
-  /** The parameters of the row, from those that fastify finds. */
-  readonly parametersOf: (found: Readonly<Record<string, string>>) => Readonly<Record<string, string>>
-}
+/** What stood in the places of a path, by their names. */
+export type PathParameters = Readonly<Record<string, string>>
 
-/** Fastify's forms of a row's path: one for each choice of `{name:a|b}`. */
-export function fastifyPaths (path: string): FastifyPath[] {
-  const choice = /\{(\w+):([^}]+)\}/.exec(path)
-  if (choice !== null) {
-    const [placeholder, name = '', words = ''] = choice
-    return words.split('|').flatMap(word => fastifyPaths(path.replace(placeholder, word))
-      .map(({ url, parametersOf }) => ({ url, parametersOf: found => ({ ...parametersOf(found), [name]: word }) })))
+/** Fixed words of a path, and the places that take others. */
+type Segment =
+  | { readonly kind: 'fixed', readonly word: string }
+  | { readonly kind: 'any' | 'rest', readonly name: string }
+  | { readonly kind: 'choice', readonly name: string, readonly words: ReadonlySet<string> }
+
+const noParameters: PathParameters = {}
+
+/** The path of a row, made ready once to be compared with those of requests. */
+export class PathPattern {
+  readonly #segments: readonly Segment[]
+  readonly #hasRest: boolean
+  readonly #hasPlaces: boolean
+
+  constructor (path: string) {
+    this.#segments = segmentsOf(path).map(readSegment)
+    this.#hasRest = this.#segments.at(-1)?.kind === 'rest'
+    this.#hasPlaces = this.#segments.some(segment => segment.kind !== 'fixed')
   }
-  const rest = /\{(\w+)\.\.\.\}$/.exec(path)
-  const url = path.replace(/\{\w+\.\.\.\}$/, '*').replace(/\{(\w+)\}/g, ':$1')
-  return [{ url, parametersOf: rest === null ? found => found : found => ({ ...found, [rest[1] as string]: found['*'] ?? '' }) }]
-}
 
-/**
- * Tells whether a request that no row serves gets 405 instead of 404: the last row with its path
- * comes after every row with its method (spec/rest-api.md 1.1).
- */
-export function isMethodNotAllowed (routes: readonly Route[], method: string, path: string): boolean {
-  let isMismatch = false
-  for (const route of routes) {
-    if (route.method === method) isMismatch = false
-    else if (pathPattern(route.path).test(path)) isMismatch = true
+  /** The parameters in a path, given by its decoded segments; undefined when it is another path. */
+  match (path: readonly string[]): PathParameters | undefined {
+    const segments = this.#segments
+    if (this.#hasRest ? path.length < segments.length : path.length !== segments.length) return undefined
+    for (let i = 0; i < segments.length; i++) {
+      if (!takes(segments[i] as Segment, path[i] as string)) return undefined
+    }
+    return this.#hasPlaces ? this.#read(path) : noParameters
   }
-  return isMismatch
+
+  #read (path: readonly string[]): PathParameters {
+    const parameters: Record<string, string> = {}
+    for (const [i, segment] of this.#segments.entries()) {
+      if (segment.kind === 'rest') parameters[segment.name] = path.slice(i).join('/')
+      else if (segment.kind !== 'fixed') parameters[segment.name] = path[i] as string
+    }
+    return parameters
+  }
 }
 
-function pathPattern (path: string): RegExp {
-  const source = path
-    .replace(/\{\w+\.\.\.\}/g, '.*')
-    .replace(/\{\w+:([^}]+)\}/g, '(?:$1)')
-    .replace(/\{\w+\}/g, '[^/]+')
-  return new RegExp(`^${source}$`, 's')
+/** The segments of a path that begins with a slash. */
+export function segmentsOf (path: string): string[] {
+  return path.slice(1).split('/')
+}
+
+function readSegment (text: string): Segment {
+  const place = /^\{(\w+)(\.\.\.|:[^}]+)?\}$/.exec(text)
+  if (place === null) return { kind: 'fixed', word: text }
+  const [, name = '', form] = place
+  if (form === undefined) return { kind: 'any', name }
+  return form === '...' ? { kind: 'rest', name } : { kind: 'choice', name, words: new Set(form.slice(1).split('|')) }
+}
+
+function takes (segment: Segment, word: string): boolean {
+  switch (segment.kind) {
+    case 'fixed': return segment.word === word
+    case 'any': return word !== ''
+    case 'choice': return segment.words.has(word)
+    case 'rest': return true
+  }
 }

@@ -1,87 +1,69 @@
-import { IncomingMessage, Server, type ServerResponse } from 'node:http'
-import { AssertionError } from '../domain/errors.ts'
 import type { Exchange } from './exchange.ts'
-import { fastifyPaths, isMethodNotAllowed, type Route } from './route.ts'
+import { PathPattern, segmentsOf, type PathParameters, type Route } from './route.ts'
 
-/** A request that carries its exchange through the router. */
-export class ApiRequest extends IncomingMessage {
-  exchange: Exchange | undefined = undefined
-}
+/** What is to be done for a request. */
+export type RouteFound =
+  | { readonly route: Route, readonly parameters: PathParameters }
+  /** What no row serves. */
+  | { readonly refusal: 404 | 405 }
 
-export interface Router {
-  /** Finds the row for `request.url`, whose path is in its final form, and has it answer. */
-  readonly route: (request: IncomingMessage, response: ServerResponse) => void
-  close (): Promise<void>
-}
-
-/** Longest value of a parameter: CIDs may carry content; the header limit is the real one. */
-const maxParameterLength = 1024 * 1024
+interface Row { readonly route: Route, readonly pattern: PathPattern }
 
 /**
- * Fastify with the rows of a table. Handlers read and answer through their exchange: fastify
- * touches neither bodies nor answers. What no row serves gets 404 or 405 by the contract's rule.
+ * The rows of a table: the first one with the method and the path of a request serves it. What none
+ * serves gets 404 or 405 by the contract's rule.
  */
-export async function fastifyRouter (routes: readonly Route[]): Promise<Router> {
-  const { fastify } = await import('fastify')
-  const methods = new Set(routes.map(row => row.method))
-  let routeKnown: Router['route'] | undefined
-  const app = fastify<Server, ApiRequest, ServerResponse>({
-    logger: false,
-    exposeHeadRoutes: false,
-    requestIdHeader: false,
-    genReqId: () => '',
-    return503OnClosing: false,
-    serverFactory: handler => {
-      routeKnown = handler
-      return new Server()
-    },
-    // Loading fastify's own compilers of schemas would cost 40 ms at each start.
-    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
-    routerOptions: { maxParamLength: maxParameterLength, querystringParser: () => ({}) },
-  })
-  for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
-  for (const row of routes) {
-    for (const { url, parametersOf } of fastifyPaths(row.path)) {
-      app.route({
-        method: row.method,
-        url,
-        handler (request, reply) {
-          reply.hijack()
-          const exchange = exchangeOf(request.raw)
-          exchange.parameters = parametersOf(request.params as Record<string, string>)
-          serve(row, exchange)
-        },
-      })
+export class Router {
+  readonly #rows: readonly Row[]
+  readonly #rowsOf = new Map<string, readonly Row[]>()
+
+  constructor (routes: readonly Route[]) {
+    this.#rows = routes.map(route => ({ route, pattern: new PathPattern(route.path) }))
+    for (const { method } of routes) this.#rowsOf.set(method, this.#rows.filter(row => row.route.method === method))
+  }
+
+  /** Has the row for the request's URL, whose path is in its final form, answer. */
+  route (exchange: Exchange): void {
+    const { request } = exchange
+    const found = this.find(request.method ?? '', request.url ?? '')
+    if ('route' in found) {
+      exchange.parameters = found.parameters
+      serve(found.route, exchange)
+    } else if (found.refusal === 404) {
+      exchange.refuse(404, 'not found')
+    } else {
+      exchange.bare(405, [...exchange.context.corsHeaders(request), 'Content-Length', '0'])
     }
   }
-  app.setNotFoundHandler((request, reply) => {
-    reply.hijack()
-    refuse(routes, exchangeOf(request.raw))
-  })
-  await app.ready()
-  return {
-    route (request, response) {
-      // For other methods fastify has rules of its own.
-      if (methods.has(request.method ?? '')) (routeKnown as Router['route'])(request, response)
-      else refuse(routes, exchangeOf(request as ApiRequest))
-    },
-    close: () => app.close(),
+
+  find (method: string, url: string): RouteFound {
+    const path = readPath(url)
+    for (const { route, pattern } of this.#rowsOf.get(method) ?? []) {
+      const parameters = pattern.match(path)
+      if (parameters !== undefined) return { route, parameters }
+    }
+    return { refusal: this.#isMethodNotAllowed(method, path) ? 405 : 404 }
+  }
+
+  /**
+   * Tells whether a request that no row serves gets 405 instead of 404: the last row with its path
+   * comes after every row with its method (spec/rest-api.md 1.1).
+   */
+  #isMethodNotAllowed (method: string, path: readonly string[]): boolean {
+    let isMismatch = false
+    for (const { route, pattern } of this.#rows) {
+      if (route.method === method) isMismatch = false
+      else if (pattern.match(path) !== undefined) isMismatch = true
+    }
+    return isMismatch
   }
 }
 
-function refuse (routes: readonly Route[], exchange: Exchange): void {
-  const { request, context } = exchange
-  const path = (request.url ?? '').replace(/\?.*$/s, '').split('/').map(decodeURIComponent).join('/')
-  if (isMethodNotAllowed(routes, request.method ?? '', path)) exchange.bare(405, [...context.corsHeaders(request), 'Content-Length', '0'])
-  else exchange.refuse(404, 'not found')
-}
-
-function noSchemas (): never {
-  throw new AssertionError('no route has a schema')
-}
-
-function exchangeOf (request: ApiRequest): Exchange {
-  return request.exchange as Exchange
+/** The decoded segments of the path of a URL. */
+function readPath (url: string): string[] {
+  const end = url.indexOf('?')
+  const segments = segmentsOf(end < 0 ? url : url.slice(0, end))
+  return url.includes('%') ? segments.map(decodeURIComponent) : segments
 }
 
 function serve (row: Route, exchange: Exchange): void {

@@ -34,7 +34,7 @@ test('a request finds its row, its parameters and its query', async t => {
   assert.deepEqual(await found('GET', '/plain'), ['plain', {}, {}])
   assert.deepEqual(await found('POST', '/items/all?x=1&x=2&y=a+b%21&bad=%zz&semi;=1'), ['all', {}, { x: '1', y: 'a b!' }])
   assert.deepEqual(await found('GET', '/items/all'), ['item', { id: 'all' }, {}])
-  assert.deepEqual(await found('POST', '/items/a%2Fb%20c'), ['rest', { '*': 'b c', 'kind': 'a', 'rest': 'b c' }, {}])
+  assert.deepEqual(await found('POST', '/items/a%2Fb%20c'), ['rest', { kind: 'a', rest: 'b c' }, {}])
 })
 
 test('a handler\'s answer is JSON with its length, and may differ by origin', async t => {

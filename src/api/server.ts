@@ -1,9 +1,10 @@
-import { validateHeaderName, validateHeaderValue, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import { resolve } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
+import { http } from '../platform/http.ts'
 import type { Platform, Startable } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Tracer } from '../platform/tracer.ts'
@@ -15,7 +16,7 @@ import { Gate } from './gate.ts'
 import { listenOn, serverMaker } from './listeners.ts'
 import { openRequestLog, type RequestLog } from './request-log.ts'
 import type { Route } from './route.ts'
-import { ApiRequest, fastifyRouter, type Router } from './router.ts'
+import { Router } from './router.ts'
 
 /** What an API is made of. */
 export interface ApiServerParts {
@@ -52,9 +53,9 @@ class HttpApiServer implements ApiServer {
   readonly #logger: Logger
   readonly #gate: Gate
   readonly #cors: Cors
+  readonly #router: Router
   readonly #active = new Set<Exchange>()
   #context: ExchangeContext | undefined
-  #router: Router | undefined
   #requestLog: RequestLog | undefined
   #servers: Array<Server | HttpsServer> = []
   #addresses: Multiaddress[] = []
@@ -66,6 +67,7 @@ class HttpApiServer implements ApiServer {
     this.#parts = parts
     this.#logger = parts.platform.loggers.component(parts.name)
     this.#cors = new Cors(parts.options)
+    this.#router = new Router(parts.routes)
     this.#gate = new Gate(parts.authentication, this.#cors)
   }
 
@@ -86,9 +88,8 @@ class HttpApiServer implements ApiServer {
   }
 
   async #open (signal: AbortSignal): Promise<void> {
-    const { name, options, folder, routes, errors, authentication, platform: { clock, loggers, tracer } } = this.#parts
+    const { name, options, folder, errors, authentication, platform: { clock, loggers, tracer } } = this.#parts
     const configuredHeaders = this.#configuredHeaders()
-    this.#router = await fastifyRouter(routes)
     this.#requestLog = await openRequestLog(options.httpLogFile === '' ? '' : resolve(folder, options.httpLogFile), loggers.component(`${name}log`), this.#logger)
     this.#context = {
       errors,
@@ -104,7 +105,7 @@ class HttpApiServer implements ApiServer {
       },
     }
     const take = tracer === undefined ? this.#take.bind(this) : this.#takeTraced.bind(this, tracer)
-    const makeServer = await serverMaker(options, folder, take, { IncomingMessage: ApiRequest })
+    const makeServer = await serverMaker(options, folder, take)
     for (const address of options.httpListenMultiaddress) {
       signal.throwIfAborted()
       const server = makeServer()
@@ -138,9 +139,7 @@ class HttpApiServer implements ApiServer {
     this.#active.add(exchange)
     const { options: { writeTimeoutMs }, platform: { clock } } = this.#parts
     if (writeTimeoutMs > 0) response.once('close', clock.after(writeTimeoutMs, () => response.destroy()))
-    if (!this.#gate.admit(exchange)) return
-    ;(request as ApiRequest).exchange = exchange
-    ;(this.#router as Router).route(request, response)
+    if (this.#gate.admit(exchange)) this.#router.route(exchange)
   }
 
   /** Answers what is no HTTP request (spec/rest-api.md 1); nothing is said to a client that only was too slow or has gone. */
@@ -165,8 +164,8 @@ class HttpApiServer implements ApiServer {
       }
       for (const value of values) {
         try {
-          validateHeaderName(header)
-          validateHeaderValue(header, value)
+          http.validateHeaderName(header)
+          http.validateHeaderValue(header, value)
         } catch (error) {
           throw new ClusterError('INVALID_CONFIGURATION', `${name}.headers: ${errorText(error)}`, { cause: error })
         }
@@ -188,7 +187,6 @@ class HttpApiServer implements ApiServer {
     const cut = clock.after(flushMs, () => { for (const server of listening) server.closeAllConnections() })
     await closed
     cut()
-    await this.#router?.close()
     await this.#requestLog?.close()
   }
 
