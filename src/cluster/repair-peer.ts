@@ -10,6 +10,10 @@ import { repairRound, type RoundParts, type RoundResult } from './repair-round.t
 
 /** A peer that lives answers within this time, in milliseconds. */
 const answerMs = 4_000
+/** Others tell within this time, in milliseconds, whether they reach a peer: they ask it in their turn. */
+const othersAnswerMs = 20_000
+/** So many others are asked: one may be on this peer's side of a cut. */
+const othersAsked = 3
 /** Rounds of many peers do not begin at the same moment, in milliseconds. */
 const jitterMs = 2_000
 /** A responsible peer whose work has not become less after this time (and that for which changes are held) leaves it to the next, in milliseconds. */
@@ -22,7 +26,7 @@ const recheckMs = { first: 10 * 60_000, longest: 2 * 3_600_000 }
 const noteMs = 5_000
 
 export interface PeerRepairParts extends RoundParts {
-  readonly calls: Pick<PeerCalls, 'id'>
+  readonly calls: Pick<PeerCalls, 'id' | 'members'>
   readonly notes: RepairNotes
   readonly changesHeldMs: number
   /** Called once, when it is certain that the peer is gone. */
@@ -125,8 +129,13 @@ export class PeerRepair {
     return false
   }
 
-  /** The second evidence: whoever answers, be it with an error, lives, and only its metrics get lost. */
+  /** The second and the third evidence: neither this peer nor others reach it. */
   async #answers (signal: AbortSignal): Promise<boolean> {
+    return await this.#answersMe(signal) || this.#answersOthers(signal)
+  }
+
+  /** Whoever answers, be it with an error, lives, and only its metrics get lost. */
+  async #answersMe (signal: AbortSignal): Promise<boolean> {
     const { calls, platform: { clock } } = this.#parts
     try {
       await within(clock, answerMs, { signal }, limited => calls.id(this.#peer, limited))
@@ -137,6 +146,28 @@ export class PeerRepair {
       this.#logger.debug({ peer: this.#peer }, `asked whether it is there: ${errorText(error)}`)
       return !isSilent
     }
+  }
+
+  /**
+   * Whom others reach lives, and this peer alone does not: for a cut between the two, or for a clock
+   * by which all that is said has expired, nobody is to lose pins.
+   */
+  async #answersOthers (signal: AbortSignal): Promise<boolean> {
+    const { self, consensus, calls, gone, platform: { clock, random } } = this.#parts
+    const away = new Set([...gone(), this.#peer, self])
+    const others = (await consensus.peers({ signal })).filter(member => consensus.isTrusted(member) && !away.has(member))
+    const asked: PeerId[] = []
+    while (others.length > 0 && asked.length < othersAsked) asked.push(...others.splice(random.integer(others.length), 1))
+    const told = await Promise.all(asked.map(async other => {
+      try {
+        const members = await within(clock, othersAnswerMs, { signal }, limited => calls.members(other, limited))
+        return members.some(({ id, error }) => id === this.#peer && error === '')
+      } catch {
+        signal.throwIfAborted()
+        return false
+      }
+    }))
+    return told.includes(true)
   }
 
   #note (after: Cid): void {

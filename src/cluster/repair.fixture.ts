@@ -99,6 +99,8 @@ export class TestPeer {
   isMute = false
   /** Its metrics get lost. */
   isUnheard = false
+  /** Peers between which and this one nothing gets through. */
+  readonly cutFrom = new Set<PeerId>()
   freeSpace = 100
   repair: RepairLoop | undefined
 
@@ -115,13 +117,17 @@ export class TestPeer {
     const { signal } = this.#stopping
     const platform: Platform = { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
     await this.connect()
-    const network: Network = { ...this.#network, publish: async (topic, data) => { if (this.isUp && !this.isUnheard) await this.#network.publish(topic, data) } }
+    const network: Network = {
+      ...this.#network,
+      publish: async (topic, data) => { if (this.isUp && !this.isUnheard) await this.#network.publish(topic, data) },
+      subscribe: (topic, handler) => this.#network.subscribe(topic, message => { if (!this.cutFrom.has(message.from)) handler(message) }),
+    }
     const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
     await monitor.start()
     const consensus = this.#consensus(monitor)
     const { disableRepinning = false, followerMode = false, isPassive = false } = this.#options
     const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace']), clock, options: { replicationFactorMin: 1, replicationFactorMax: 2, followerMode, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false } })
-    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
+    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal), members: (peer, options) => this.#askMembers(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
     const metric = (name: string, intervalMs: number, weight: () => number) => ({ name, metrics: async () => [{ name, peer: this.self, value: String(weight()), expire: clock.now() + 2 * intervalMs, valid: true, weight: weight(), partitionable: false, receivedAt: 0 }] })
     this.#running = Promise.all([
       this.alerts.record(monitor, silentLogger, signal),
@@ -163,10 +169,22 @@ export class TestPeer {
   }
 
   async #ask (peer: PeerId, signal: AbortSignal | undefined): Promise<PeerInformation> {
+    if (this.cutFrom.has(peer)) throw new ClusterError('PEER_UNREACHABLE', 'it cannot be reached')
     const stream = await this.#network.open(peer, protocol, { signal })
     signal?.addEventListener('abort', () => { stream.reset() })
     for await (const bytes of stream.incoming) if (bytes.length > 0) break
-    return { id: peer, addresses: null, clusterPeers: null, clusterPeersAddresses: null, version: '', commit: '', rpcProtocolVersion: '', error: '', ipfs: { id: undefined, addresses: null, error: '' }, peername: '' }
+    return informationOf(peer, '')
+  }
+
+  /** Whom another peer hears, and whether it reaches them. */
+  async #askMembers (peer: PeerId, signal: AbortSignal | undefined): Promise<PeerInformation[]> {
+    await this.#ask(peer, signal)
+    return await this.#cluster.peers.find(({ self }) => self === peer)?.members(signal) ?? []
+  }
+
+  async members (signal: AbortSignal | undefined): Promise<PeerInformation[]> {
+    const heard = this.#monitor?.latest('ping') ?? []
+    return Promise.all(heard.filter(({ peer }) => peer !== this.self).map(({ peer }) => this.#ask(peer, signal).catch((error: unknown) => informationOf(peer, String(error)))))
   }
 
   #consensus (monitor: GossipMonitor): Consensus {
@@ -242,6 +260,10 @@ export function cidOf (n: number): Cid {
   const digest = Buffer.alloc(32)
   digest.writeUInt32BE(n)
   return cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), digest]))
+}
+
+function informationOf (id: PeerId, error: string): PeerInformation {
+  return { id, addresses: null, clusterPeers: null, clusterPeersAddresses: null, version: '', commit: '', rpcProtocolVersion: '', error, ipfs: { id: undefined, addresses: null, error: '' }, peername: '' }
 }
 
 function peerOf (n: number): PeerId {

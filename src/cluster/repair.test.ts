@@ -75,6 +75,19 @@ test('a peer whose metrics get lost but that answers keeps its pins', async () =
   await cluster.stop()
 })
 
+test('a peer that one other cannot reach, but the rest can, keeps its pins', async () => {
+  const cluster = await clusterOf(5)
+  for (let n = 0; n < 20; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  cluster.peer(2).cutFrom.add(cluster.peer(0).self)
+  await cluster.clock.advance(10 * minute)
+  assert.ok(cluster.peer(2).alerts.list().length > 0)
+  assert.deepEqual(cluster.moves, [])
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.equal(cluster.moves.length, 20, 'and loses them when it is gone')
+  await cluster.stop()
+})
+
 test('one that is taken for gone but answers again keeps what it has left', async () => {
   const cluster = await clusterOf(3)
   cluster.pin(1, [0, 1, 2], { min: 3, max: 3 })

@@ -39,7 +39,7 @@ export interface RepairParts {
   readonly consensus: Consensus
   readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
   readonly monitor: PeerMonitor
-  readonly calls: Pick<PeerCalls, 'id'>
+  readonly calls: Pick<PeerCalls, 'id' | 'members'>
   readonly settings: RepairSettings
   /** Where it is kept how far repairs are; without it a restart looks at all pins of a peer again. */
   readonly store?: Store | undefined

@@ -55,12 +55,9 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (isRunning && metric.expire < kept.signedExpire && !(arrival.isConnected() && isSetBack(metric, kept))) return 'older than the last one'
   const claimedMs = metric.expire - now
   if (claimedMs > 0 && claimedMs <= longestLifeMs) return { metric, lifeMs: Math.min(claimedMs, believableLife(kept)) }
-  const followsMs = kept === undefined ? 0 : Math.min(lifeAfter(kept, metric, moment), believableLife(kept))
-  const counts = (lifeMs: number): Admitted => ({ metric: { ...metric, expire: now + lifeMs }, lifeMs })
-  if (followsMs > 0) return counts(followsMs)
-  if (claimedMs > 0) return 'from the future'
-  if (!arrival.isConnected()) return 'expired'
-  return counts(kept === undefined || kept.interval === 0 ? assumedLifeMs : Math.min(2 * kept.interval, believableLife(kept)))
+  const lifeMs = Math.min(Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(kept))
+  if (lifeMs > 0) return { metric: { ...metric, expire: now + lifeMs }, lifeMs }
+  return claimedMs > 0 ? 'from the future' : 'expired'
 }
 
 /**
@@ -69,8 +66,14 @@ export function admit (arrival: Arrival): Admitted | Refusal {
  * much the sender's clock is wrong, nor whether this peer's wall clock was set meanwhile. Old words
  * that somebody held back have run out by this reckoning too.
  */
-function lifeAfter (kept: KeptMetric, metric: Metric, moment: number): number {
-  return kept.signedExpire === -Infinity ? 0 : kept.deadline + (metric.expire - kept.signedExpire) - moment
+function lifeAfter ({ metric, kept, moment }: Arrival): number {
+  return kept === undefined || kept.signedExpire === -Infinity ? 0 : kept.deadline + (metric.expire - kept.signedExpire) - moment
+}
+
+/** What a peer that is connected has by the rhythm in which its metrics come: it lives, and another one will come. 0 for all others. */
+function rhythmOf ({ metric, now, kept, isConnected }: Arrival): number {
+  if (metric.expire > now || !isConnected()) return 0
+  return kept === undefined || kept.interval === 0 ? assumedLifeMs : 2 * kept.interval
 }
 
 function isSetBack ({ expire }: Metric, { signedExpire, interval }: KeptMetric): boolean {
