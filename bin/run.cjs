@@ -11,16 +11,31 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2',
 
 exports.run = command => {
   if (Number(process.versions.node.split('.')[0]) < neededMajor) return runInChild()
-  const { enableCompileCache, constants } = require('node:module')
-  if (constants !== undefined) enableCompileCache()
+  require('node:module').enableCompileCache()
   const root = join(__dirname, '..')
-  const built = join(root, 'dist', 'cli', command, 'main.js')
   // A checkout has the sources; a published package only what prepack made of them.
-  const source = join(root, 'src', 'cli', command, 'main.ts')
-  const main = existsSync(source) ? source : built
-  import(pathToFileURL(main).href).then(module => module.main(), error => {
+  const isSource = existsSync(join(root, 'src', 'cli', command, 'main.ts'))
+  const folder = pathToFileURL(join(root, isSource ? 'src' : 'dist', '/')).href
+  const extension = isSource ? '.ts' : '.js'
+  resolveOwnModules(folder, extension, isSource ? 'module-typescript' : 'module')
+  import(`${folder}cli/${command}/main${extension}`).then(module => module.main(), error => {
     console.error(error)
     process.exitCode = 1
+  })
+}
+
+/**
+ * Our own modules name each other by their files: nothing has to be looked for. The runtime would
+ * look at the disk for each of a thousand imports, which takes 30 ms of a start.
+ */
+function resolveOwnModules (folder, extension, format) {
+  const { registerHooks } = require('node:module')
+  if (registerHooks === undefined) return
+  registerHooks({
+    resolve (specifier, context, nextResolve) {
+      const isOwn = specifier.startsWith('.') && specifier.endsWith(extension) && context.parentURL?.startsWith(folder)
+      return isOwn ? { url: new URL(specifier, context.parentURL).href, format, shortCircuit: true } : nextResolve(specifier, context)
+    },
   })
 }
 

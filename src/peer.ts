@@ -3,7 +3,7 @@ import { assemblePeer } from './cluster/assemble.ts'
 import { naming, startAll, stopAll, type PeerComponent } from './cluster/components.ts'
 import type { Peer } from './cluster/compose.ts'
 import type { DaemonOptions, RunningDaemon } from './cluster/daemon.ts'
-import { livePeer, type AddressBook } from './cluster/peer-life.ts'
+import type { AddressBook } from './cluster/peer-life.ts'
 import { datastoreOf, ipfsConnectorOf, type Configuration } from './config/configuration.ts'
 import { peerstorePath, readPeerstore, writePeerstore } from './config/peerstore.ts'
 import { ClusterError, errorText } from './domain/errors.ts'
@@ -56,6 +56,8 @@ async function runUntilStopped (options: DaemonOptions, peer: Peer, components: 
   const logger = peer.platform.loggers.component('cluster')
   const life = new AbortController()
   const removed = new AbortController()
+  // Not before the APIs answer: nobody waits for it.
+  const { livePeer } = await import('./cluster/peer-life.ts')
   const living = livePeer(peer, {
     bootstrap,
     addressBook: addressBook(configuration, logger),

@@ -2,7 +2,7 @@ import type { ClusterOperations } from '../../cluster/operations.ts'
 import type { Authentication } from '../authentication.ts'
 import type { Route } from '../route.ts'
 import { tokenHandler } from '../token.ts'
-import { AddHandlers } from './add.ts'
+import type { AddHandlers } from './add.ts'
 import { AllocationHandlers } from './allocations.ts'
 import { HealthHandlers } from './health.ts'
 import { MonitorHandlers } from './monitor.ts'
@@ -17,13 +17,15 @@ export function restRoutes (operations: ClusterOperations, authentication: Authe
   const allocations = new AllocationHandlers(operations)
   const health = new HealthHandlers(operations)
   const monitor = new MonitorHandlers(operations)
+  // At the first upload: reading them is a good part of the API.
+  const loadAdd = async (): Promise<AddHandlers> => new (await import('./add.ts')).AddHandlers(operations)
   return [
     { method: 'GET', path: '/id', handle: peers.id },
     { method: 'GET', path: '/version', handle: peers.version },
     { method: 'GET', path: '/peers', handle: peers.list },
     { method: 'POST', path: '/peers', handle: peers.add },
     { method: 'DELETE', path: '/peers/{peer}', handle: peers.remove },
-    { method: 'POST', path: '/add', handle: new AddHandlers(operations).add },
+    { method: 'POST', path: '/add', handle: async exchange => (await loadAdd()).add(exchange) },
     { method: 'GET', path: '/allocations', handle: allocations.list },
     { method: 'GET', path: '/allocations/{hash}', handle: allocations.get },
     { method: 'GET', path: '/pins', handle: pins.statusAll },

@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Logger } from '../../platform/logger.ts'
 
@@ -13,6 +12,7 @@ const patienceMs = 10_000
 export async function tellReady (environment: Readonly<Record<string, string | undefined>>, logger: Logger): Promise<void> {
   if ((environment.NOTIFY_SOCKET ?? '') === '') return
   try {
+    const { execFile } = await import('node:child_process')
     await promisify(execFile)('systemd-notify', ['--ready'], { env: environment, timeout: patienceMs })
   } catch (error) {
     logger.warn(`the service manager was not told that the peer is ready: ${reason(error)}: put systemd-notify on the PATH, or use a unit of Type=simple`)
