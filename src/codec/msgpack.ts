@@ -112,6 +112,11 @@ export class MsgpackWriter {
     return this.at
   }
 
+  /** Forgets what was written since {@link sizeBytes} was this. */
+  rewind (sizeBytes: number): void {
+    this.at = Math.min(this.at, sizeBytes)
+  }
+
   /** Makes room for so many bytes more, so that a large value does not make the buffer grow step by step. */
   reserve (count: number): void {
     if (this.at + count <= this.bytes.length) return

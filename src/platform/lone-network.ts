@@ -16,6 +16,7 @@ export function loneNetwork (self: PeerId): Network {
     connect: address => alone(address),
     onPeer: () => () => {},
     handle: () => () => {},
+    speaks: () => false,
     open: peer => alone(peer),
     async publish (topic, data) {
       for (const handler of topics.get(topic) ?? []) handler({ from: self, data })

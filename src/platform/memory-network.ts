@@ -54,6 +54,7 @@ export class MemoryNetworks {
         member.handlers.set(protocol, handler)
         return () => { member.handlers.delete(protocol) }
       },
+      speaks: (peer, protocol) => this.#members.get(peer)?.handlers.has(protocol) === true,
       open: async (peer, protocol, options) => this.#open(member, peer, protocol, options),
       publish: async (topic, data) => { this.#publish(member, topic, data) },
       subscribe (topic, handler, accept) {

@@ -45,6 +45,8 @@ export interface Network extends Startable {
   onPeer (listener: (peer: PeerId, isConnected: boolean) => void): () => void
   /** Calls the handler with each stream that another peer opens for the protocol. Returns the end of it. */
   handle (protocol: string, handler: (stream: PeerStream) => void): () => void
+  /** True when the connected peer has told that it answers the protocol; false also when nothing is known yet. */
+  speaks (peer: PeerId, protocol: string): boolean
   /**
    * Opens a stream, over a connection that is there or by dialling the known addresses.
    * @throws ClusterError `PEER_UNREACHABLE` (also when the peer does not speak the protocol), `TIMED_OUT`, `CANCELLED`

@@ -11,6 +11,8 @@ export class CallLimits {
   readonly #byPeer = new Map<PeerId, number>()
   #total = 0
 
+  get total (): number { return this.#total }
+
   /** Takes a place for a call; the text says why there is none. Whoever got one must {@link leave}. */
   enter (peer: PeerId): string | undefined {
     const own = this.#byPeer.get(peer) ?? 0

@@ -5,7 +5,9 @@ import type { Counter } from '../platform/metrics.ts'
 import type { Network } from '../platform/network.ts'
 import { noTracer, traced, tracedItems, type SpanOptions, type Tracer } from '../platform/tracer.ts'
 import { answeredError } from './answer-error.ts'
+import { CallChannels } from './call-channels.ts'
 import { CallPlaces } from './call-places.ts'
+import { ChannelCall } from './channel-call.ts'
 import type { StreamMethod, UnaryMethod } from './methods.ts'
 import { MadeCall } from './made-call.ts'
 import { SenderLog } from './sender-log.ts'
@@ -23,6 +25,7 @@ export class RpcClient {
   readonly #tracer: Tracer
   readonly #senders: SenderLog
   readonly #places: CallPlaces
+  readonly #channels: CallChannels
   readonly #unreadable: Counter
 
   constructor (network: Network, platform: Platform) {
@@ -30,6 +33,7 @@ export class RpcClient {
     this.#platform = platform
     this.#tracer = platform.tracer ?? noTracer
     this.#places = new CallPlaces(platform.clock)
+    this.#channels = new CallChannels(network, platform.clock)
     this.#senders = new SenderLog(platform.loggers.component('p2p-gorpc'))
     this.#unreadable = platform.metrics.counter('ipfscluster_rpc_unreadable_answers', 'Total number of answers of other peers that could not be read')
   }
@@ -48,7 +52,9 @@ export class RpcClient {
     const { signal } = options
     if (signal?.aborted === true) throw cancelled(signal, nameOf(method))
     await this.#places.enter(peer, timeoutMs, late, signal).catch((error: unknown) => { throw signal?.aborted === true ? cancelled(signal, nameOf(method)) : error })
-    const call = new MadeCall(this.#network, this.#platform.clock, peer, method, signal)
+    const call = this.#channels.carries(method, peer)
+      ? new ChannelCall(this.#channels, this.#platform.clock, peer, signal)
+      : new MadeCall(this.#network, this.#platform.clock, peer, method, signal)
     try {
       return await call.one(method, request)
     } catch (error) {
@@ -80,7 +86,7 @@ export class RpcClient {
   }
 
   /** The error as the caller gets it. */
-  #translated (error: unknown, peer: PeerId, method: NamedMethod, call: MadeCall, { signal }: CallOptions): unknown {
+  #translated (error: unknown, peer: PeerId, method: NamedMethod, call: Pick<MadeCall, 'answer' | 'failure'>, { signal }: CallOptions): unknown {
     const name = nameOf(method)
     if (signal?.aborted === true) return cancelled(signal, name)
     if (call.answer !== undefined) return answeredError(peer, name, call.answer)

@@ -42,6 +42,9 @@ export class ValueReader {
   /** Where the last value ended, in bytes from the start of the stream. */
   get position (): number { return this.#takenBytes }
 
+  /** Bytes of a value that has come in part. */
+  get pendingBytes (): number { return this.#values.pendingBytes }
+
   /** The next value if it is complete. @throws ClusterError `INVALID_WIRE_DATA`, `TOO_LARGE` */
   take (maxBytes: number): Uint8Array | undefined {
     const value = this.#values.take(maxBytes)
@@ -150,7 +153,7 @@ export function encodeReplyHeader (serviceId: ServiceId, isOrdered: boolean): Ui
 
 /** @throws ClusterError `INVALID_WIRE_DATA`, … */
 export function decodeReplyHeader (bytes: Uint8Array): ReplyHeader {
-  return decodeValue({ ...ReplyHeaderValue, maxBytes: maxReplyHeaderBytes }, bytes)
+  return decodeValue(ReplyHeaderValue, bytes)
 }
 
 /** @throws ClusterError `INVALID_WIRE_DATA` also when the names are too long */
@@ -161,6 +164,6 @@ export function decodeServiceId (bytes: Uint8Array): ServiceId {
 }
 
 /** A value that was cut off the stream. @throws ClusterError `INVALID_WIRE_DATA`, `INVALID_CID`, `INVALID_PEER_ID`, … */
-export function decodeValue<T> (codec: CallValue<T>, bytes: Uint8Array): T {
+export function decodeValue<T> (codec: Pick<CallValue<T>, 'read'>, bytes: Uint8Array): T {
   return codec.read(new MsgpackReader(bytes))
 }

@@ -15,7 +15,7 @@ const maxSurplusBytes = 64 * 1024
 /** Finding and dialling a peer, for calls whose own time is longer. */
 const maxOpenMs = 30_000
 
-interface CallName { readonly service: string, readonly method: string }
+export interface CallName { readonly service: string, readonly method: string }
 /** A stream with what reads and writes it. */
 interface OpenCall { readonly stream: PeerStream, readonly watch: StreamWatch, readonly reader: ValueReader, readonly writer: ValueWriter }
 
@@ -85,7 +85,7 @@ export class MadeCall {
       const filling = reader.fill()
       // While requests are on their way the other peer owes nothing but to take them.
       if (isSending) await Promise.race([filling, sending])
-      if (!await watch.wait(filling, waitMs, this.#lateText(waitMs))) break
+      if (!await watch.wait(filling, waitMs, lateText(this.#peer, this.#name, waitMs))) break
     }
     if (this.#isWithinReply || !this.#isAllSent) throw this.#brokenOff()
     await sending
@@ -196,16 +196,17 @@ export class MadeCall {
   }
 
   #late (timeoutMs: number): ClusterError {
-    return new ClusterError('TIMED_OUT', this.#lateText(timeoutMs))
-  }
-
-  #lateText (timeoutMs: number): string {
-    return `peer ${this.#peer} did not answer ${this.#name.service}.${this.#name.method} within ${timeoutMs / 1000} seconds`
+    return new ClusterError('TIMED_OUT', lateText(this.#peer, this.#name, timeoutMs))
   }
 
   #brokenOff (): ClusterError {
     return new ClusterError('PEER_UNREACHABLE', `peer ${this.#peer} ended ${this.#name.service}.${this.#name.method} without an answer`)
   }
+}
+
+/** What is said of a call that took too long. */
+export function lateText (peer: PeerId, { service, method }: CallName, timeoutMs: number): string {
+  return `peer ${peer} did not answer ${service}.${method} within ${timeoutMs / 1000} seconds`
 }
 
 /** Closes this side when the answer is there, not before (spec/wire.md 5), and waits for the other for a moment. Never rejects. */

@@ -151,6 +151,8 @@ export class MemoryService implements PeerService {
 export interface TwoPeers {
   readonly caller: Network
   readonly server: Network
+  /** Protocols of the streams that the caller has opened. */
+  readonly opened: string[]
   readonly calls: PeerCalls
   readonly service: MemoryService
   readonly warnings: string[]
@@ -161,9 +163,19 @@ export interface TwoPeers {
   stop (): Promise<void>
 }
 
-export async function twoPeers (clock: Clock, tracer?: Tracer): Promise<TwoPeers> {
+/** With `knowsChannels` false the caller opens a stream for each call, as a peer that does not know channels. */
+export async function twoPeers (clock: Clock, { tracer, knowsChannels = true }: { readonly tracer?: Tracer, readonly knowsChannels?: boolean } = {}): Promise<TwoPeers> {
   const networks = new MemoryNetworks(clock)
-  const caller = networks.join(peerOf(1))
+  const joined = networks.join(peerOf(1))
+  const opened: string[] = []
+  const caller: Network = {
+    ...joined,
+    speaks: (peer, protocol) => knowsChannels && joined.speaks(peer, protocol),
+    open (peer, protocol, options) {
+      opened.push(protocol)
+      return joined.open(peer, protocol, options)
+    },
+  }
   const server = networks.join(peerOf(2))
   const service = new MemoryService(peerOf(2))
   const warnings: string[] = []
@@ -174,7 +186,7 @@ export async function twoPeers (clock: Clock, tracer?: Tracer): Promise<TwoPeers
   const platform: Platform = {
     clock,
     random: systemRandom,
-    tracer,
+    ...(tracer !== undefined && { tracer }),
     loggers: { component: () => logger },
     metrics: { counter: name => ({ add: amount => { counters.set(name, (counters.get(name) ?? 0) + amount) } }), gauge: (_name, _help, read) => ({ set: () => { read?.() } }) },
   }
@@ -183,7 +195,7 @@ export async function twoPeers (clock: Clock, tracer?: Tracer): Promise<TwoPeers
   await server.start(AbortSignal.timeout(1000))
   await running.start(AbortSignal.timeout(1000))
   return {
-    caller, server, service, warnings, counters, distrusted, networks, platform,
+    caller, server, opened, service, warnings, counters, distrusted, networks, platform,
     calls: rpcCalls({ network: caller, platform }),
     async stop () {
       await running.stop()

@@ -10,8 +10,13 @@ import { blockOf, cidOf, informationOf, peerOf, pinInfoOf, pinOf, twoPeers } fro
 const server = peerOf(2)
 const noOptions = {}
 
-test('every call reaches the other peer and its answer comes back', async () => {
-  const peers = await twoPeers(systemClock)
+function bothWays (name: string, run: (knowsChannels: boolean) => Promise<void>): void {
+  test(`${name}, over a channel`, () => run(true))
+  test(`${name}, over streams`, () => run(false))
+}
+
+bothWays('every call reaches the other peer and its answer comes back', async knowsChannels => {
+  const peers = await twoPeers(systemClock, { knowsChannels })
   const { calls, service } = peers
   const cid = cidOf(4)
   assert.deepEqual(await calls.id(server, noOptions), informationOf(server, 'served'))
@@ -64,8 +69,8 @@ test('blocks of all sizes arrive as they are, and none means no call', async () 
   await peers.stop()
 })
 
-test('an error of the other peer comes with its text, and as the code that it means', async () => {
-  const peers = await twoPeers(systemClock)
+bothWays('an error of the other peer comes with its text, and as the code that it means', async knowsChannels => {
+  const peers = await twoPeers(systemClock, { knowsChannels })
   const { calls, service } = peers
   const cases = [['pin is not part of the pinset', 'NOT_FOUND'], ['IPFS error (pin/ls). Code: 500. Message: x', 'IPFS_ANSWER'], ['something else', 'PEER_ANSWER']] as const
   for (const [text, code] of cases) {
@@ -88,8 +93,8 @@ test('statuses before an error are not lost', async () => {
   await peers.stop()
 })
 
-test('a peer that is not trusted may do what is open to all and nothing else', async () => {
-  const peers = await twoPeers(systemClock)
+bothWays('a peer that is not trusted may do what is open to all and nothing else', async knowsChannels => {
+  const peers = await twoPeers(systemClock, { knowsChannels })
   peers.distrusted.add(peers.caller.self)
   assert.equal((await peers.calls.id(server, noOptions)).peername, 'served')
   await assert.rejects(peers.calls.status(server, cidOf(1), noOptions), { code: 'NOT_AUTHORIZED', message: 'client does not have permissions to call PinTracker.Status' })
@@ -100,9 +105,9 @@ test('a peer that is not trusted may do what is open to all and nothing else', a
   await peers.stop()
 })
 
-test('a caller that gives up ends the work of the other peer', async () => {
+bothWays('a caller that gives up ends the work of the other peer', async knowsChannels => {
   const clock = virtualClock()
-  const peers = await twoPeers(clock)
+  const peers = await twoPeers(clock, { knowsChannels })
   peers.service.isWaiting = true
   const controller = new AbortController()
   const options = { signal: controller.signal }
@@ -123,9 +128,9 @@ test('a caller that gives up ends the work of the other peer', async () => {
   assert.equal(clock.nextAt(), undefined, 'no timer is left')
 })
 
-test('a peer that says nothing is given up after the time of the method', async () => {
+bothWays('a peer that says nothing is given up after the time of the method', async knowsChannels => {
   const clock = virtualClock()
-  const peers = await twoPeers(clock)
+  const peers = await twoPeers(clock, { knowsChannels })
   peers.service.isWaiting = true
   const asked = peers.calls.status(server, cidOf(1), noOptions).catch((error: unknown) => error)
   const listed = Array.fromAsync(peers.calls.statusAll(server, 0, noOptions)).catch((error: unknown) => error)
@@ -191,9 +196,9 @@ test('a loop over statuses that is left ends the call', async () => {
   await peers.stop()
 })
 
-test('more calls than a peer answers of one caller wait for their turn, with their time and their signal', async () => {
+bothWays('more calls than a peer answers of one caller wait for their turn, with their time and their signal', async knowsChannels => {
   const clock = virtualClock()
-  const peers = await twoPeers(clock)
+  const peers = await twoPeers(clock, { knowsChannels })
   const all = Promise.all(Array.from({ length: 2000 }, (_, number) => peers.calls.status(server, cidOf(number), noOptions)))
   await clock.settle()
   assert.deepEqual((await all).map(({ cid }) => cid), Array.from({ length: 2000 }, (_, number) => cidOf(number)))

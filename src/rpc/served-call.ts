@@ -1,58 +1,22 @@
-import { AssertionError, ClusterError, errorText } from '../domain/errors.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
 import type { ServiceId } from '../codec/peer-messages.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { Logger } from '../platform/logger.ts'
-import type { Counter } from '../platform/metrics.ts'
-import type { PeerId } from '../domain/peer.ts'
 import type { PeerStream } from '../platform/network.ts'
-import { traced, type Tracer } from '../platform/tracer.ts'
-import type { PartialBytes } from './call-limits.ts'
+import { traced } from '../platform/tracer.ts'
+import { callIsOver, refusalFor, requestMs, writeMs, type AnyHandler, type CallContext } from './call-context.ts'
 import { decodeServiceId, decodeValue, encodeReplyHeader, serviceIdCall, ValueReader, ValueWriter } from './framing.ts'
-import { lookUp, methods, type CallValue, type StreamMethod, type UnaryMethod } from './methods.ts'
-import type { SenderLog } from './sender-log.ts'
-import type { HandlerOptions, Handlers } from './service-handlers.ts'
+import { methods, type CallValue, type StreamMethod, type UnaryMethod } from './methods.ts'
+import { isUnreadable, permittedMethod, Refusal } from './permission.ts'
+import type { HandlerOptions } from './service-handlers.ts'
 import { StreamWatch } from './stream-watch.ts'
 
-/** A caller has its request at hand when it opens the stream. */
-const requestMs = 15_000
 /** Between two requests of a stream somebody may upload slowly. */
 const nextRequestMs = 10 * 60_000
-/** A caller that takes nothing for this time is given up. */
-const writeMs = 2 * 60_000
 /** After the answer the caller has only to close its side. */
 const lingerMs = 10_000
 /** What may follow a request that is alone, and is thrown away. */
 const maxSurplusBytes = 64 * 1024
 /** What a caller may have on its way when its stream of requests is answered before its end. */
 const maxUnreadBytes = 256 * 1024 * 1024
-
-/** What all calls have in common. */
-export interface CallContext {
-  readonly clock: Clock
-  readonly tracer: Tracer
-  readonly isTrusted: (peer: PeerId) => boolean
-  readonly handlers: Handlers
-  readonly logger: Logger
-  readonly senders: SenderLog
-  readonly partial: PartialBytes
-  readonly answered: Counter
-  readonly refused: Counter
-  readonly unreadable: Counter
-}
-
-/** One for all calls: most end so, and an error is dear to make. */
-const callIsOver = new ClusterError('CANCELLED', 'the call is over')
-
-type AnyHandler = (request: unknown, options: HandlerOptions) => unknown
-/** What cannot be answered: the text goes to the caller, with the type of the error (spec/wire.md 5). */
-class Refusal extends Error {
-  readonly errorType: 0 | 1 | 3
-
-  constructor (text: string, errorType: 0 | 1 | 3) {
-    super(text)
-    this.errorType = errorType
-  }
-}
 
 /** One call of another peer. */
 export class ServedCall {
@@ -106,7 +70,7 @@ export class ServedCall {
       const id = await this.#next(serviceIdCall.maxBytes, requestMs, decodeServiceId)
       if (id === undefined) throw this.#left()
       this.#serviceId = id
-      const name = this.#permitted(id)
+      const name = permittedMethod(id, () => this.#context.isTrusted(this.#stream.peer))
       const method = methods[name]
       const handler = this.#context.handlers[name] as AnyHandler
       await traced(this.#context.tracer, `${id.service}.${id.method}`, { kind: 'server', attributes: { peer: this.#stream.peer } }, () => method.shape === 'unary'
@@ -118,17 +82,6 @@ export class ServedCall {
       this.#gone.abort(new ClusterError('CANCELLED', 'the call has failed', { cause: error }))
       this.#writer.addError(this.#serviceId, refusal.message, refusal.errorType)
     }
-  }
-
-  /** Looks a method up first and asks for permission then, as the reference does. */
-  #permitted ({ service, method }: ServiceId): keyof typeof methods {
-    const found = lookUp(service, method)
-    if (found === 'no such service') throw new Refusal(`rpc: can't find service ${service}`, 1)
-    if (found === 'no such method') throw new Refusal(`rpc: can't find method ${method}`, 1)
-    if (found === 'closed' || (methods[found.name].access === 'trusted' && !this.#context.isTrusted(this.#stream.peer))) {
-      throw new Refusal(`client does not have permissions to call ${service}.${method}`, 3)
-    }
-    return found.name
   }
 
   async #answerOne (method: UnaryMethod<unknown, unknown>, handler: AnyHandler): Promise<void> {
@@ -198,7 +151,7 @@ export class ServedCall {
 
   /** What the caller is told of an error. @throws when there is nobody to tell */
   #refusalOf (error: unknown): Refusal {
-    const { senders, logger, clock, refused, unreadable } = this.#context
+    const { senders, unreadable } = this.#context
     if (this.#watch.failure !== undefined || this.#stream.signal.aborted || this.#gone.signal.aborted) throw error
     if (this.#serviceId.service === '' && isUnreadable(error)) this.#unreadable = new Refusal(`error reading service ID: ${errorText(error)}`, 1)
     if (this.#unreadable !== undefined) {
@@ -206,16 +159,7 @@ export class ServedCall {
       senders.warn(this.#stream.peer, 'a call of a peer could not be read', this.#unreadable.message)
       return this.#unreadable
     }
-    const call = `${this.#serviceId.service}.${this.#serviceId.method}`
-    if (error instanceof Refusal) {
-      refused.add(1)
-      senders.warn(this.#stream.peer, 'a call of a peer was refused', error.message)
-      return error
-    }
-    if (error instanceof AssertionError) clock.soon(() => { throw error })
-    else if (!(error instanceof ClusterError)) logger.error({ stack: error instanceof Error ? error.stack : undefined }, `answering ${call} failed in an unforeseen way`)
-    senders.warn(this.#stream.peer, `a call of ${call} failed`, errorText(error))
-    return new Refusal(errorText(error), 0)
+    return refusalFor(this.#context, this.#stream.peer, this.#serviceId, error)
   }
 
   #tellOfFailure (error: unknown): void {
@@ -240,11 +184,4 @@ export async function endCall (watch: StreamWatch, writer: ValueWriter, stream: 
 
 async function sendInTime (watch: StreamWatch, writer: ValueWriter): Promise<void> {
   await watch.wait(writer.send(), writeMs, `the caller has taken nothing for ${writeMs / 1000} seconds`)
-}
-
-const unreadableCodes = new Set(['INVALID_WIRE_DATA', 'TOO_LARGE', 'INVALID_CID', 'INVALID_PEER_ID', 'INVALID_MULTIADDRESS'])
-
-/** True for bytes that are not what belongs there. */
-function isUnreadable (error: unknown): boolean {
-  return error instanceof ClusterError && unreadableCodes.has(error.code)
 }

@@ -6,16 +6,21 @@ import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
 import type { Network, PeerStream } from '../platform/network.ts'
 import { noTracer } from '../platform/tracer.ts'
+import type { CallContext } from './call-context.ts'
 import { CallLimits, PartialBytes } from './call-limits.ts'
+import { callsProtocol } from './channel-frames.ts'
 import { ValueReader, ValueWriter } from './framing.ts'
-import { endCall, ServedCall, type CallContext } from './served-call.ts'
+import { endCall, ServedCall } from './served-call.ts'
 import type { PeerService } from './peer-service.ts'
 import { SenderLog } from './sender-log.ts'
 import { handlersOf } from './service-handlers.ts'
+import { ServedChannel } from './served-channel.ts'
 import { StreamWatch } from './stream-watch.ts'
 
 /** Refused calls that still wait for their caller to read the refusal; those above are reset at once. */
 const maxWaitingRefusals = 64
+/** Channels of one peer at a time: one is usual, others are of connections that are not known to be lost yet. The oldest makes place. */
+const maxChannelsPerPeer = 4
 /** What is being answered gets this time to end when the peer stops. */
 const stopMs = 5000
 
@@ -38,6 +43,7 @@ class PeerServer implements Startable {
   readonly #logger: Logger
   readonly #refused: Counter
   readonly #running = new Map<ServedCall, Promise<void>>()
+  readonly #channels = new Map<PeerId, Map<ServedChannel, Promise<void>>>()
   #waitingRefusals = 0
   #stopServing: (() => void) | undefined
 
@@ -59,20 +65,24 @@ class PeerServer implements Startable {
       answered: metrics.counter('ipfscluster_rpc_answered', 'Total number of calls of other peers that were answered'),
       unreadable: metrics.counter('ipfscluster_rpc_unreadable', 'Total number of calls of other peers that could not be read'),
     }
-    metrics.gauge('ipfscluster_rpc_running', 'Current number of calls of other peers that are being answered', () => this.#running.size)
+    metrics.gauge('ipfscluster_rpc_running', 'Current number of calls of other peers that are being answered', () => this.#limits.total)
   }
 
   async start (): Promise<void> {
-    this.#stopServing = this.#parts.network.handle(rpcProtocol, stream => { this.#accept(stream) })
+    const { network } = this.#parts
+    const ends = [network.handle(rpcProtocol, stream => { this.#accept(stream) }), network.handle(callsProtocol, stream => { this.#acceptChannel(stream) })]
+    this.#stopServing = () => { for (const end of ends) end() }
   }
 
   async stop (): Promise<void> {
     this.#stopServing?.()
     this.#stopServing = undefined
-    for (const call of this.#running.keys()) call.cancel(new ClusterError('CANCELLED', 'this peer stops'))
+    const channels = [...this.#channels.values()]
+    const all = [...this.#running, ...channels.flatMap(ofPeer => [...ofPeer])]
+    for (const [call] of all) call.cancel(new ClusterError('CANCELLED', 'this peer stops'))
     const { promise: timeIsUp, resolve } = Promise.withResolvers<void>()
     const cancel = this.#context.clock.after(stopMs, resolve)
-    await Promise.race([Promise.all(this.#running.values()), timeIsUp])
+    await Promise.race([Promise.all(all.map(([, end]) => end)), timeIsUp])
     cancel()
   }
 
@@ -86,6 +96,18 @@ class PeerServer implements Startable {
     this.#running.set(call, call.run().finally(() => {
       this.#limits.leave(stream.peer)
       this.#running.delete(call)
+    }))
+  }
+
+  #acceptChannel (stream: PeerStream): void {
+    const channels = this.#channels.get(stream.peer) ?? new Map<ServedChannel, Promise<void>>()
+    this.#channels.set(stream.peer, channels)
+    const [oldest] = channels.keys()
+    if (channels.size >= maxChannelsPerPeer) oldest?.cancel(new ClusterError('CANCELLED', 'the peer has opened another channel'))
+    const channel = new ServedChannel(stream, this.#context, this.#limits)
+    channels.set(channel, channel.run().finally(() => {
+      channels.delete(channel)
+      if (channels.size === 0) this.#channels.delete(stream.peer)
     }))
   }
 

@@ -20,7 +20,7 @@ class MemoryTracer implements Tracer {
 
 test('a call is a span at both of its ends, with its failure', async () => {
   const tracer = new MemoryTracer()
-  const { calls, service, stop } = await twoPeers(systemClock, tracer)
+  const { calls, service, stop } = await twoPeers(systemClock, { tracer })
   await calls.status(peerOf(2), cidOf(1), {})
   service.statuses = [[pinInfoOf(1, peerOf(2))], [pinInfoOf(2, peerOf(2))]]
   await Array.fromAsync(calls.statusAll(peerOf(2), 0, {}))

@@ -9,12 +9,13 @@ import { defaultPinOptions, pinWithOptions } from '../domain/pin.ts'
 import { rpcProtocol } from '../domain/version.ts'
 import { metricsTopic } from '../monitor/gossip-monitor.ts'
 import type { Network, PeerStream } from '../platform/network.ts'
+import { callsProtocol } from '../rpc/channel-frames.ts'
 import { PeerClock } from './peer-clock.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { World } from './world.ts'
 
 const topics = [metricsTopic, crdtTopic('ipfs-cluster')]
-const protocols = [rpcProtocol, historyProtocol]
+const protocols = [rpcProtocol, callsProtocol, historyProtocol]
 /** Things done in one burst. */
 const burst = 40
 /** Real messages that are kept to be sent again, changed or not. */

@@ -68,6 +68,7 @@ export function memberNetwork (networks: SimulatedNetworks, member: NetworkMembe
       member.handlers.set(protocol, handler)
       return () => { member.handlers.delete(protocol) }
     },
+    speaks: (peer, protocol) => networks.speaks(member, peer, protocol),
     open: (peer, protocol, options) => guarded(() => networks.open(member, peer, protocol, options.signal)),
     publish: (topic, data) => guarded(async () => { networks.publish(member, topic, data) }),
     subscribe (topic, handler, accept) {

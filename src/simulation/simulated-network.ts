@@ -108,6 +108,10 @@ export class SimulatedNetworks {
     return others
   }
 
+  speaks (member: NetworkMember, peer: PeerId, protocol: string): boolean {
+    return this.#way(member.self, peer).link.isUp && this.#members.get(peer)?.handlers.has(protocol) === true
+  }
+
   addressesOf (peer: PeerId): Multiaddress[] {
     const address = this.#addresses.get(peer)
     return address === undefined ? [] : [address]

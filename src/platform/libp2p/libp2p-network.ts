@@ -47,6 +47,8 @@ class Libp2pNetwork implements Network {
   readonly #bitswap: Bitswap
   #source: BlockSource = async () => undefined
   readonly #connected = new Map<PeerId, Libp2pPeerId>()
+  /** What each connected peer has said that it speaks (identify). */
+  readonly #spoken = new Map<PeerId, ReadonlySet<string>>()
   readonly #streams = new Set<PeerStream>()
   readonly #dht = new Dht()
   #dhtStart: Promise<void> | undefined
@@ -155,6 +157,8 @@ class Libp2pNetwork implements Network {
     }
   }
 
+  speaks (peer: PeerId, protocol: string): boolean { return this.#spoken.get(peer)?.has(protocol) === true }
+
   async open (peer: PeerId, protocol: string, { signal }: CallOptions): Promise<PeerStream> {
     const host = this.#started()
     signal?.throwIfAborted()
@@ -219,7 +223,10 @@ class Libp2pNetwork implements Network {
     const tell = (isConnected: boolean) => ({ detail }: CustomEvent<Libp2pPeerId>) => {
       const peer = detail.toString() as PeerId
       if (isConnected) this.#connected.set(peer, detail)
-      else this.#connected.delete(peer)
+      else {
+        this.#connected.delete(peer)
+        this.#spoken.delete(peer)
+      }
       for (const listener of this.#listeners) this.#guard('a listener for peers', () => { listener(peer, isConnected) })
     }
     host.addEventListener('peer:connect', tell(true))
@@ -227,6 +234,10 @@ class Libp2pNetwork implements Network {
       host.peerStore.merge(detail, { tags: { [keepConnectedTag]: { value: 0 } } }).catch(() => {})
     })
     host.addEventListener('peer:disconnect', tell(false))
+    host.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
+      const peer = peerId.toString() as PeerId
+      if (this.#connected.has(peer) && protocols.length > 0) this.#spoken.set(peer, new Set(protocols))
+    })
     host.addEventListener('peer:update', ({ detail: { peer } }: Libp2pEvents['peer:update']) => {
       for (const { multiaddr } of peer.addresses) this.#learn(peer.id, multiaddr.toString())
     })
