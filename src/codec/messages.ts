@@ -4,6 +4,7 @@ import type { Pin, PinOptions } from '../domain/pin.ts'
 import type { CollectedKey, GlobalRepositoryCollection, RepositoryCollection } from '../domain/repository.ts'
 import { parseStatusFilter, statusName, type GlobalPinInfo, type PeerPinStatus, type PinInfo, type TrackerStatus } from '../domain/status.ts'
 import { list, nullableList, nullableRecord, record } from './containers.ts'
+import { globalPinJson } from './global-pin-json.ts'
 import { unexpected } from './json.ts'
 import type { Kind } from './kind.ts'
 import { pinCodec } from './pin-codec.ts'
@@ -30,16 +31,23 @@ export const PinOptionsMessage = message<PinOptions>('PinOptions', pinOptionFiel
 /** A pin of the shared pinset (spec/rest-api.md 2.1, spec/wire.md 5.4 and 6.5). */
 export const PinMessage = pinCodec(storedMessage<Pin>('Pin', pinFields))
 
-const peerPinStatusFields: Fields<PeerPinStatus> = {
+type PeerIdentity = Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'>
+
+const peerIdentityFields: Fields<PeerIdentity> = {
   peername: field(text, { json: 'peername', msgpack: 'pn?', describe: 'Name of the cluster peer; empty if unknown.' }),
   ipfsPeerId: field(optional(peerId), { json: 'ipfs_peer_id?', msgpack: 'i?', describe: 'The IPFS node of the peer.' }),
   ipfsPeerAddresses: field(multiaddresses, { json: 'ipfs_peer_addresses?', msgpack: 'ia?', describe: 'Where that node can be reached.' }),
+}
+
+const peerStateFields: Fields<Omit<PeerPinStatus, keyof PeerIdentity>> = {
   status: field(status, { json: 'status', msgpack: 'st?', describe: 'What the peer does with the content.' }),
   timestamp: field(time, { json: 'timestamp', msgpack: 'ts?', describe: 'Since when.' }),
   error: field(text, { json: 'error', msgpack: 'e?', describe: 'What went wrong.' }),
   attemptCount: field(integer(), { json: 'attempt_count', msgpack: 'a?', describe: 'How often it was tried.' }),
   priorityPin: field(boolean, { json: 'priority_pin', msgpack: 'y?', describe: 'True while it is in the priority queue.' }),
 }
+
+const peerPinStatusFields: Fields<PeerPinStatus> = { ...peerIdentityFields, ...peerStateFields }
 
 /** The status of a CID on one peer (spec/wire.md 5.4). */
 export const PinInfoMessage = message<PinInfo>('PinInfo', {
@@ -53,16 +61,30 @@ export const PinInfoMessage = message<PinInfo>('PinInfo', {
   ...peerPinStatusFields,
 })
 
-/** The status of a CID on all peers (spec/rest-api.md 2.2). */
-export const GlobalPinInfoMessage = message<GlobalPinInfo>('GlobalPinInfo', {
+const globalPinFields: Fields<Omit<GlobalPinInfo, 'peerMap'>> = {
   cid: field(cid, { json: 'cid', msgpack: 'c', describe: 'The content.' }),
   name: field(text, { json: 'name', msgpack: 'n', describe: 'Name of the pin.' }),
   allocations: field(peerIds, { json: 'allocations', msgpack: 'a?', describe: 'Peers that hold the content.' }),
   origins: field(multiaddresses, { json: 'origins', msgpack: 'g?', describe: 'IPFS nodes known to have the content.' }),
   created: field(time, { json: 'created', msgpack: 't?', describe: 'Time of the pin.' }),
   metadata: field(labels, { json: 'metadata', msgpack: 'm?', describe: 'Metadata of the pin.' }),
+}
+
+/** {@link GlobalPinInfoMessage} as its schema alone makes it. */
+export const GlobalPinInfoSchema = message<GlobalPinInfo>('GlobalPinInfo', {
+  ...globalPinFields,
   peerMap: field(record(nested(peerPinStatusFields)), { json: 'peer_map', msgpack: 'pm?', describe: 'The status on each peer, by peer ID.' }),
 })
+
+/** The status of a CID on all peers (spec/rest-api.md 2.2). */
+export const GlobalPinInfoMessage: typeof GlobalPinInfoSchema = {
+  ...GlobalPinInfoSchema,
+  encodeJson: globalPinJson({
+    pin: message<Omit<GlobalPinInfo, 'peerMap'>>('GlobalPinInfo', globalPinFields).encodeJson,
+    identity: message<PeerIdentity>('PinInfoShort', peerIdentityFields).encodeJson,
+    state: message<Omit<PeerPinStatus, keyof PeerIdentity>>('PinInfoShort', peerStateFields).encodeJson,
+  }),
+}
 
 const ipfsIdFields: Fields<IpfsId> = {
   id: field(optional(peerId), { json: 'id?', msgpack: 'i?', describe: 'The IPFS node.' }),
