@@ -3,6 +3,7 @@ import { assemblePeer } from './cluster/assemble.ts'
 import { naming, startAll, stopAll, type PeerComponent } from './cluster/components.ts'
 import type { Peer } from './cluster/compose.ts'
 import type { DaemonOptions, RunningDaemon } from './cluster/daemon.ts'
+import { recordOwnMetrics } from './cluster/first-metrics.ts'
 import type { AddressBook } from './cluster/peer-life.ts'
 import { datastoreOf, ipfsConnectorOf, type Configuration } from './config/configuration.ts'
 import { peerstorePath, readPeerstore, writePeerstore } from './config/peerstore.ts'
@@ -18,6 +19,10 @@ import type { Tracer } from './platform/tracer.ts'
 
 /** Loading the network keeps this thread busy: who waits for the API gets an answer first, within this time in milliseconds. */
 const firstAnswersMs = 50
+/** So long loading the network waits for this peer's own metrics, in milliseconds: pins that must be allocated wait for them. */
+const metricsFirstMs = 300
+/** So long such pins wait, in milliseconds, when the IPFS node does not answer. */
+const metricsAtMostMs = 2_000
 
 /**
  * Starts a peer with its APIs. What it listens on answers when this resolves; the rest (the IPFS
@@ -40,8 +45,15 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   const components = [...peer.components, ...await apiParts(configuration, peer, platform)]
   if (tracer !== undefined) components.unshift({ doing: 'setting up tracing', component: tracer })
   if (stats !== undefined) components.push({ doing: 'setting up metrics', component: stats.endpoint(platform) })
+  const { metricsKnown, lookForMetrics } = firstMetrics(peer, signal)
+  peer.pinning.allocateAfter(metricsKnown)
+  const beforeSlow = async (): Promise<void> => {
+    lookForMetrics()
+    await sleep(platform.clock, firstAnswersMs, signal)
+    await Promise.race([metricsKnown, sleep(platform.clock, metricsFirstMs, signal)])
+  }
   try {
-    await startAll(components, { signal, logger, onStarted: tell, beforeSlow: () => sleep(platform.clock, firstAnswersMs, signal) })
+    await startAll(components, { signal, logger, onStarted: tell, beforeSlow })
   } catch (error) {
     // What never started may hold something all the same: the datastore is open from the beginning.
     await peer.consensus.stop().catch(() => {})
@@ -49,6 +61,17 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   }
   announce(logger, peer)
   return { stopped: runUntilStopped(options, peer, components) }
+}
+
+/** The peer's own metrics: known at the latest after {@link metricsAtMostMs}, or when it stops. */
+function firstMetrics (peer: Peer, signal: AbortSignal): { metricsKnown: Promise<void>, lookForMetrics: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const lookForMetrics = (): void => {
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(metricsAtMostMs)])
+    limited.addEventListener('abort', () => { resolve() }, { once: true })
+    void recordOwnMetrics(peer, limited).then(resolve)
+  }
+  return { metricsKnown: promise, lookForMetrics }
 }
 
 async function runUntilStopped (options: DaemonOptions, peer: Peer, components: readonly PeerComponent[]): Promise<void> {

@@ -130,7 +130,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     self,
     hashing,
     destinations: {
-      allocate: async options => pinning.allocateBlocks(options),
+      allocate: options => pinning.allocateBlocks(options),
       minHolders: options => pinning.factors(options).replicationFactorMin,
     },
     destinationFor: peer => ({ peer, putBlocks: (blocks, options) => peer === self ? ipfs.putBlocks(blocks, options) : calls.putBlocks(peer, blocks, options) }),

@@ -77,3 +77,16 @@ test('a follower writes nothing', async () => {
   await assert.rejects(pinning.pin(cid, options()), { code: 'FOLLOWER_MODE', message: 'this peer is configured to be in follower mode. Write operations are disabled' })
   await stop()
 })
+
+test('a pin that must be allocated waits for the first metrics, one for all peers does not', async () => {
+  const { pinning, stop } = await lonePeer()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  pinning.allocateAfter(promise)
+  const answered: string[] = []
+  const one = pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 1 })).then(() => { answered.push('one') })
+  await pinning.pin(other, options()).then(() => { answered.push('everywhere') })
+  resolve()
+  await one
+  assert.deepEqual(answered, ['everywhere', 'one'])
+  await stop()
+})

@@ -31,13 +31,24 @@ const nobody: ReadonlySet<PeerId> = new Set()
 /** Adds to the pinset and to who holds it (spec/components.md 1.3 to 1.6). */
 export class Pinning {
   readonly #parts: PinningParts
+  #metricsKnown: Promise<void> | undefined
 
   constructor (parts: PinningParts) { this.#parts = parts }
+
+  /**
+   * Lets pins that must be allocated wait for `metricsKnown`, which never fails and is bounded:
+   * a peer that has just started has not been told yet what it holds itself.
+   */
+  allocateAfter (metricsKnown: Promise<void>): void {
+    this.#metricsKnown = metricsKnown
+    void metricsKnown.then(() => { this.#metricsKnown = undefined })
+  }
 
   /** Pins `cid`; the answer is what stands in the pinset, with the user's allocations. */
   async pin (cid: Cid, options: PinOptions, callOptions: CallOptions = {}): Promise<Pin> {
     this.refuseInFollowerMode()
     if (options.pinUpdate !== undefined && options.pinUpdate !== cid) return this.#update(options.pinUpdate, cid, options, callOptions)
+    if (this.#metricsKnown !== undefined && this.factors(options).replicationFactorMax !== -1) await this.#metricsKnown
     const existing = await this.#parts.consensus.pinset().get(cid)
     return this.log(pinWithOptions(cid, options, this.#parts.clock.now()), existing, nobody, callOptions)
   }
@@ -72,8 +83,9 @@ export class Pinning {
    * Peers for new blocks before their pin exists; every peer with a valid ping when the pin is
    * to be everywhere.
    */
-  allocateBlocks (options: PinOptions): PeerId[] {
+  async allocateBlocks (options: PinOptions): Promise<PeerId[]> {
     this.refuseInFollowerMode()
+    if (this.#metricsKnown !== undefined) await this.#metricsKnown
     const factors = this.factors(options)
     this.#checkExpiry(options)
     if (factors.replicationFactorMin < 0) return this.#parts.monitor.latest('ping').map(metric => metric.peer)
