@@ -54,6 +54,10 @@ export class ChannelCall {
 
   #send<Request, Reply> (channel: CallChannel, method: UnaryMethod<Request, Reply>, request: Request, resolve: (reply: Reply) => void): void {
     if (this.#isOver) return
+    if (!channel.isOpen) {
+      this.#reject?.(new ClusterError('CANCELLED', 'the other peer has closed the channel'))
+      return
+    }
     const answersBefore = channel.answers
     try {
       const number = channel.send(method, request, {

@@ -139,3 +139,19 @@ test('any answer at all on a channel ends a call, with a value or an error, and 
   }), { numRuns: 300 })
   await peers.stop()
 })
+
+test('a call whose channel ends in the moment in which it opens fails at once', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  const open = peers.caller.open
+  peers.caller.open = async (...call) => {
+    const stream = await open(...call)
+    stream.reset()
+    return stream
+  }
+  const failed = failureOf(peers.calls.version(server, {}))
+  await clock.settle()
+  assert.equal((await failed).code, 'PEER_UNREACHABLE')
+  assert.equal(clock.nextAt(), undefined)
+  await peers.stop()
+})
