@@ -19,19 +19,15 @@ export interface SeedTask {
  */
 const seedsPerThread = 50
 
-/** A thread ends after so many seeds, for each leaves some memory behind that only its end gives back. */
-const seedsPerThread = 50
-
 /** Runs seeds in as many threads; each seed is alone in its thread while it runs. `onResult` answers true to end early. */
 export async function runSeeds (tasks: readonly SeedTask[], threads: number, onResult: (result: SimulationResult) => boolean): Promise<void> {
   const rest = [...tasks].toReversed()
   let isOver = false
   await Promise.all(Array.from({ length: Math.min(threads, tasks.length) }, async () => {
     while (rest.length > 0 && !isOver) {
-      while (rest.length > 0 && !isOver) {
       const worker = new Worker(fileURLToPath(new URL('seed-worker.ts', import.meta.url)))
       try {
-        for (let n = 0; n < seedsPerThread && !isOver; n++) {
+        for (let done = 0; done < seedsPerThread && !isOver; done++) {
           const task = rest.pop()
           if (task === undefined) break
           const result = await ask(worker, task)
