@@ -4,9 +4,8 @@ import type { Clock } from '../platform/clock.ts'
 import type { Network } from '../platform/network.ts'
 import { CallChannel } from './call-channel.ts'
 import { callsProtocol, isCarried, type MethodSizes } from './channel-frames.ts'
+import { maxOpenMs, openStream } from './open-stream.ts'
 
-/** Opening a channel, as long as for a call of its own stream. */
-const maxOpenMs = 30_000
 /** A peer whose channel has ended before it answered anything is called over streams for this time. */
 const avoidMs = 60_000
 /** Peers that are remembered to be avoided: more than any cluster has. */
@@ -46,21 +45,12 @@ export class CallChannels {
   }
 
   async #connect (peer: PeerId): Promise<CallChannel> {
-    const late = new AbortController()
-    const cancelTimer = this.#clock.after(maxOpenMs, () => { late.abort(new ClusterError('TIMED_OUT', `peer ${peer} has opened no channel for calls within ${maxOpenMs / 1000} seconds`)) })
-    try {
-      const stream = await this.#network.open(peer, callsProtocol, { signal: late.signal })
-      if (late.signal.aborted) {
-        stream.reset()
-        throw late.signal.reason
-      }
-      const channel = new CallChannel(stream, this.#clock)
-      this.#open.set(peer, channel)
-      void channel.run().then(() => { this.#ended(peer, channel) })
-      return channel
-    } finally {
-      cancelTimer()
-    }
+    const late = (): ClusterError => new ClusterError('TIMED_OUT', `peer ${peer} has opened no channel for calls within ${maxOpenMs / 1000} seconds`)
+    const stream = await openStream({ network: this.#network, clock: this.#clock, peer, protocol: callsProtocol, opening: new AbortController(), timeoutMs: maxOpenMs, late })
+    const channel = new CallChannel(stream, this.#clock)
+    this.#open.set(peer, channel)
+    void channel.run().then(() => { this.#ended(peer, channel) })
+    return channel
   }
 
   #ended (peer: PeerId, channel: CallChannel): void {

@@ -70,11 +70,8 @@ export function writeFailure (writer: MsgpackWriter, number: number, { errorType
 
 /** @throws ClusterError `INVALID_WIRE_DATA` */
 export function decodeCallFrame (bytes: Uint8Array): CallFrame {
-  const reader = new MsgpackReader(bytes)
-  const length = reader.enterArray()
-  const number = callNumber(reader)
-  if (length === 1) return { number, serviceId: undefined }
-  if (length !== 3) throw invalidData(`a call of ${length} parts`)
+  const { reader, number, isNumberOnly } = enterFrame(bytes, 'a call')
+  if (isNumberOnly) return { number, serviceId: undefined }
   const serviceId = { service: reader.text(), method: reader.text() }
   if (serviceId.service.length + serviceId.method.length > maxNameCharacters) throw invalidData('service and method are longer than 256 characters')
   return { number, serviceId }
@@ -82,17 +79,18 @@ export function decodeCallFrame (bytes: Uint8Array): CallFrame {
 
 /** @throws ClusterError `INVALID_WIRE_DATA` */
 export function decodeAnswerFrame (bytes: Uint8Array): AnswerFrame {
-  const reader = new MsgpackReader(bytes)
-  const length = reader.enterArray()
-  const number = callNumber(reader)
-  if (length === 1) return { number, failure: undefined }
-  if (length !== 3) throw invalidData(`an answer of ${length} parts`)
+  const { reader, number, isNumberOnly } = enterFrame(bytes, 'an answer')
+  if (isNumberOnly) return { number, failure: undefined }
   const errorType = Number(reader.integer())
   return { number, failure: { serviceId: { service: '', method: '' }, error: reader.text(), errorType, isOrdered: false } }
 }
 
-function callNumber (reader: MsgpackReader): number {
+/** A frame is a number, alone or with two parts that the reader is before. */
+function enterFrame (bytes: Uint8Array, what: string): { readonly reader: MsgpackReader, readonly number: number, readonly isNumberOnly: boolean } {
+  const reader = new MsgpackReader(bytes)
+  const length = reader.enterArray()
   const number = Number(reader.integer())
   if (number < 1 || number > maxCallNumber) throw invalidData(`${number} is no number of a call`)
-  return number
+  if (length !== 1 && length !== 3) throw invalidData(`${what} of ${length} parts`)
+  return { reader, number, isNumberOnly: length === 1 }
 }

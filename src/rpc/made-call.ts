@@ -6,14 +6,13 @@ import type { Clock } from '../platform/clock.ts'
 import type { Network, PeerStream } from '../platform/network.ts'
 import { decodeReplyHeader, decodeValue, maxReplyHeaderBytes, serviceIdCall, ValueReader, ValueWriter } from './framing.ts'
 import type { CallValue, StreamMethod, UnaryMethod } from './methods.ts'
+import { maxOpenMs, openStream } from './open-stream.ts'
 import { StreamWatch } from './stream-watch.ts'
 
 /** After the answer the other peer has only to close its side. */
 const lingerMs = 10_000
 /** What may follow an answer, and is thrown away. */
 const maxSurplusBytes = 64 * 1024
-/** Finding and dialling a peer, for calls whose own time is longer. */
-const maxOpenMs = 30_000
 
 export interface CallName { readonly service: string, readonly method: string }
 /** A stream with what reads and writes it. */
@@ -105,17 +104,8 @@ export class MadeCall {
     this.#signal?.throwIfAborted()
     this.#signal?.addEventListener('abort', this.#abort, { once: true })
     const openMs = Math.min(timeoutMs, maxOpenMs)
-    const cancelTimer = this.#clock.after(openMs, () => { this.#opening.abort(this.#late(openMs)) })
-    try {
-      const stream = await this.#network.open(this.#peer, rpcProtocol, { signal: this.#opening.signal })
-      if (this.#opening.signal.aborted) {
-        stream.reset()
-        throw this.#opening.signal.reason
-      }
-      return this.#open = { stream, watch: new StreamWatch(stream, this.#clock), reader: new ValueReader(stream), writer: new ValueWriter(stream) }
-    } finally {
-      cancelTimer()
-    }
+    const stream = await openStream({ network: this.#network, clock: this.#clock, peer: this.#peer, protocol: rpcProtocol, opening: this.#opening, timeoutMs: openMs, late: () => this.#late(openMs) })
+    return this.#open = { stream, watch: new StreamWatch(stream, this.#clock), reader: new ValueReader(stream), writer: new ValueWriter(stream) }
   }
 
   async #sendAll<Request, Reply> (method: StreamMethod<Request, Reply>, requests: Iterable<Request> | AsyncIterable<Request>): Promise<void> {
