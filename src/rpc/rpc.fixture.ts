@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as digestOf } from 'multiformats/hashes/digest'
@@ -16,6 +17,7 @@ import { MemoryNetworks } from '../platform/memory-network.ts'
 import type { Network } from '../platform/network.ts'
 import { systemRandom } from '../platform/random.ts'
 import type { Tracer } from '../platform/tracer.ts'
+import type { VirtualClock } from '../platform/virtual-clock.ts'
 import type { PeerCalls } from './peer-calls.ts'
 import type { PeerService } from './peer-service.ts'
 import { rpcCalls } from './rpc-calls.ts'
@@ -161,6 +163,14 @@ export interface TwoPeers {
   readonly networks: MemoryNetworks
   readonly platform: Platform
   stop (): Promise<void>
+}
+
+/** After whatever bytes: the server still answers, and its log is short. */
+export async function assertUnharmed ({ calls, server, warnings }: TwoPeers, clock: VirtualClock): Promise<void> {
+  const probe = calls.version(server.self, {})
+  await clock.settle()
+  assert.equal(await probe, '1.1.6')
+  assert.ok(warnings.length < 12, `${warnings.length} lines`)
 }
 
 /** With `knowsChannels` false the caller opens a stream for each call, as a peer that does not know channels. */
