@@ -3,6 +3,7 @@ import { assemblePeer } from './cluster/assemble.ts'
 import { naming, startAll, stopAll, type PeerComponent } from './cluster/components.ts'
 import type { Peer } from './cluster/compose.ts'
 import type { DaemonOptions, RunningDaemon } from './cluster/daemon.ts'
+import { within } from './cluster/deadline.ts'
 import { recordOwnMetrics } from './cluster/first-metrics.ts'
 import type { AddressBook } from './cluster/peer-life.ts'
 import { datastoreOf, ipfsConnectorOf, type Configuration } from './config/configuration.ts'
@@ -67,9 +68,7 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
 function firstMetrics (peer: Peer, signal: AbortSignal): { metricsKnown: Promise<void>, lookForMetrics: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>()
   const lookForMetrics = (): void => {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(metricsAtMostMs)])
-    limited.addEventListener('abort', () => { resolve() }, { once: true })
-    void recordOwnMetrics(peer, limited).then(resolve)
+    within(peer.platform.clock, metricsAtMostMs, { signal }, limited => recordOwnMetrics(peer, limited.signal)).then(resolve, () => { resolve() })
   }
   return { metricsKnown: promise, lookForMetrics }
 }

@@ -12,8 +12,8 @@ export interface GlobalPinParts {
   readonly state: (value: PeerPinStatus) => string
 }
 
-interface KnownPeer { readonly status: PeerPinStatus, readonly text: string }
-interface LastState { readonly status: PeerPinStatus, readonly text: string }
+/** What was written of a status. */
+interface Written { readonly status: PeerPinStatus, readonly text: string }
 
 /** Peers whose text is kept; more than a listing has. */
 const maxKnownPeers = 1_024
@@ -23,10 +23,10 @@ const maxKnownPeers = 1_024
  * after pin: the peers and their IPFS nodes, and often what they do with the content; it is written once.
  */
 export function globalPinJson (parts: GlobalPinParts): (value: GlobalPinInfo) => string {
-  const known = new Map<string, KnownPeer>()
+  const known = new Map<string, Written>()
   let lastPeers: readonly string[] = []
   let lastOrder: readonly string[] = []
-  let last: LastState | undefined
+  let last: Written | undefined
 
   const identity = (peer: string, status: PeerPinStatus): string => {
     const before = known.get(peer)
