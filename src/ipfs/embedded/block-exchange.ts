@@ -33,8 +33,14 @@ const pauseMs = 200
 interface Want {
   readonly controller: AbortController
   readonly block: Promise<FetchedBlock>
-  readonly arrived: () => void
+  readonly turn: Turn
   waiters: number
+}
+
+/** What is under way for a want. */
+interface Turn {
+  /** Ends it: the block came another way. */
+  arrived: () => void
 }
 
 /** Brings blocks from other nodes into the store. Each block is asked for once, however many want it. */
@@ -65,29 +71,31 @@ export class BlockExchange {
   }
 
   /** To be told of blocks that came into the store another way. */
-  stored (key: string): void { this.#wants.get(key)?.arrived() }
+  stored (key: string): void { this.#wants.get(key)?.turn.arrived() }
 
   #want (cid: Uint8Array, parts: CidParts, key: string): Want {
     const controller = new AbortController()
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const block = this.#bring(cid, parts, key, controller.signal, promise)
+    const turn: Turn = { arrived: () => {} }
+    const block = this.#bring(cid, parts, key, controller.signal, turn)
     block.catch(() => {})
-    return { controller, block, arrived: resolve, waiters: 0 }
+    return { controller, block, turn, waiters: 0 }
   }
 
-  async #bring (cid: Uint8Array, parts: CidParts, key: string, signal: AbortSignal, arrived: Promise<void>): Promise<FetchedBlock> {
+  async #bring (cid: Uint8Array, parts: CidParts, key: string, signal: AbortSignal, turn: Turn): Promise<FetchedBlock> {
     const { store, clock, onStored } = this.#options
     for (;;) {
-      const bytes = await this.#slots.run(signal, () => this.#ask(cid, parts, signal, arrived))
-      if (bytes !== undefined) {
-        const location = await store.put({ key, multihash: parts.multihash.slice(), bytes })
-        onStored(CID.decode(cid))
-        return { location, bytes }
-      }
-      // It came another way, or between the look-up and the question.
+      const { promise: arrived, resolve } = Promise.withResolvers<void>()
+      turn.arrived = resolve
+      // Looked for again now that an arrival would be noticed: it may have come since the caller looked.
       const [location] = await store.locate([key], true)
       const present = location && await store.readAt(key, location)
       if (location !== undefined && present !== undefined) return { location, bytes: present }
+      const bytes = await this.#slots.run(signal, () => this.#ask(cid, parts, signal, arrived))
+      if (bytes !== undefined) {
+        const stored = await store.put({ key, multihash: parts.multihash.slice(), bytes })
+        onStored(CID.decode(cid))
+        return { location: stored, bytes }
+      }
       await sleep(clock, pauseMs, signal)
     }
   }
