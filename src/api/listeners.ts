@@ -22,11 +22,16 @@ const tlsCurves = 'P-521:P-384:P-256'
 /** Makes servers, one for each address, all alike. */
 export type ServerMaker = () => Server | HttpsServer
 
-/** Reads the certificate, if there is one. @throws ClusterError `INVALID_CONFIGURATION` */
-export async function serverMaker (options: ListenOptions, folder: string, listener: RequestListener): Promise<ServerMaker> {
+/**
+ * Reads the certificate, if there is one.
+ * @param extra for the runtime, beside what the options say
+ * @throws ClusterError `INVALID_CONFIGURATION`
+ */
+export async function serverMaker (options: ListenOptions, folder: string, listener: RequestListener, extra: Pick<ServerOptions, 'IncomingMessage'> = {}): Promise<ServerMaker> {
   const { readTimeoutMs, readHeaderTimeoutMs, idleTimeoutMs, maxHeaderBytes, sslCertFile, sslKeyFile } = options
   const headersTimeout = readHeaderTimeoutMs > 0 ? readHeaderTimeoutMs : readTimeoutMs
   const httpOptions: ServerOptions = {
+    ...extra,
     maxHeaderSize: maxHeaderBytes + headerSlackBytes,
     requestTimeout: readTimeoutMs,
     headersTimeout: readTimeoutMs > 0 ? Math.min(headersTimeout, readTimeoutMs) : headersTimeout,

@@ -11,64 +11,53 @@ export interface Route {
 /** What stood in the places of a path, by their names. */
 export type PathParameters = Readonly<Record<string, string>>
 
-/** Fixed words of a path, and the places that take others. */
-type Segment =
-  | { readonly kind: 'fixed', readonly word: string }
-  | { readonly kind: 'any' | 'rest', readonly name: string }
-  | { readonly kind: 'choice', readonly name: string, readonly words: ReadonlySet<string> }
+/** A row's path as fastify writes it. */
+export interface FastifyPath {
+  readonly url: string
+  /** The parameters of the row, from those that fastify finds. */
+  readonly parametersOf: (found: PathParameters) => PathParameters
+}
 
-const noParameters: PathParameters = {}
+/** Fastify's forms of a row's path: one for each choice of `{name:a|b}`. */
+export function fastifyPaths (path: string): FastifyPath[] {
+  const choice = /\{(\w+):([^}]+)\}/.exec(path)
+  if (choice !== null) {
+    const [place, name = '', words = ''] = choice
+    return words.split('|').flatMap(word => fastifyPaths(path.replace(place, word))
+      .map(({ url, parametersOf }) => ({ url, parametersOf: found => ({ [name]: word, ...parametersOf(found) }) })))
+  }
+  const rest = /\{(\w+)\.\.\.\}$/.exec(path)?.[1]
+  const url = path.replace(/\{\w+\.\.\.\}$/, '*').replace(/\{(\w+)\}/g, ':$1')
+  if (rest === undefined) return [{ url, parametersOf: found => found }]
+  return [{ url, parametersOf: ({ '*': following = '', ...others }) => ({ ...others, [rest]: following }) }]
+}
 
-/** The path of a row, made ready once to be compared with those of requests. */
-export class PathPattern {
-  readonly #segments: readonly Segment[]
-  readonly #hasRest: boolean
-  readonly #hasPlaces: boolean
+/** Which refusal a request gets that no row of a table serves. */
+export class Refusals {
+  readonly #rows: ReadonlyArray<{ readonly method: string, readonly pattern: RegExp }>
 
-  constructor (path: string) {
-    this.#segments = segmentsOf(path).map(readSegment)
-    this.#hasRest = this.#segments.at(-1)?.kind === 'rest'
-    this.#hasPlaces = this.#segments.some(segment => segment.kind !== 'fixed')
+  constructor (routes: readonly Route[]) {
+    this.#rows = routes.map(({ method, path }) => ({ method, pattern: pathPattern(path) }))
   }
 
-  /** The parameters in a path, given by its decoded segments; undefined when it is another path. */
-  match (path: readonly string[]): PathParameters | undefined {
-    const segments = this.#segments
-    if (this.#hasRest ? path.length < segments.length : path.length !== segments.length) return undefined
-    for (let i = 0; i < segments.length; i++) {
-      if (!takes(segments[i] as Segment, path[i] as string)) return undefined
+  /**
+   * 405 when the last row with the path comes after every row with the method (spec/rest-api.md 1.1).
+   * @param path decoded
+   */
+  statusOf (method: string, path: string): 404 | 405 {
+    let isMismatch = false
+    for (const row of this.#rows) {
+      if (row.method === method) isMismatch = false
+      else if (row.pattern.test(path)) isMismatch = true
     }
-    return this.#hasPlaces ? this.#read(path) : noParameters
-  }
-
-  #read (path: readonly string[]): PathParameters {
-    const parameters: Record<string, string> = {}
-    for (const [i, segment] of this.#segments.entries()) {
-      if (segment.kind === 'rest') parameters[segment.name] = path.slice(i).join('/')
-      else if (segment.kind !== 'fixed') parameters[segment.name] = path[i] as string
-    }
-    return parameters
+    return isMismatch ? 405 : 404
   }
 }
 
-/** The segments of a path that begins with a slash. */
-export function segmentsOf (path: string): string[] {
-  return path.slice(1).split('/')
-}
-
-function readSegment (text: string): Segment {
-  const place = /^\{(\w+)(\.\.\.|:[^}]+)?\}$/.exec(text)
-  if (place === null) return { kind: 'fixed', word: text }
-  const [, name = '', form] = place
-  if (form === undefined) return { kind: 'any', name }
-  return form === '...' ? { kind: 'rest', name } : { kind: 'choice', name, words: new Set(form.slice(1).split('|')) }
-}
-
-function takes (segment: Segment, word: string): boolean {
-  switch (segment.kind) {
-    case 'fixed': return segment.word === word
-    case 'any': return word !== ''
-    case 'choice': return segment.words.has(word)
-    case 'rest': return true
-  }
+function pathPattern (path: string): RegExp {
+  const source = path
+    .replace(/\{\w+\.\.\.\}/g, '.*')
+    .replace(/\{\w+:([^}]+)\}/g, '(?:$1)')
+    .replace(/\{\w+\}/g, '[^/]+')
+  return new RegExp(`^${source}$`, 's')
 }

@@ -16,7 +16,7 @@ import { Gate } from './gate.ts'
 import { listenOn, serverMaker } from './listeners.ts'
 import { openRequestLog, type RequestLog } from './request-log.ts'
 import type { Route } from './route.ts'
-import { Router } from './router.ts'
+import { ApiRequest, fastifyRouter, type Router } from './router.ts'
 
 /** What an API is made of. */
 export interface ApiServerParts {
@@ -53,8 +53,8 @@ class HttpApiServer implements ApiServer {
   readonly #logger: Logger
   readonly #gate: Gate
   readonly #cors: Cors
-  readonly #router: Router
   readonly #active = new Set<Exchange>()
+  #router: Router | undefined
   #context: ExchangeContext | undefined
   #requestLog: RequestLog | undefined
   #servers: Array<Server | HttpsServer> = []
@@ -67,7 +67,6 @@ class HttpApiServer implements ApiServer {
     this.#parts = parts
     this.#logger = parts.platform.loggers.component(parts.name)
     this.#cors = new Cors(parts.options)
-    this.#router = new Router(parts.routes)
     this.#gate = new Gate(parts.authentication, this.#cors)
   }
 
@@ -88,8 +87,9 @@ class HttpApiServer implements ApiServer {
   }
 
   async #open (signal: AbortSignal): Promise<void> {
-    const { name, options, folder, errors, authentication, platform: { clock, loggers, tracer } } = this.#parts
+    const { name, options, folder, routes, errors, authentication, platform: { clock, loggers, tracer } } = this.#parts
     const configuredHeaders = this.#configuredHeaders()
+    this.#router = await fastifyRouter(routes)
     this.#requestLog = await openRequestLog(options.httpLogFile === '' ? '' : resolve(folder, options.httpLogFile), loggers.component(`${name}log`), this.#logger)
     this.#context = {
       errors,
@@ -105,7 +105,7 @@ class HttpApiServer implements ApiServer {
       },
     }
     const take = tracer === undefined ? this.#take.bind(this) : this.#takeTraced.bind(this, tracer)
-    const makeServer = await serverMaker(options, folder, take)
+    const makeServer = await serverMaker(options, folder, take, { IncomingMessage: ApiRequest })
     for (const address of options.httpListenMultiaddress) {
       signal.throwIfAborted()
       const server = makeServer()
@@ -139,7 +139,7 @@ class HttpApiServer implements ApiServer {
     this.#active.add(exchange)
     const { options: { writeTimeoutMs }, platform: { clock } } = this.#parts
     if (writeTimeoutMs > 0) response.once('close', clock.after(writeTimeoutMs, () => response.destroy()))
-    if (this.#gate.admit(exchange)) this.#router.route(exchange)
+    if (this.#gate.admit(exchange)) (this.#router as Router)(exchange)
   }
 
   /** Answers what is no HTTP request (spec/rest-api.md 1); nothing is said to a client that only was too slow or has gone. */

@@ -10,7 +10,7 @@ import { PeerHandlers } from './peers.ts'
 import { PinHandlers } from './pins.ts'
 import { RepositoryHandlers } from './repository.ts'
 
-/** The table of the REST API, in the contract's order: it decides which row serves a path, and between 404 and 405 (spec/rest-api.md 1.1). */
+/** The table of the REST API, in the contract's order: it decides between 404 and 405 (spec/rest-api.md 1.1). */
 export function restRoutes (operations: ClusterOperations, authentication: Authentication | undefined): Route[] {
   const peers = new PeerHandlers(operations)
   const pins = new PinHandlers(operations)
@@ -30,6 +30,8 @@ export function restRoutes (operations: ClusterOperations, authentication: Authe
     { method: 'GET', path: '/allocations/{hash}', handle: allocations.get },
     { method: 'GET', path: '/pins', handle: pins.statusAll },
     { method: 'POST', path: '/pins/{hash}/recover', handle: pins.recover },
+    // Said once more because fastify prefers the fixed segment of the rows with paths.
+    { method: 'POST', path: '/pins/{hash:ipfs|ipns|ipld}/recover', handle: pins.recover },
     { method: 'POST', path: '/pins/recover', handle: pins.recoverAll },
     { method: 'GET', path: '/pins/{hash}', handle: pins.status },
     { method: 'POST', path: '/pins/{hash}', handle: pins.pin },
