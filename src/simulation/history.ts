@@ -1,8 +1,14 @@
 import { PinMessage } from '../codec/messages.ts'
-import type { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
 import type { Cid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
+
+/** What is recorded of a peer: where changes go in, and what it has at that moment. */
+export interface RecordedConsensus {
+  logPin: (pin: Pin, ...rest: []) => Promise<void>
+  logUnpin: (pin: Pin, ...rest: []) => Promise<void>
+  readonly pinset: () => { readonly get: (cid: Cid) => Promise<Pin | undefined> }
+}
 
 /** A change that a peer was asked to make to the pinset, by a user or by the peer's own upkeep. */
 export interface Change {
@@ -28,6 +34,8 @@ export class History {
   readonly #userRequests = new Map<PeerId, number>()
   /** The number of the last change that each peer cannot know of any more but by way of others. */
   readonly #forgotten = new Map<PeerId, number>()
+  /** Who was away when all others agreed last: it learns by way of others what they had then. */
+  #away: PeerId | undefined
   #number = 0
   readonly #note: (peer: PeerId, what: string) => void
   readonly #onUpkeepPin: (peer: PeerId, before: Pin | undefined, pin: Pin) => void
@@ -52,7 +60,7 @@ export class History {
   }
 
   /** Notes all that goes into this consensus from now on. */
-  record (self: PeerId, consensus: CrdtConsensus): void {
+  record (self: PeerId, consensus: RecordedConsensus): void {
     const logPin = consensus.logPin.bind(consensus)
     const logUnpin = consensus.logUnpin.bind(consensus)
     consensus.logPin = async (pin, ...rest: []) => {
@@ -68,11 +76,15 @@ export class History {
   /** The peer has lost its datastore. */
   forget (peer: PeerId): void { this.#forgotten.set(peer, this.#number) }
 
-  /** All peers have the same pinset, and all that was acknowledged is in it: only that counts from now on, and what is still on its way. */
-  restart (pins: ReadonlyMap<Cid, string>): void {
+  /**
+   * All peers, but perhaps one that is `away`, have the same pinset, and all that was acknowledged
+   * is in it: only that counts from now on, and what is still on its way.
+   */
+  restart (pins: ReadonlyMap<Cid, string>, away?: PeerId): void {
     const open = [...this.#changes.values()].flat().filter(change => change.isOpen)
     this.#changes.clear()
     this.#forgotten.clear()
+    this.#away = away
     for (const [cid, value] of pins) {
       this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isOpen: false, isUpkeep: false }])
     }
@@ -102,7 +114,8 @@ export class History {
     // Two peers may write the same: which of both was seen cannot be told then.
     const alike = value === undefined ? [] : earlier.filter(change => change.value === value)
     const forgotten = this.#forgotten.get(peer) ?? 0
-    const seen = new Set([...earlier.filter(change => change.number > forgotten && (change.peer === peer || change.peer === '')), ...alike.length === 1 ? alike : []])
+    const isOwn = (change: Change): boolean => change.peer === peer || (change.peer === '' && peer !== this.#away)
+    const seen = new Set([...earlier.filter(change => change.number > forgotten && isOwn(change)), ...alike.length === 1 ? alike : []])
     const isUpkeep = (this.#userRequests.get(peer) ?? 0) === 0
     if (isUpkeep && pin !== undefined) {
       this.upkeepPins++

@@ -64,7 +64,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   // First and at once: some checks take time, in which pins may run out.
   for (const { promise, atRest } of [acknowledged, ...checks]) {
     for (const broken of await atRest({ world, pinset, values: found.values })) world.violate(`${promise}: ${broken}`)
-    if (promise === acknowledged.promise) world.history.restart(found.values)
+    if (promise === acknowledged.promise) world.history.restart(found.values, world.lost?.self)
   }
   world.trace.note('world', `at rest with ${pinset.size} pins, agreed after ${agreedMs} ms, done after ${doneMs} ms`)
   world.isCalm = false
