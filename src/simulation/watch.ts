@@ -39,7 +39,8 @@ function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): voi
   for (const observer of world.serving()) {
     const heardAt = world.heard.get(observer.self)?.get(dead.self)?.at
     const steadySince = observer.process?.steadySince ?? Infinity
-    if (heardAt === undefined || heardAt < steadySince) continue
+    // A process that stood still reads late what came meanwhile: only from then on can it miss what it has heard.
+    if (heardAt === undefined || heardAt < steadySince || now - steadySince < detectableMs) continue
     const heardTime = world.clock.now() - (now - heardAt)
     const hasAlert = observer.serving?.cluster.alerts().some(({ name, peer, triggeredAt }) => name === 'ping' && peer === dead.self && triggeredAt >= heardTime)
     if (hasAlert !== true) world.violate(`every death is told: ${observer.name} has no alert for ${dead.name}, which is gone for ${((now - dead.goneSince) / 1_000).toFixed(0)} s`)
