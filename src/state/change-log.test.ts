@@ -68,3 +68,52 @@ test('a log that is loaded again tells what the store has by then', async () => 
   await log.load()
   assert.deepEqual(await seen, [cid(1), cid(2)])
 })
+
+/** What a new reader is told before it has to wait. */
+async function readWaiting (log: StoredChangeLog): Promise<Cid[]> {
+  const stop = new AbortController()
+  const read = Array.fromAsync(log.read({ signal: stop.signal }))
+  await new Promise(setImmediate)
+  stop.abort()
+  return (await read).flat().map(({ cid }) => cid)
+}
+
+/** A change that was told to readers, and that the store has lost by the time it is opened anew. */
+async function changeAndTakeBack (log: StoredChangeLog, store: Store, number: number): Promise<void> {
+  const { operations, numbered } = log.append([{ cid: cid(number), pin: undefined }])
+  const before = await store.getMany(operations.map(({ key }) => key))
+  await store.batch(operations, { sync: false })
+  log.committed(numbered)
+  await store.batch(operations.map(({ key }, i) => {
+    const value = before[i]
+    return value === undefined ? { type: 'del', key } : { type: 'put', key, value }
+  }), { sync: false })
+}
+
+test('what is acknowledged of a change that the disk took back does not count for the next one', async () => {
+  const store = memoryStore()
+  const log = await opened(store)
+  await change(log, store, 1)
+  await changeAndTakeBack(log, store, 2)
+  await log.load()
+  await change(log, store, 3)
+  // The reader had seen the change that is no more.
+  log.acknowledge(2)
+  await log.flush()
+  assert.deepEqual(await readWaiting(await opened(store)), [cid(3)])
+})
+
+test('a reader whose cursor is ahead of what the disk has kept is told of what comes next', async () => {
+  const store = memoryStore()
+  const before = await opened(store)
+  await change(before, store, 1)
+  await changeAndTakeBack(before, store, 2)
+  before.acknowledge(2)
+  await before.flush()
+  const log = await opened(store)
+  await change(log, store, 3)
+  assert.deepEqual(await readWaiting(log), [cid(3)])
+  log.acknowledge(2)
+  await log.flush()
+  assert.deepEqual(await readWaiting(await opened(store)), [cid(3)])
+})

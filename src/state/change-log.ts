@@ -35,13 +35,17 @@ export class StoredChangeLog implements ChangeLog {
     this.#getMany = getMany
   }
 
-  /** Reads where the log stands; also later, when what is on disk may differ from what was thought. */
+  /**
+   * Reads where the log stands; also later, when what is on disk may differ from what was thought.
+   * A number that the reader may have seen is never given again, also when the disk took its change
+   * back: what is acknowledged for the old change would count for the new one.
+   */
   async load (): Promise<void> {
     const [cursor, last] = await this.#store.getMany([cursorKey, lastKey])
     this.#tail = []
-    this.#last = readNumber(last)
     this.#storedCursor = readNumber(cursor)
-    this.#cursor = Math.max(this.#storedCursor, Math.min(this.#cursor, this.#last))
+    this.#last = Math.max(this.#last, readNumber(last), this.#storedCursor)
+    this.#cursor = Math.max(this.#cursor, this.#storedCursor)
     this.#wake.call()
   }
 
@@ -72,7 +76,6 @@ export class StoredChangeLog implements ChangeLog {
   async * read ({ signal }: { readonly signal: AbortSignal }): AsyncGenerator<PinsetChange[]> {
     let next = this.#cursor + 1
     while (!signal.aborted) {
-      next = Math.min(next, this.#last + 1)
       const first = this.#tail[0]?.sequence ?? Infinity
       if (next > this.#last) {
         await this.#wake.rest(signal)
@@ -87,7 +90,7 @@ export class StoredChangeLog implements ChangeLog {
           if (signal.aborted) return
           next = (batch.at(-1) as PinsetChange).sequence + 1
         }
-        // A hole is possible only where entries were acknowledged: go on behind it.
+        // A hole is where entries were acknowledged, or taken back by the disk: go on behind it.
         next = Math.max(next, last + 1)
       }
     }

@@ -164,6 +164,9 @@ export class Pinset implements StateStore {
     if (this.#pending.get(change.cid) === change) this.#pending.delete(change.cid)
   }
 
+  /** The last durable change of the CID that the store's own keys do not have yet. */
+  pending (cid: Cid): PendingChange | undefined { return this.#pending.get(cid) }
+
   pendingCount (): number { return this.#pending.size }
 
   /** What indexes, count and digest need when values change; {@link applied} follows when it is written. */
