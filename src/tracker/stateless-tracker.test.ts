@@ -181,6 +181,29 @@ test('after a restart it goes on from its cursor with what was in flight', async
   await world.stop()
 })
 
+test('figures tell of unpins that are not done, until they are', async () => {
+  const world = new World()
+  await world.start()
+  const pins = Array.from({ length: 3 }, (_, i) => world.pin(i))
+  await world.idle()
+  const figures = (): Array<number | undefined> => ['unpinning', 'unpin_error'].map(state => world.metrics.value(`ipfscluster_pins_${state}`))
+  for (const { cid } of pins) world.pinset.remove(cid)
+  await world.clock.settle()
+  assert.deepEqual(figures(), [3, 0])
+  await world.clock.advance(1_000)
+  assert.deepEqual(figures(), [0, 0])
+  const pin = world.pin('x')
+  await world.idle()
+  world.ipfs.isDown = true
+  world.pinset.remove(pin.cid)
+  await world.clock.advance(20_000)
+  assert.deepEqual(figures(), [0, 1])
+  world.ipfs.isDown = false
+  await world.clock.advance(20_000)
+  assert.deepEqual([...figures(), world.ipfs.pins.size], [0, 0, 0])
+  await world.stop()
+})
+
 test('an unpin in flight is not forgotten by a restart, also while the node is down', async () => {
   const world = new World()
   await world.start()

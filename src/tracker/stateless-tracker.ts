@@ -79,4 +79,6 @@ function addGauges ({ metrics }: Platform, table: OperationTable): void {
   metrics.gauge('ipfscluster_pins_pin_queued', 'Current number of pins queued for pinning', () => table.count('pin_queued'))
   metrics.gauge('ipfscluster_pins_pinning', 'Current number of pins currently pinning', () => table.count('pinning'))
   metrics.gauge('ipfscluster_pins_pin_error', 'Current number of pins in pin_error state', () => table.count('pin_error'))
+  metrics.gauge('ipfscluster_pins_unpinning', 'Current number of items that the IPFS node is to unpin and has not unpinned yet', () => table.count('unpin_queued') + table.count('unpinning'))
+  metrics.gauge('ipfscluster_pins_unpin_error', 'Current number of items in unpin_error state', () => table.count('unpin_error'))
 }
