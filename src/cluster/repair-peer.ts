@@ -14,6 +14,8 @@ const answerMs = 4_000
 const othersAnswerMs = 20_000
 /** So many others are asked: one may be on this peer's side of a cut. */
 const othersAsked = 3
+/** How often the peer is asked again while its pins are moved, in milliseconds: a round over a million pins takes hours. */
+const askAgainMs = 30_000
 /** Rounds of many peers do not begin at the same moment, in milliseconds. */
 const jitterMs = 2_000
 /** A responsible peer whose work has not become less after this time (and that for which changes are held) leaves it to the next, in milliseconds. */
@@ -74,10 +76,38 @@ export class PeerRepair {
       await this.#rest(waitMs, signal)
       await sleep(clock, random.integer(jitterMs), signal)
       if (round > 0 && await this.#answers(signal)) return 'answers'
-      const result = await repairRound(this.#parts, { peer: this.#peer, after: from, idle: this.#idle, signal, onStep: cid => { this.#note(cid) } })
+      const result = await this.#round(from, signal)
+      if (result === 'answers') return 'answers'
       await notes.save(this.#peer, undefined)
       waitMs = this.#afterRound(result, from !== undefined, round)
       from = undefined
+    }
+  }
+
+  /**
+   * Ends early when the peer answers again. That it is back is not always heard: the metrics of one
+   * that came back with its clock set back count as old for those that are not connected to it.
+   */
+  async #round (after: Cid | undefined, signal: AbortSignal): Promise<RoundResult | 'answers'> {
+    const over = new AbortController()
+    const limited = AbortSignal.any([signal, over.signal])
+    let isBack = false
+    const watch = async (): Promise<void> => {
+      while (!isBack) {
+        await sleep(this.#parts.platform.clock, askAgainMs, limited)
+        isBack = await this.#answers(limited)
+      }
+      over.abort()
+    }
+    const watching = watch().catch(() => {})
+    try {
+      return await repairRound(this.#parts, { peer: this.#peer, after, idle: this.#idle, signal: limited, onStep: cid => { this.#note(cid) } })
+    } catch (error) {
+      if (isBack) return 'answers'
+      throw error
+    } finally {
+      over.abort()
+      await watching
     }
   }
 
@@ -160,6 +190,9 @@ export class PeerRepair {
     while (others.length > 0 && asked.length < othersAsked) asked.push(...others.splice(random.integer(others.length), 1))
     const told = await Promise.all(asked.map(async other => {
       try {
+        const { clusterPeers } = await within(clock, answerMs, { signal }, limited => calls.id(other, limited))
+        // Whom it does not hear it does not list either; that question costs one to each of its members.
+        if (clusterPeers?.includes(this.#peer) !== true) return false
         const members = await within(clock, othersAnswerMs, { signal }, limited => calls.members(other, limited))
         return members.some(({ id, error }) => id === this.#peer && error === '')
       } catch {

@@ -49,6 +49,8 @@ export class TestCluster {
   readonly moves: Move[] = []
   readonly unpins: Array<{ readonly by: PeerId, readonly cid: Cid }> = []
   readonly warnings: string[] = []
+  /** Peers that were asked to ask all their members. */
+  readonly membersAsked: PeerId[] = []
   /** Who is dead stays a member, as in a consensus with a list of members. */
   keepsMembers = false
 
@@ -173,18 +175,20 @@ export class TestPeer {
     const stream = await this.#network.open(peer, protocol, { signal })
     signal?.addEventListener('abort', () => { stream.reset() })
     for await (const bytes of stream.incoming) if (bytes.length > 0) break
-    return informationOf(peer, '')
+    return { ...informationOf(peer, ''), clusterPeers: this.#cluster.peers.find(({ self }) => self === peer)?.heard() ?? null }
   }
 
   /** Whom another peer hears, and whether it reaches them. */
   async #askMembers (peer: PeerId, signal: AbortSignal | undefined): Promise<PeerInformation[]> {
+    this.#cluster.membersAsked.push(peer)
     await this.#ask(peer, signal)
     return await this.#cluster.peers.find(({ self }) => self === peer)?.members(signal) ?? []
   }
 
+  heard (): PeerId[] { return this.#monitor?.latest('ping').map(({ peer }) => peer) ?? [] }
+
   async members (signal: AbortSignal | undefined): Promise<PeerInformation[]> {
-    const heard = this.#monitor?.latest('ping') ?? []
-    return Promise.all(heard.filter(({ peer }) => peer !== this.self).map(({ peer }) => this.#ask(peer, signal).catch((error: unknown) => informationOf(peer, String(error)))))
+    return Promise.all(this.heard().filter(peer => peer !== this.self).map(peer => this.#ask(peer, signal).catch((error: unknown) => informationOf(peer, String(error)))))
   }
 
   #consensus (monitor: GossipMonitor): Consensus {

@@ -101,6 +101,28 @@ test('one that is taken for gone but answers again keeps what it has left', asyn
   await cluster.stop()
 })
 
+test('one that answers again in the middle of the work keeps the rest, though nobody hears it', async () => {
+  const cluster = await clusterOf(4)
+  for (let n = 0; n < 10_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).disconnect()
+  await cluster.clock.advance(65_000)
+  cluster.peer(0).isUnheard = true
+  await cluster.peer(0).connect()
+  await cluster.clock.advance(10 * minute)
+  assert.ok(cluster.moves.length > 300 && cluster.moves.length < 8_000, `${cluster.moves.length} were moved`)
+  await cluster.stop()
+})
+
+test('a death costs few questions: nobody asks all its members for one that it does not hear', async () => {
+  const cluster = await clusterOf(5)
+  cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.equal(cluster.moves.length, 1)
+  assert.deepEqual(cluster.membersAsked, [])
+  await cluster.stop()
+})
+
 test('a peer that hangs loses its pins', async () => {
   const cluster = await clusterOf(4)
   const cid = cluster.pin(1, [0, 1], { min: 2, max: 2 })
