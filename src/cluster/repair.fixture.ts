@@ -8,6 +8,7 @@ import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
 import type { Time } from '../domain/time.ts'
 import { GossipMonitor } from '../monitor/gossip-monitor.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import { silentLogger } from '../platform/logger.ts'
 import { MemoryNetworks } from '../platform/memory-network.ts'
@@ -101,6 +102,9 @@ export class TestPeer {
   isMute = false
   /** Its metrics get lost. */
   isUnheard = false
+  /** Its process stands still: what is said meanwhile it never hears. */
+  isPaused = false
+  readonly #whilePaused: Array<() => void> = []
   /** Peers between which and this one nothing gets through. */
   readonly cutFrom = new Set<PeerId>()
   freeSpace = 100
@@ -114,7 +118,7 @@ export class TestPeer {
   }
 
   async start (): Promise<void> {
-    const { clock } = this.#cluster
+    const clock: Clock = { ...this.#cluster.clock, after: (delayMs, callback) => this.#cluster.clock.after(delayMs, () => { if (this.isPaused) this.#whilePaused.push(callback); else callback() }) }
     this.#stopping = new AbortController()
     const { signal } = this.#stopping
     const platform: Platform = { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
@@ -122,7 +126,7 @@ export class TestPeer {
     const network: Network = {
       ...this.#network,
       publish: async (topic, data) => { if (this.isUp && !this.isUnheard) await this.#network.publish(topic, data) },
-      subscribe: (topic, handler) => this.#network.subscribe(topic, message => { if (!this.cutFrom.has(message.from)) handler(message) }),
+      subscribe: (topic, handler) => this.#network.subscribe(topic, message => { if (!this.cutFrom.has(message.from) && !this.isPaused) handler(message) }),
     }
     const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
     await monitor.start()
@@ -146,6 +150,11 @@ export class TestPeer {
     this.#stopping.abort()
     await this.#running
     await this.#monitor?.stop()
+  }
+
+  resume (): void {
+    this.isPaused = false
+    for (const callback of this.#whilePaused.splice(0)) callback()
   }
 
   /** Takes part in the network, and learns what it has missed. */

@@ -101,6 +101,24 @@ test('one that is taken for gone but answers again keeps what it has left', asyn
   await cluster.stop()
 })
 
+test('a peer that stood still holds nobody silent for that time', async () => {
+  const cluster = await clusterOf(5)
+  for (let n = 0; n < 20; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  cluster.peer(2).isPaused = true
+  await cluster.clock.advance(minute)
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(10_000)
+  cluster.peer(2).resume()
+  await cluster.clock.advance(20_000)
+  await cluster.peer(0).start()
+  await cluster.clock.advance(10 * minute)
+  assert.deepEqual(cluster.moves, [])
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.equal(cluster.moves.length, 20)
+  await cluster.stop()
+})
+
 test('one that answers again in the middle of the work keeps the rest, though nobody hears it', async () => {
   const cluster = await clusterOf(4)
   for (let n = 0; n < 10_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })

@@ -24,6 +24,8 @@ import { Responsibility } from './responsibility.ts'
 const movePace = { perSecond: 50, burst: 50 }
 /** How often the peers are looked at when nothing is due, in milliseconds. */
 const lookMs = 5_000
+/** Whoever wakes so much later than it wanted has stood still, in milliseconds. */
+const stoodStillMs = 5_000
 /** Not more often than this. */
 const leastLookMs = 100
 /** Peers that are asked and repaired at the same time. */
@@ -79,6 +81,8 @@ export class RepairLoop {
   #holders: ReadonlySet<PeerId> = new Set()
   #holdersAt = -Infinity
   #wasAlone = false
+  /** Since when this process has run without standing still, by the monotonic clock: what was said before it may have missed. */
+  #awakeSince = -Infinity
   #present = new Set<PeerId>()
 
   constructor (parts: RepairParts) {
@@ -107,7 +111,9 @@ export class RepairLoop {
       } catch (error) {
         if (!signal.aborted) logger.error(`peers could not be checked for repair: ${errorText(error)}`)
       }
+      const dueAt = clock.monotonic() + waitMs
       await sleep(clock, waitMs, signal).catch(() => {})
+      if (clock.monotonic() - dueAt > stoodStillMs) this.#awakeSince = clock.monotonic()
     }
     await Promise.all([...this.#repairs.values()].map(({ ended }) => ended))
   }
@@ -140,8 +146,10 @@ export class RepairLoop {
     }
     this.#greet(new Set(heard.filter(({ expiredMs }) => expiredMs === 0).map(({ peer }) => peer)))
     const now = clock.monotonic()
-    const unheard: UnheardHolder[] = [...this.#unheard].map(([peer, { since, wasGone }]) => ({ peer, missedMs: now - since, wasGone }))
-    const { gone, nextMs, isAlone } = judge({ heard, unheard }, settings.repinGracePeriodMs)
+    const awakeMs = now - this.#awakeSince
+    const unheard: UnheardHolder[] = [...this.#unheard].map(([peer, { since, wasGone }]) => ({ peer, missedMs: Math.min(now - since, awakeMs), wasGone }))
+    const silences = heard.map(presence => ({ ...presence, silentMs: Math.min(presence.silentMs, awakeMs) }))
+    const { gone, nextMs, isAlone } = judge({ heard: silences, unheard }, settings.repinGracePeriodMs)
     for (const [peer, at] of this.#postponed) if (at <= now) this.#postponed.delete(peer)
     this.#tellAlone(isAlone)
     for (const [peer, { stop }] of this.#repairs) if (isAlone || (!gone.includes(peer) && heard.some(presence => presence.peer === peer))) stop.abort()
