@@ -10,9 +10,7 @@ import { repairRound, type RoundParts, type RoundResult } from './repair-round.t
 
 /** A peer that lives answers within this time, in milliseconds. */
 const answerMs = 4_000
-/** Others tell within this time, in milliseconds, whether they reach a peer: they ask it in their turn. */
-const othersAnswerMs = 20_000
-/** So many others are asked: one may be on this peer's side of a cut. */
+/** So many others are asked whom they hear: one may be on this peer's side of a cut. */
 const othersAsked = 3
 /** How often the peer is asked again while its pins are moved, in milliseconds: a round over a million pins takes hours. */
 const askAgainMs = 30_000
@@ -28,7 +26,7 @@ const recheckMs = { first: 10 * 60_000, longest: 2 * 3_600_000 }
 const noteMs = 5_000
 
 export interface PeerRepairParts extends RoundParts {
-  readonly calls: Pick<PeerCalls, 'id' | 'members'>
+  readonly calls: Pick<PeerCalls, 'id'>
   readonly notes: RepairNotes
   readonly changesHeldMs: number
   /** Called once, when it is certain that the peer is gone. */
@@ -64,10 +62,10 @@ export class PeerRepair {
    * @param after where an earlier run of this peer stopped
    * @returns why there was nothing to repair
    */
-  async run (after: Cid | undefined, signal: AbortSignal): Promise<'answers' | 'holds nothing'> {
+  async run (after: Cid | undefined, signal: AbortSignal): Promise<'lives' | 'holds nothing'> {
     const { platform: { clock, random }, notes, onConfirmed } = this.#parts
     if (!await this.#holdsPins(signal)) return 'holds nothing'
-    if (await this.#answers(signal)) return 'answers'
+    if (await this.#lives(signal)) return 'lives'
     onConfirmed()
     await notes.save(this.#peer, after)
     this.#logger.info({ peer: this.#peer }, `peer ${this.#peer} is gone: ${this.#parts.mayMove ? 'pins that lack holders without it get others' : 'repinning is disabled, its pins stay where they are'}`)
@@ -75,9 +73,9 @@ export class PeerRepair {
     for (let round = 0, waitMs = 0; ; round++) {
       await this.#rest(waitMs, signal)
       await sleep(clock, random.integer(jitterMs), signal)
-      if (round > 0 && await this.#answers(signal)) return 'answers'
+      if (round > 0 && await this.#lives(signal)) return 'lives'
       const result = await this.#round(from, signal)
-      if (result === 'answers') return 'answers'
+      if (result === 'lives') return 'lives'
       await notes.save(this.#peer, undefined)
       waitMs = this.#afterRound(result, from !== undefined, round)
       from = undefined
@@ -88,14 +86,14 @@ export class PeerRepair {
    * Ends early when the peer answers again. That it is back is not always heard: the metrics of one
    * that came back with its clock set back count as old for those that are not connected to it.
    */
-  async #round (after: Cid | undefined, signal: AbortSignal): Promise<RoundResult | 'answers'> {
+  async #round (after: Cid | undefined, signal: AbortSignal): Promise<RoundResult | 'lives'> {
     const over = new AbortController()
     const limited = AbortSignal.any([signal, over.signal])
     let isBack = false
     const watch = async (): Promise<void> => {
       while (!isBack) {
         await sleep(this.#parts.platform.clock, askAgainMs, limited)
-        isBack = await this.#answers(limited)
+        isBack = await this.#lives(limited)
       }
       over.abort()
     }
@@ -103,7 +101,7 @@ export class PeerRepair {
     try {
       return await repairRound(this.#parts, { peer: this.#peer, after, idle: this.#idle, signal: limited, onStep: cid => { this.#note(cid) } })
     } catch (error) {
-      if (isBack) return 'answers'
+      if (isBack) return 'lives'
       throw error
     } finally {
       over.abort()
@@ -159,13 +157,13 @@ export class PeerRepair {
     return false
   }
 
-  /** The second and the third evidence: neither this peer nor others reach it. */
-  async #answers (signal: AbortSignal): Promise<boolean> {
-    return await this.#answersMe(signal) || this.#answersOthers(signal)
+  /** The second and the third evidence: it does not answer, and others do not hear it either. */
+  async #lives (signal: AbortSignal): Promise<boolean> {
+    return await this.#answers(signal) || this.#isHeardByOthers(signal)
   }
 
   /** Whoever answers, be it with an error, lives, and only its metrics get lost. */
-  async #answersMe (signal: AbortSignal): Promise<boolean> {
+  async #answers (signal: AbortSignal): Promise<boolean> {
     const { calls, platform: { clock } } = this.#parts
     try {
       await within(clock, answerMs, { signal }, limited => calls.id(this.#peer, limited))
@@ -179,11 +177,13 @@ export class PeerRepair {
   }
 
   /**
-   * Whom others reach lives, and this peer alone does not: for a cut between the two, or for a clock
-   * by which all that is said has expired, nobody is to lose pins.
+   * Whom others hear has not been away for long, and this peer alone does not hear it: for a cut
+   * between the two, or for a clock by which all that is said has expired, nobody is to lose pins.
    */
-  async #answersOthers (signal: AbortSignal): Promise<boolean> {
+  async #isHeardByOthers (signal: AbortSignal): Promise<boolean> {
     const { self, consensus, calls, gone, platform: { clock, random } } = this.#parts
+    // Where there is a list of members peers tell who is on it, not whom they hear.
+    if (consensus.kind !== 'crdt') return false
     const away = new Set([...gone(), this.#peer, self])
     const others = (await consensus.peers({ signal })).filter(member => consensus.isTrusted(member) && !away.has(member))
     const asked: PeerId[] = []
@@ -191,10 +191,7 @@ export class PeerRepair {
     const told = await Promise.all(asked.map(async other => {
       try {
         const { clusterPeers } = await within(clock, answerMs, { signal }, limited => calls.id(other, limited))
-        // Whom it does not hear it does not list either; that question costs one to each of its members.
-        if (clusterPeers?.includes(this.#peer) !== true) return false
-        const members = await within(clock, othersAnswerMs, { signal }, limited => calls.members(other, limited))
-        return members.some(({ id, error }) => id === this.#peer && error === '')
+        return clusterPeers?.includes(this.#peer) === true
       } catch {
         signal.throwIfAborted()
         return false

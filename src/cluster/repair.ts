@@ -33,15 +33,15 @@ const maxRepairs = 64
 /** How often the index is asked who holds pins, in milliseconds; the answer is bounded. */
 const holdersMs = 10 * 60_000
 const maxHolders = 1_000
-/** When to look again at a peer that is silent but answers, holds nothing, or could not be repaired, in milliseconds. */
-const againMs = { 'answers': 30_000, 'holds nothing': 60_000, 'failed': 60_000 }
+/** When to look again at a peer that is silent but lives, holds nothing, or could not be repaired, in milliseconds. */
+const againMs = { 'lives': 30_000, 'holds nothing': 60_000, 'failed': 60_000 }
 
 export interface RepairParts {
   readonly self: PeerId
   readonly consensus: Consensus
   readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
   readonly monitor: PeerMonitor
-  readonly calls: Pick<PeerCalls, 'id' | 'members'>
+  readonly calls: Pick<PeerCalls, 'id'>
   readonly settings: RepairSettings
   /** Where it is kept how far repairs are; without it a restart looks at all pins of a peer again. */
   readonly store?: Store | undefined
@@ -188,7 +188,7 @@ export class RepairLoop {
       try {
         outcome = await repair.run(this.#cursors.get(peer), AbortSignal.any([signal, stop.signal]))
         if (outcome === 'holds nothing' && this.#cursors.delete(peer)) await this.#notes.remove(peer)
-        if (outcome === 'answers') logger.info({ peer }, `peer ${peer} is not heard but answers: its pins stay where they are`)
+        if (outcome === 'lives') logger.info({ peer }, `peer ${peer} is not heard here but lives: its pins stay where they are`)
       } catch (error) {
         if (stop.signal.aborted || monitor.hears(livenessOf(settings), peer)) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
         else if (!signal.aborted) logger.error({ peer }, `the pins of peer ${peer} could not be repaired and are tried again: ${errorText(error)}`)
