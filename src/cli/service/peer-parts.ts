@@ -1,4 +1,5 @@
 import type { RunDaemon } from '../../cluster/daemon.ts'
+import { collectBuffersWithHeap } from '../../platform/buffer-memory.ts'
 import type { OpenCrdt } from './state-crdt.ts'
 import type { OpenState } from './state.ts'
 
@@ -12,6 +13,7 @@ export interface PeerParts {
 /** Loaded by the commands that need them. */
 export const peerParts: PeerParts = {
   async runDaemon (options) {
+    collectBuffersWithHeap()
     const { runPeer } = await import('../../peer.ts')
     return await runPeer(options)
   },

@@ -10,6 +10,7 @@ import { createIdentity, identityFileName, loadIdentity, overrideIdentity, saveI
 import { peerstorePath, writePeerstore } from '../../config/peerstore.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import { parseMultiaddress } from '../../domain/multiaddress.ts'
+import { collectBuffersWithHeap } from '../../platform/buffer-memory.ts'
 import { systemClock } from '../../platform/clock.ts'
 import { lockFolder } from '../../platform/folder-lock.ts'
 import { noMetrics } from '../../platform/metrics.ts'
@@ -70,6 +71,7 @@ async function start (options: StartOptions, say: (text: string) => Promise<void
     const identity = loadIdentity(folder, { environment: process.env, notify: message => { void say(message) } })
     const parsed = parseLogLevels(options.logLevel, false) ?? { levels: { all: 'warn', components: new Map() } }
     const loggers = await openLoggers(parsed.levels, process.env, 'plain')
+    collectBuffersWithHeap()
     const { runPeer } = await import('../../peer.ts')
     using signals = new StopSignals(process, processTerminal().stderr)
     try {
