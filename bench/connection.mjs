@@ -19,12 +19,12 @@ export function connect (base) {
   socket.on('data', text => {
     received += text
     const answer = whole(received)
-    if (answer !== undefined) settle('resolve', answer)
+    if (answer !== undefined) settle('resolve', { status: answer, text: received })
   })
   socket.on('error', error => { settle('reject', error) })
   socket.on('close', () => { settle('reject', new Error('the server has closed the connection')) })
   return {
-    /** The status code of the answer, when all of it is here. */
+    /** The status code of the answer and its text as it came, when all of it is here. */
     request: (method, route) => new Promise((resolve, reject) => {
       if (socket.destroyed) { reject(new Error('the connection is closed')); return }
       waiting = { resolve, reject }
