@@ -32,6 +32,22 @@ function tree (count: number): { root: Block, blocks: Block[] } {
   return { root, blocks: [...blocks, root] }
 }
 
+/**
+ * Kubo leaves out of a request for content, for good, a node that once answers 17 blocks or more
+ * later than twice as late as it usually does (boxo 0.43, peerDontHaveLimit): on a busy machine
+ * the same must be asked again.
+ */
+async function untilDone (ask: () => Promise<unknown>): Promise<void> {
+  for (let attempts = 5; ; attempts--) {
+    try {
+      await ask()
+      return
+    } catch (error) {
+      if (attempts === 1) throw error
+    }
+  }
+}
+
 async function addressesOf (node: EmbeddedConnector): Promise<Multiaddress[]> { return [...(await node.id()).addresses ?? []] }
 
 test('a node with the default settings dials nobody, asks no name server and joins no group', async t => {
@@ -183,7 +199,7 @@ test('blocks go to a Kubo node and come from one', { skip: kubo === undefined &&
 
       const { root, blocks } = tree(200)
       await node.putBlocks(streamOf(blocks))
-      await ipfs('pin', 'add', root.cid.toString())
+      await untilDone(() => ipfs('pin', 'add', '--timeout=10s', root.cid.toString()))
       const got = join(folder, 'got')
       await ipfs('get', '-o', got, `/ipfs/${root.cid}/folder 0/file 0`)
       assert.deepEqual(await readFile(got), Buffer.from((blocks[0] as Block).bytes))
