@@ -84,6 +84,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     trustedPeers: crdt.trustedPeers === 'all' ? ['*'] : crdt.trustedPeers,
     batching: { maxSize: crdt.batching.maxBatchSize, maxAgeMs: crdt.batching.maxBatchAgeMs, maxQueueSize: crdt.batching.maxQueueSize },
     members: () => monitor.latest(crdt.peersetMetric).map(metric => metric.peer),
+    isFollower: settings.followerMode,
     platform,
     exchange: {
       network,

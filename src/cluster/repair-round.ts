@@ -95,7 +95,7 @@ async function move (parts: RoundParts, cid: Cid, signal: AbortSignal): Promise<
   const logger = loggers.component('cluster')
   const filled = filledOrNot(shortage, pin, parts.gone(), clock.now())
   if (filled === undefined) return 'hopeless'
-  await consensus.logPin(filled, { signal })
+  await consensus.logMove(pin, filled, { signal })
   logger.debug({ cid, allocations: filled.allocations }, 'repinned')
   return 'moved'
 }

@@ -38,7 +38,7 @@ export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => 
       logger.debug({ cid }, `the pin stays with the peer: ${error.message}`)
       return
     }
-    await consensus.logPin(filled, { signal })
+    await consensus.logMove(pin, filled, { signal })
     moved++
   }
   for (let last: Cid | undefined; ;) {

@@ -195,7 +195,8 @@ export class TestPeer {
       start: async () => {},
       stop: async () => {},
       ready: async () => {},
-      logPin: async pin => {
+      logPin: async () => {},
+      logMove: async (_, pin) => {
         this.#cluster.moves.push({ by: self, pin, at: this.#cluster.clock.monotonic() })
         pinset.put(pin)
         for (const peer of this.#cluster.peers) {

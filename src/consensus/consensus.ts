@@ -13,6 +13,12 @@ export interface Consensus extends Startable {
   ready (options: CallOptions): Promise<void>
   /** Resolves when the pin is durable here (spec/deviations.md 18). */
   logPin (pin: Pin, options?: CallOptions): Promise<void>
+  /**
+   * Gives a pin other holders, which is no user's wish: without effect when the pin is gone or is
+   * another one than `observed` by then, and it does not stand against a removal that knows nothing
+   * of it. Resolves when it is durable here.
+   */
+  logMove (observed: Pin, pin: Pin, options?: CallOptions): Promise<void>
   /** Resolves when the removal is durable here. */
   logUnpin (pin: Pin, options?: CallOptions): Promise<void>
   pinset (): StateStore

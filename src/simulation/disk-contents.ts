@@ -1,5 +1,5 @@
 import { PinMessage } from '../codec/messages.ts'
-import { replicaKeys } from '../consensus/crdt/keys.ts'
+import { replicaKeys, suspectPrefix } from '../consensus/crdt/keys.ts'
 import { cidFromKey, type Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
@@ -50,6 +50,9 @@ const maxDecoded = 10_000
 
 /** Acknowledged changes that stand in no delta yet. */
 export function journalled (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/journal/').length }
+
+/** Keys of which is to be looked whether only moves keep them that outlived their pins. */
+export function suspects (disk: SimulatedDisk): number { return keysUnder(disk, `${suspectPrefix}/`).length }
 
 /** Changes that the tracker has not handled for good. */
 export function unhandledChanges (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/changes/').length }

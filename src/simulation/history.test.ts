@@ -11,13 +11,18 @@ const asked = pinOf(1, { allocations: [there] })
 const moved = pinOf(1, { allocations: [here] })
 const { cid } = asked
 
-/** Notes that the peer, which has `found` then, is asked to remove the pin and does so. */
-async function unpin (history: History, peer: PeerId, found: Pin): Promise<void> {
-  const consensus: RecordedConsensus = { pinset: () => ({ get: async () => found }), logPin: async () => {}, logUnpin: async () => {} }
+/** Notes what the peer does, which has `found` then. */
+async function change (history: History, peer: PeerId, found: Pin | undefined, work: (consensus: RecordedConsensus) => Promise<void>): Promise<void> {
+  const consensus: RecordedConsensus = { pinset: () => ({ get: async () => found }), logPin: async () => {}, logMove: async () => {}, logUnpin: async () => {} }
   history.record(peer, consensus)
   const answered = history.userAsks(peer)
-  await consensus.logUnpin(found)
+  await work(consensus)
   answered()
+}
+
+/** Notes that the peer, which has `found` then, is asked to remove the pin and does so. */
+function unpin (history: History, peer: PeerId, found: Pin): Promise<void> {
+  return change(history, peer, found, consensus => consensus.logUnpin(found))
 }
 
 /** A history of which only the pin counts that was moved while `away`, if anybody, was away. */
@@ -43,4 +48,23 @@ test('who was away and has learned what the others had removes it', async () => 
   const history = afterMove(there)
   await unpin(history, there, moved)
   assert.deepEqual(history.allowed(cid), { values: new Set(), mayBeAbsent: true })
+})
+
+test('a move does not stand against the unpin of what it moves', async () => {
+  const history = new History(() => {}, () => {})
+  await change(history, there, undefined, consensus => consensus.logPin(asked))
+  await change(history, here, asked, consensus => consensus.logMove(asked, moved))
+  assert.deepEqual(history.allowed(cid), { values: new Set([storedForm(asked), storedForm(moved)]), mayBeAbsent: false })
+  await unpin(history, there, asked)
+  assert.deepEqual(history.allowed(cid), { values: new Set(), mayBeAbsent: true })
+})
+
+test('a move may stand where somebody else has pinned the same again', async () => {
+  const again = pinOf(1, { name: 'again' })
+  const history = new History(() => {}, () => {})
+  await change(history, there, undefined, consensus => consensus.logPin(asked))
+  await change(history, here, asked, consensus => consensus.logMove(asked, moved))
+  await change(history, peerOf(3), asked, consensus => consensus.logPin(again))
+  await unpin(history, there, asked)
+  assert.deepEqual(history.allowed(cid).values, new Set([storedForm(again), storedForm(moved)]))
 })

@@ -6,6 +6,7 @@ import type { Pin } from '../domain/pin.ts'
 /** What is recorded of a peer: where changes go in, and what it has at that moment. */
 export interface RecordedConsensus {
   logPin: (pin: Pin, ...rest: []) => Promise<void>
+  logMove: (observed: Pin, pin: Pin, ...rest: []) => Promise<void>
   logUnpin: (pin: Pin, ...rest: []) => Promise<void>
   readonly pinset: () => { readonly get: (cid: Cid) => Promise<Pin | undefined> }
 }
@@ -24,7 +25,9 @@ export interface Change {
   /** Neither acknowledged nor refused. */
   isOpen: boolean
   /** From the peer's own upkeep, not from a user. */
-  isUpkeep: boolean
+  readonly isUpkeep: boolean
+  /** Only gives a pin other holders: it stands where a pin of a user does, and takes the place of none. */
+  readonly isMove: boolean
 }
 
 /** Everything that was asked of the pinset since all peers agreed last: what the outcome is held against. */
@@ -62,11 +65,13 @@ export class History {
   /** Notes all that goes into this consensus from now on. */
   record (self: PeerId, consensus: RecordedConsensus): void {
     const logPin = consensus.logPin.bind(consensus)
+    const logMove = consensus.logMove.bind(consensus)
     const logUnpin = consensus.logUnpin.bind(consensus)
     consensus.logPin = async (pin, ...rest: []) => {
       const before = await consensus.pinset().get(pin.cid)
       await this.#follow(this.#begin(self, pin.cid, before, pin), logPin(pin, ...rest))
     }
+    consensus.logMove = async (observed, pin, ...rest: []) => this.#follow(this.#begin(self, pin.cid, observed, pin, true), logMove(observed, pin, ...rest))
     consensus.logUnpin = async (pin, ...rest: []) => {
       const before = await consensus.pinset().get(pin.cid)
       await this.#follow(this.#begin(self, pin.cid, before, undefined), logUnpin(pin, ...rest))
@@ -86,7 +91,7 @@ export class History {
     this.#forgotten.clear()
     this.#away = away
     for (const [cid, value] of pins) {
-      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isOpen: false, isUpkeep: false }])
+      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isOpen: false, isUpkeep: false, isMove: false }])
     }
     for (const change of open) this.#changes.set(change.cid, [...this.of(change.cid), change])
   }
@@ -96,18 +101,17 @@ export class History {
     const changes = this.of(cid)
     const before = precedences(changes)
     const isBefore = (a: Change, b: Change): boolean => before.get(b)?.has(a) === true
-    const pins = changes.filter(change => change.value !== undefined)
+    const isGone = (pin: Change): boolean => changes.some(later => later.isAcknowledged && !later.isMove && isBefore(pin, later))
+    const pins = changes.filter(change => change.value !== undefined && !change.isMove)
+    const moves = changes.filter(change => change.isMove)
     const removals = changes.filter(change => change.value === undefined)
-    const values = new Set<string>()
-    for (const pin of pins) {
-      const isGone = changes.some(later => later.isAcknowledged && isBefore(pin, later))
-      if (!isGone) values.add(pin.value as string)
-    }
+    const standing = pins.filter(pin => !isGone(pin))
+    const values = new Set([...standing, ...standing.length > 0 ? moves.filter(move => !isGone(move)) : []].map(({ value }) => value as string))
     const mayBeAbsent = pins.every(pin => !pin.isAcknowledged || removals.some(removal => !isBefore(removal, pin)))
     return { values, mayBeAbsent }
   }
 
-  #begin (peer: PeerId, cid: Cid, before: Pin | undefined, pin: Pin | undefined): Change {
+  #begin (peer: PeerId, cid: Cid, before: Pin | undefined, pin: Pin | undefined, isMove = false): Change {
     const earlier = this.#changes.get(cid) ?? []
     this.#changes.set(cid, earlier)
     const value = before === undefined ? undefined : storedForm(before)
@@ -116,12 +120,12 @@ export class History {
     const forgotten = this.#forgotten.get(peer) ?? 0
     const isOwn = (change: Change): boolean => change.peer === peer || (change.peer === '' && peer !== this.#away)
     const seen = new Set([...earlier.filter(change => change.number > forgotten && isOwn(change)), ...alike.length === 1 ? alike : []])
-    const isUpkeep = (this.#userRequests.get(peer) ?? 0) === 0
+    const isUpkeep = isMove || (this.#userRequests.get(peer) ?? 0) === 0
     if (isUpkeep && pin !== undefined) {
       this.upkeepPins++
       this.#onUpkeepPin(peer, before, pin)
     }
-    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isOpen: true, isUpkeep }
+    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isOpen: true, isUpkeep, isMove }
     earlier.push(change)
     this.#note(peer, `${isUpkeep ? 'logs by itself' : 'logs'} ${cid}: ${pin === undefined ? 'removal' : `"${pin.name}" for ${pin.allocations?.length ?? 0}`}, knows ${seen.size} of ${earlier.length - 1}`)
     return change

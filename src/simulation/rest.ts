@@ -6,7 +6,7 @@ import type { Check } from './checks/check.ts'
 import { differences, holders } from './checks/holders.ts'
 import { replication, shortages } from './checks/replication.ts'
 import { truth } from './checks/truth.ts'
-import { isReplicated, journalled, pinOf, pinsetOn, type StoredPinset } from './disk-contents.ts'
+import { isReplicated, journalled, pinOf, pinsetOn, suspects, type StoredPinset } from './disk-contents.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import type { World } from './world.ts'
@@ -77,11 +77,11 @@ function peerToLose (world: World, random: SeededRandom): SimulatedPeer | undefi
   return random.shuffled(world.peers).find(peer => isReplicated(peer, world.peers))
 }
 
-/** The pinset when all peers serve and have the same one, nothing of which waits in a journal. */
+/** The pinset when all peers serve and have the same one, nothing of which waits in a journal or is in doubt. */
 function agreed (world: World): StoredPinset | undefined {
   let first: StoredPinset | undefined
   for (const peer of world.present()) {
-    if (peer.serving === undefined || journalled(peer.disk) > 0) return undefined
+    if (peer.serving === undefined || journalled(peer.disk) > 0 || suspects(peer.disk) > 0) return undefined
     const pinset = pinsetOn(peer.disk)
     first ??= pinset
     if (pinset.digest !== first.digest) return undefined

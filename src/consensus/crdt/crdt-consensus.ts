@@ -16,6 +16,7 @@ import { Journal } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { PinValues } from './pin-values.ts'
 import { Replica } from './replica.ts'
+import { StrayMoves } from './stray-moves.ts'
 import { Writer } from './writer.ts'
 
 /** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
@@ -37,6 +38,8 @@ export interface CrdtOptions {
   readonly trustedPeers: ReadonlyArray<PeerId | '*'>
   /** Both above 0 switches batching on. */
   readonly batching: BatchOptions
+  /** Others take no changes from this peer, so that it makes none of its own accord. */
+  readonly isFollower?: boolean
   /** Members by what the monitor has heard (spec/wire.md 6.2). */
   readonly members: () => PeerId[]
   readonly platform: Platform
@@ -93,6 +96,7 @@ export class CrdtConsensus implements Consensus {
   readonly #publisher: DeltaPublisher
   readonly #replica: Replica
   readonly #exchange: Exchange | undefined
+  readonly #strays: StrayMoves | undefined
   readonly #trusted: Set<PeerId | '*'>
   readonly #stopping = new AbortController()
   #lastCommit: number
@@ -141,6 +145,9 @@ export class CrdtConsensus implements Consensus {
       priorityFloor: () => this.#exchange?.highestPriority ?? 0,
       onDelta: (node, isDurable) => { this.#exchange?.tell(node, isDurable) },
     })
+    if (options.exchange !== undefined && options.isFollower !== true) {
+      this.#strays = new StrayMoves({ store, writer, remove: (suspects, extra) => this.#publisher.removeStrays(suspects, extra), platform })
+    }
     platform.metrics.gauge('ipfscluster_pins', 'Total number of pins', () => this.#pinset.count())
   }
 
@@ -152,6 +159,7 @@ export class CrdtConsensus implements Consensus {
     this.#publisher.enqueue(await this.#journal.load())
     this.#running = this.#publisher.run(this.#stopping.signal)
     this.#exchange?.start(this.#stopping.signal)
+    this.#strays?.start(this.#stopping.signal)
   }
 
   async stop (): Promise<void> {
@@ -161,6 +169,7 @@ export class CrdtConsensus implements Consensus {
     // A delta that cannot be written stays in the journal: do not wait for a full disk.
     if (this.#running !== undefined && this.#publisher.failing === undefined) await this.#publisher.flush()
     this.#stopping.abort()
+    await this.#strays?.stopped()
     await this.#exchange?.stopped()
     await this.#running
     await this.#changes.flush().catch(() => {})
@@ -173,14 +182,18 @@ export class CrdtConsensus implements Consensus {
     return this.#append(pin.cid, pin)
   }
 
+  logMove (observed: Pin, pin: Pin): Promise<void> {
+    return this.#append(pin.cid, pin, observed)
+  }
+
   logUnpin (pin: Pin): Promise<void> {
     return this.#append(pin.cid, undefined)
   }
 
-  #append (cid: Cid, pin: Pin | undefined): Promise<void> {
+  #append (cid: Cid, pin: Pin | undefined, observed?: Pin): Promise<void> {
     if (this.#isStopped) return Promise.reject(stopped())
     if (this.#pinset.pendingCount() >= (this.#options.batching.maxQueueSize ?? Infinity)) return Promise.reject(queueFull())
-    return this.#journal.append(cid, pin)
+    return this.#journal.append(cid, pin, observed)
   }
 
   /**

@@ -4,18 +4,20 @@ import { errorText } from '../../domain/errors.ts'
 import type { Pin } from '../../domain/pin.ts'
 import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
-import type { Store } from '../../platform/store.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
 import { Wake } from '../../platform/wake.ts'
 import type { Pinset } from '../../state/pinset.ts'
 import type { DeltaNode } from './delta.ts'
-import type { Intent, Journal } from './journal.ts'
+import { pinDigest, type Intent, type Journal } from './journal.ts'
+import { compareBytes } from './merge.ts'
+import { PinValues } from './pin-values.ts'
 import type { Replica } from './replica.ts'
 import type { Writer } from './writer.ts'
 
 /** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
 const maxDeltaBytes = 1024 * 1024
-/** Bytes that key and protobuf framing add to an element, at most. */
-const elementOverheadBytes = 100
+/** Bytes that key, origin and protobuf framing add to an element. */
+const elementOverheadBytes = 160
 /** A delta with more intents would hold the event loop for too long. */
 const maxIntentsPerDelta = 2_000
 /** The first retry after a failed write, doubled up to the last. */
@@ -40,6 +42,7 @@ export interface BatchOptions {
 export class DeltaPublisher {
   readonly #options: PublisherOptions
   #queue: Intent[] = []
+  readonly #values: PinValues
   readonly #wake = new Wake()
   #isFlushing = false
   #idle: Array<() => void> = []
@@ -48,13 +51,14 @@ export class DeltaPublisher {
 
   constructor (options: PublisherOptions) {
     this.#options = options
+    this.#values = new PinValues(options.codec)
     options.writer.onReload(() => this.#reload())
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
   }
 
   /** Takes durable intents; readers see them from now on. */
   enqueue (intents: readonly Intent[]): void {
-    for (const intent of intents) this.#options.pinset.showPending(intent)
+    for (const intent of intents) this.#show(intent)
     this.#queue.push(...intents)
     this.#wake.call()
   }
@@ -131,26 +135,60 @@ export class DeltaPublisher {
     const left = await journal.stored(last)
     for (const intent of this.#queue) pinset.dropPending(intent)
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
-    for (const intent of this.#queue) pinset.showPending(intent)
+    for (const intent of this.#queue) this.#show(intent)
     journal.dropRefused()
   }
 
   #isStale (): boolean { return this.#options.writer.isStale() }
 
-  /** Later intents for a CID take the place of earlier ones; what they add up to becomes one node. */
+  /** Shows the intent to readers, unless it is a move of another pin than the one that they see. */
+  #show (intent: Intent): void {
+    const { pinset } = this.#options
+    const before = pinset.pending(intent.cid)
+    if (before === undefined || this.#follows(intent, before.pin)) pinset.showPending(intent)
+  }
+
+  /** False for a move of another pin than this one. */
+  #follows ({ observed }: Intent, pin: Pin | undefined): boolean {
+    if (observed === undefined) return true
+    return pin !== undefined && compareBytes(pinDigest(this.#options.codec, pin), observed) === 0
+  }
+
+  /** What the intents add up to: the later takes the place of the earlier, and moves only count where they follow what is there. */
+  async #summed (batch: readonly Intent[]): Promise<Map<Cid, Intent>> {
+    const { store, pinset } = this.#options
+    const latest = new Map<Cid, Intent>()
+    for (const intent of batch) {
+      const before = latest.get(intent.cid)
+      if (before === undefined || intent.observed === undefined) latest.set(intent.cid, intent)
+      // A move of what is written with it goes into the same element.
+      else if (this.#follows(intent, before.pin)) latest.set(intent.cid, { ...intent, observed: before.observed })
+    }
+    const moves = [...latest.values()].filter(({ observed }) => observed !== undefined)
+    if (moves.length === 0) return latest
+    const stored = await store.getMany(moves.map(({ cid }) => pinset.valueKey(cid)))
+    for (const [i, move] of moves.entries()) {
+      const value = stored[i]
+      if (!this.#follows(move, value && this.#values.read(value))) latest.delete(move.cid)
+    }
+    return latest
+  }
+
+  /** What the intents add up to becomes one node. */
   async #commit (batch: readonly Intent[]): Promise<void> {
     const { replica, journal } = this.#options
-    const latest = new Map<Cid, Intent>()
-    for (const intent of batch) latest.set(intent.cid, intent)
+    const latest = await this.#summed(batch)
     const additions = new Map<string, Uint8Array>()
     const removals: string[] = []
+    const moves: string[] = []
     for (const intent of latest.values()) {
       const key = `/${cidKey(intent.cid)}`
       if (intent.pin === undefined) removals.push(key)
       else additions.set(key, intent.bytes)
+      if (intent.observed !== undefined) moves.push(key)
     }
     const extra = journal.removal(this.#finishedEntries(batch))
-    const prepared = await replica.prepareLocal(additions, removals, this.#options.priorityFloor())
+    const prepared = await replica.prepareLocal(additions, removals, { priorityFloor: this.#options.priorityFloor(), moves })
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
     const sync = this.#options.isHeard()
@@ -167,6 +205,22 @@ export class DeltaPublisher {
     const { writer, replica, codec } = this.#options
     const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, codec.encodeProtobuf(pin)]))
     await writer.turn(async () => { await writer.commit({ prepared: await replica.prepareLocal(additions, []), sync: false }) })
+  }
+
+  /**
+   * Removes those of the suspect keys that only strays keep, in one node, with further operations
+   * in the same batch. Resolves with their number.
+   */
+  removeStrays (suspects: readonly string[], extra: readonly StoreOperation[]): Promise<number> {
+    const { writer, replica, isHeard, priorityFloor, onDelta } = this.#options
+    return writer.turn(async () => {
+      const strays = await replica.strays(suspects)
+      const prepared = strays.length === 0 ? undefined : await replica.prepareLocal(new Map(), strays, { priorityFloor: priorityFloor() })
+      const sync = prepared !== undefined && isHeard()
+      await writer.commit({ prepared, extra, sync })
+      if (prepared !== undefined) onDelta(prepared.node, sync)
+      return strays.length
+    })
   }
 
   /** Journal entries of which no intent waits any more: entries come in order, so only the last can be cut in two. */

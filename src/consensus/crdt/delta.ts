@@ -5,10 +5,14 @@ import { ClusterError } from '../../domain/errors.ts'
 import { digestBytes, digestOf, multihashKey } from './keys.ts'
 import { ProtobufBytes, readFields } from './protobuf-fields.ts'
 
-/** An element of a delta: `id` is empty in additions and the block ID in tombstones (spec/wire.md 6.4). */
+/** An element of a delta (spec/wire.md 6.4). */
 export interface DeltaElement {
   /** `/` and the base32 text of the CID's bytes. */
   readonly key: string
+  /**
+   * In tombstones the block ID of what dies. In additions the Go program writes nothing and skips
+   * what is there: ours write with a move the block ID of the user's element that it follows.
+   */
   readonly id: string
   readonly value: Uint8Array
 }

@@ -4,14 +4,17 @@ import type { Pin } from '../../domain/pin.ts'
 import type { ProtobufMessage } from '../../codec/message.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
+import { digestBytes } from './keys.ts'
 import { packRecords, sequenceKey, unpackRecords } from '../../state/record-list.ts'
 
 const prefix = '/flotilla/journal/'
 const prefixEnd = '/flotilla/journal0'
 /** The highest number that an entry has had. */
 const lastKey = '/flotilla/journal-last'
+const moveTag = 2
 const pinTag = 1
 const unpinTag = 0
+const digestLength = 32
 
 /** What a user wants of the pinset: durable once journalled, part of a delta soon after. */
 export interface Intent {
@@ -20,6 +23,8 @@ export interface Intent {
   readonly pin: Pin | undefined
   /** The pin as it will stand in the delta; empty for a removal. */
   readonly bytes: Uint8Array
+  /** Of a move: a digest of the pin that it gives other holders. Without effect when another one is there. */
+  readonly observed?: Uint8Array | undefined
   /** The journal entry that holds it. */
   readonly entry: number
 }
@@ -82,20 +87,22 @@ export class Journal {
         const entry = Number(key.slice(prefix.length))
         if (entry > last) return intents
         for (const { tag, payload } of unpackRecords(value)) {
-          if (tag === pinTag) {
-            const pin = this.#codec.decodeProtobuf(payload)
-            intents.push({ cid: pin.cid, pin, bytes: payload, entry })
-          } else {
+          if (tag === unpinTag) {
             intents.push({ cid: cidFromBytes(payload), pin: undefined, bytes: nothing, entry })
+            continue
           }
+          const observed = tag === moveTag ? payload.subarray(0, digestLength) : undefined
+          const bytes = payload.subarray(observed?.length ?? 0)
+          const pin = this.#codec.decodeProtobuf(bytes)
+          intents.push({ cid: pin.cid, pin, bytes, observed, entry })
         }
       }
     }
     return intents
   }
 
-  /** Resolves when the intent is on disk. */
-  append (cid: Cid, pin: Pin | undefined): Promise<void> {
+  /** Resolves when the intent is on disk: a move when there is an `observed` pin, which it gives other holders. */
+  append (cid: Cid, pin: Pin | undefined, observed?: Pin): Promise<void> {
     const bytes = pin === undefined ? nothing : this.#codec.encodeProtobuf(pin)
     let group = this.#group
     if (group === undefined) {
@@ -103,7 +110,7 @@ export class Journal {
       group = this.#group = { intents: [], opening: this.#store.openings?.(), done: promise, resolve, reject }
       if (!this.#isWriting) this.#clock.soon(() => { this.#write() })
     }
-    group.intents.push({ cid, pin, bytes })
+    group.intents.push({ cid, pin, bytes, observed: observed && pinDigest(this.#codec, observed) })
     return group.done
   }
 
@@ -141,8 +148,8 @@ export class Journal {
   #lastOperation (): StoreOperation { return { type: 'put', key: lastKey, value: Buffer.from(String(this.last)) } }
 
   /** The pin as it reads from the store: readers must not see another one for the time until its delta. */
-  #asStored ({ cid, pin, bytes }: Omit<Intent, 'entry'>, entry: number): Intent {
-    return { cid, pin: pin === undefined ? undefined : this.#codec.decodeProtobuf(bytes), bytes, entry }
+  #asStored ({ cid, pin, bytes, observed }: Omit<Intent, 'entry'>, entry: number): Intent {
+    return { cid, pin: pin === undefined ? undefined : this.#codec.decodeProtobuf(bytes), bytes, observed, entry }
   }
 
   #write (): void {
@@ -151,7 +158,10 @@ export class Journal {
     this.#group = undefined
     this.#isWriting = true
     const entry = this.#next
-    const records = group.intents.map(intent => intent.pin === undefined ? { tag: unpinTag, payload: cidToBytes(intent.cid) } : { tag: pinTag, payload: intent.bytes })
+    const records = group.intents.map(({ cid, pin, bytes, observed }) => {
+      if (pin === undefined) return { tag: unpinTag, payload: cidToBytes(cid) }
+      return observed === undefined ? { tag: pinTag, payload: bytes } : { tag: moveTag, payload: Buffer.concat([observed, bytes]) }
+    })
     // A removal is of what its caller has seen. If the store has lost that meanwhile, the removal
     // would remove nothing, and what comes back from the other peers would stay.
     const opening = group.intents.some(intent => intent.pin === undefined) ? group.opening : undefined
@@ -174,5 +184,8 @@ export class Journal {
     })
   }
 }
+
+/** Equal for equal pins, however the bytes were written from which one was read. */
+export function pinDigest (codec: ProtobufMessage<Pin>, pin: Pin): Uint8Array { return digestBytes(codec.encodeProtobuf(pin)) }
 
 const nothing = new Uint8Array(0)

@@ -38,6 +38,11 @@ export function replicaKeys (namespace: string): ReplicaKeys {
   }
 }
 
+export const suspectPrefix = '/flotilla/suspects'
+
+/** Notes that strays alone may keep this key (with its slash). */
+export function suspectKey (key: string): string { return suspectPrefix + key }
+
 /** The text of a multihash in store keys and block IDs. */
 export function multihashKey (multihash: Uint8Array): string {
   return encodeBase32(multihash, 'upper')

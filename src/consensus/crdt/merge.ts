@@ -12,7 +12,7 @@ export interface Value { readonly value: Uint8Array, readonly priority: number }
 
 /** What a group of deltas says of one key. */
 export interface KeyPart {
-  readonly elements: Array<Value & { readonly blockId: string }>
+  readonly elements: Array<Value & { readonly blockId: string, readonly origin: string }>
   /** Block IDs of elements that die. */
   readonly tombstones: Set<string>
 }
@@ -51,7 +51,7 @@ export function collectParts (parts: Map<string, KeyPart>, delta: Delta, blockId
     return found
   }
   for (const { key, id } of delta.tombstones) part(key).tombstones.add(id)
-  for (const { key, value } of delta.elements) part(key).elements.push({ blockId, value, priority: delta.priority })
+  for (const { key, id, value } of delta.elements) part(key).elements.push({ blockId, value, priority: delta.priority, origin: id })
 }
 
 export function mergeKey (key: string, part: KeyPart, facts: KeyFacts): KeyChange {

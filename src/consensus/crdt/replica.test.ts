@@ -7,7 +7,7 @@ import { cidKey } from '../../domain/cid.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
 import { decodeDeltaNode, encodeDelta, encodeDeltaNode, type DeltaNode } from './delta.ts'
-import { replicaKeys } from './keys.ts'
+import { replicaKeys, suspectKey } from './keys.ts'
 import { ReferenceSet } from './reference-set.fixture.ts'
 import { Replica } from './replica.ts'
 
@@ -23,8 +23,11 @@ async function peer (): Promise<Peer> {
   return { store, replica }
 }
 
-async function change (at: Peer, key: string, value: number | undefined): Promise<DeltaNode | undefined> {
-  const prepared = await at.replica.prepareLocal(value === undefined ? new Map() : new Map([[key, Uint8Array.of(value)]]), value === undefined ? [key] : [])
+/** Gives the key a value, moves what is there, or removes it. */
+async function change (at: Peer, key: string, value: number | 'moved' | undefined): Promise<DeltaNode | undefined> {
+  if (value === 'moved' && await at.store.get(keys.value(key)) === undefined) return undefined
+  const additions = value === undefined ? new Map() : new Map([[key, Uint8Array.of(value === 'moved' ? 4 : value)]])
+  const prepared = await at.replica.prepareLocal(additions, value === undefined ? [key] : [], { moves: value === 'moved' ? [key] : [] })
   if (prepared === undefined) return undefined
   await at.store.batch(prepared.operations, { sync: true })
   prepared.applied()
@@ -38,6 +41,15 @@ async function merge (at: Peer, node: DeltaNode): Promise<void> {
   prepared.applied()
 }
 
+const steps = fc.array(fc.record({ at: fc.nat(2), key: fc.nat(1), value: fc.constantFrom(0, 1, 2, 3, 'moved' as const, 'moved' as const, undefined, undefined), share: fc.boolean() }), { maxLength: 16 })
+
+/** Keys that have living elements, but none of a user. */
+function keptByMoves (nodes: readonly DeltaNode[]): string[] {
+  const dead = new Set(nodes.flatMap(({ delta }) => delta.tombstones.map(({ key, id }) => key + id)))
+  const living = nodes.flatMap(({ delta, blockId }) => delta.elements.filter(({ key }) => !dead.has(key + blockId)))
+  return names.filter(name => living.some(({ key }) => key === name) && !living.some(({ key, id }) => key === name && id === ''))
+}
+
 /** Values and heads, which must be equal where all nodes have been merged. */
 async function seen (at: Peer): Promise<string[]> {
   const entries = (await Array.fromAsync(at.store.iterate({}))).flat()
@@ -45,7 +57,7 @@ async function seen (at: Peer): Promise<string[]> {
 }
 
 test('replicas that merged the same nodes agree, whatever the order between independent ones', () => fc.assert(fc.asyncProperty(
-  fc.array(fc.record({ at: fc.nat(2), key: fc.nat(2), value: fc.option(fc.nat(3), { nil: undefined }), share: fc.boolean() }), { maxLength: 14 }),
+  steps,
   fc.array(fc.nat(1000), { maxLength: 40 }),
   async (steps, order) => {
     const peers = [await peer(), await peer(), await peer()]
@@ -73,10 +85,15 @@ test('replicas that merged the same nodes agree, whatever the order between inde
     for (const at of peers) for (const node of nodes) await merge(at, node)
     const expected = await seen(late)
     for (const at of peers) assert.deepEqual(await seen(at), expected)
+    const strays = keptByMoves(nodes)
+    for (const { store, replica } of [...peers, late]) {
+      assert.deepEqual(await replica.strays(names), strays, 'what no user wants any more')
+      for (const key of strays) assert.notEqual(await store.get(suspectKey(key)), undefined, 'it is noted')
+    }
   }), { numRuns: 150 }))
 
 test('nodes merged in groups, in any order, give what the rules give one by one', () => fc.assert(fc.asyncProperty(
-  fc.array(fc.record({ at: fc.nat(2), key: fc.nat(2), value: fc.option(fc.nat(3), { nil: undefined }), share: fc.boolean() }), { maxLength: 14 }),
+  steps,
   fc.array(fc.nat(1000), { minLength: 1, maxLength: 40 }),
   fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 10 }),
   async (steps, order, sizes) => {
@@ -107,6 +124,9 @@ test('nodes merged in groups, in any order, give what the rules give one by one'
     }
     const expected = new Map([...reference.values].map(([key, { value, priority }]) => [key, { value: Buffer.from(value).toString('hex'), priority }]))
     assert.deepEqual(await values(grouped), expected)
+    const strays = keptByMoves(nodes)
+    assert.deepEqual(await grouped.replica.strays(names), strays, 'what no user wants any more')
+    for (const key of strays) assert.notEqual(await grouped.store.get(suspectKey(key)), undefined, 'it is noted')
   }), { numRuns: 300 }))
 
 /** Values and priorities by key. */

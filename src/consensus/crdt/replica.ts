@@ -5,7 +5,7 @@ import type { Store, StoreOperation } from '../../platform/store.ts'
 import { encodeDeltaNode, maxPriority, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
 import { readVarint, writeVarint } from './encoding.ts'
 import { Heads } from './heads.ts'
-import { multihashKey, type ReplicaKeys } from './keys.ts'
+import { multihashKey, suspectKey, type ReplicaKeys } from './keys.ts'
 import { readable } from './readable-node.ts'
 import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
 
@@ -37,6 +37,8 @@ export interface Prepared {
   readonly operations: StoreOperation[]
   /** Keys whose value is another now. */
   readonly changes: ValueChange[]
+  /** Keys that may be kept by strays alone from now on; the operations note them for {@link Replica.strays}. */
+  readonly suspects: readonly string[]
   /** Takes the new heads in; to be called when the operations are on disk. */
   readonly applied: () => void
 }
@@ -79,12 +81,14 @@ export class Replica {
   /**
    * The node for local changes, or undefined when nothing would change (removals of what is not
    * there). `additions` by key (with its slash); `removals` are keys; a key stands in one of both.
+   * `moves` are those of the additions that give what is there other holders.
    * Its priority is above that of all heads, and above `priorityFloor`.
    */
-  async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], priorityFloor = 0): Promise<PreparedNode | undefined> {
+  async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [] }: { readonly priorityFloor?: number, readonly moves?: readonly string[] } = {}): Promise<PreparedNode | undefined> {
     const living = await this.#livingElements(removals)
     const tombstones: DeltaElement[] = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id, value: nothing })))
-    const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: '', value }))
+    const origins = await this.#originsOfMoves(moves)
+    const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
     const delta: Delta = { elements, tombstones, priority: Math.min(maxPriority, Math.max(this.heads.highestSeen, priorityFloor) + 1) }
     const node = encodeDeltaNode(delta, this.heads.cids())
@@ -107,16 +111,30 @@ export class Replica {
     const keys = [...parts.keys()]
     const current = await this.#currentValues(keys)
     const dead = await this.#deadElements(parts)
-    const survivors = await this.#survivors(parts)
+    const { survivors, suspects } = await this.#survivors(parts)
+    for (const key of await this.#movedAfterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
-    return this.#prepared(nodes, changes)
+    return this.#prepared(nodes, changes, [...suspects])
+  }
+
+  /**
+   * Of these keys those that only strays keep: moves, each of which follows an element that a
+   * tombstone has met. Their authors knew nothing of the removal, and nobody has pinned it again.
+   */
+  async strays (keys: readonly string[]): Promise<string[]> {
+    const living = await this.#livingElements(keys)
+    const origins = await this.#origins(living)
+    // What follows nothing is a user's: there is no tombstone for nothing.
+    const dead = await this.#store.getMany(living.flatMap(({ key, elements }) => elements.map(id => this.#keys.tombstone(key, origins.get(key + id) ?? ''))))
+    let at = 0
+    return living.filter(({ elements }) => elements.map(() => dead[at++]).every(tombstone => tombstone !== undefined)).map(({ key }) => key)
   }
 
   /** Takes heads away that other nodes follow. */
   prepareNoHeads (cids: readonly CID[]): Prepared {
     const heads = this.heads.change()
     heads.remove(cids)
-    return { operations: heads.operations(), changes: [], applied: () => { heads.apply() } }
+    return { operations: heads.operations(), changes: [], suspects: [], applied: () => { heads.apply() } }
   }
 
   /**
@@ -146,12 +164,12 @@ export class Replica {
     return await this.#store.get(this.#keys.processed(multihashKey(cid.multihash.bytes))) !== undefined
   }
 
-  #prepared (nodes: readonly ForeignNode[], changes: KeyChange[]): Prepared {
+  #prepared (nodes: readonly ForeignNode[], changes: KeyChange[], suspects: readonly string[] = []): Prepared {
     const operations: StoreOperation[] = []
     const valueChanges: ValueChange[] = []
     const heads = this.heads.change()
     for (const { node, isInner, isStored = false } of nodes) {
-      for (const { key } of node.delta.elements) operations.push({ type: 'put', key: this.#keys.element(key, node.blockId), value: nothing })
+      for (const { key, id } of node.delta.elements) operations.push({ type: 'put', key: this.#keys.element(key, node.blockId), value: id === '' ? nothing : Buffer.from(id) })
       for (const { key, id } of node.delta.tombstones) operations.push({ type: 'put', key: this.#keys.tombstone(key, id), value: nothing })
       const multihash = node.blockId.slice(1)
       if (!isStored) operations.push({ type: 'put', key: this.#keys.block(multihash), value: node.bytes })
@@ -170,8 +188,9 @@ export class Replica {
       const cid = change.changed ? cidFromKey(change.key.slice(1)) : undefined
       if (cid !== undefined) valueChanges.push({ cid, value: change.value, previous: change.previous })
     }
+    for (const key of suspects) operations.push({ type: 'put', key: suspectKey(key), value: nothing })
     operations.push(...heads.operations())
-    return { operations, changes: valueChanges, applied: () => { heads.apply() } }
+    return { operations, changes: valueChanges, suspects, applied: () => { heads.apply() } }
   }
 
   async #currentValues (keys: readonly string[]): Promise<Map<string, Value>> {
@@ -198,20 +217,55 @@ export class Replica {
     return dead
   }
 
-  /** By key that loses a living element: the stored elements that stay, with their values, which stand in their blocks. */
-  async #survivors (parts: ReadonlyMap<string, KeyPart>): Promise<Map<string, Value[]>> {
+  /**
+   * By key that loses a living element: the stored elements that stay, with their values, which
+   * stand in their blocks. What outlives a removal is suspect: it may be a stray.
+   */
+  async #survivors (parts: ReadonlyMap<string, KeyPart>): Promise<{ survivors: Map<string, Value[]>, suspects: Set<string> }> {
     const keys = [...parts].filter(([, part]) => part.tombstones.size > 0).map(([key]) => key)
     const survivors = new Map<string, Value[]>()
+    const suspects = new Set<string>()
     const decoded = new Map<string, DeltaNode>()
     for (const { key, elements } of await this.#livingElements(keys)) {
       const { tombstones } = parts.get(key) as KeyPart
       const staying = elements.filter(id => !tombstones.has(id))
+      if (staying.length > 0) suspects.add(key)
       if (staying.length === elements.length) continue
       const values: Value[] = []
       for (const id of staying) values.push(...await this.#valuesIn(id, key, decoded))
       survivors.set(key, values)
     }
-    return survivors
+    return { survivors, suspects }
+  }
+
+  /** Keys with an added move of what a tombstone has met, before or in the same group. */
+  async #movedAfterRemoval (parts: ReadonlyMap<string, KeyPart>): Promise<string[]> {
+    const moves: Array<{ readonly key: string, readonly origin: string, readonly tombstones: ReadonlySet<string> }> = []
+    for (const [key, { elements, tombstones }] of parts) for (const { origin } of elements) if (origin !== '') moves.push({ key, origin, tombstones })
+    if (moves.length === 0) return []
+    const met = await this.#store.getMany(moves.map(({ key, origin }) => this.#keys.tombstone(key, origin)))
+    return moves.filter(({ origin, tombstones }, i) => met[i] !== undefined || tombstones.has(origin)).map(({ key }) => key)
+  }
+
+  /** By key the element of a user that a move of it follows. */
+  async #originsOfMoves (keys: readonly string[]): Promise<Map<string, string>> {
+    if (keys.length === 0) return new Map()
+    const living = await this.#livingElements(keys)
+    const origins = await this.#origins(living)
+    return new Map(living.map(({ key, elements }) => {
+      const ofUser = elements.find(id => !origins.has(key + id))
+      return [key, ofUser ?? origins.get(`${key}${elements[0]}`) ?? '']
+    }))
+  }
+
+  /** What the moves among these elements follow, by key and block ID. */
+  async #origins (living: ReadonlyArray<{ readonly key: string, readonly elements: readonly string[] }>): Promise<Map<string, string>> {
+    const names = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id })))
+    const stored = await this.#store.getMany(names.map(({ key, id }) => this.#keys.element(key, id)))
+    return new Map(names.flatMap(({ key, id }, i) => {
+      const origin = stored[i]
+      return origin === undefined || origin.length === 0 ? [] : [[key + id, Buffer.from(origin).toString('latin1')] as const]
+    }))
   }
 
   /** The greatest value that a stored node gives to a key. */

@@ -70,6 +70,8 @@ export class ValueCheck {
       ...tombstones.map(({ key, id }) => this.#keys.tombstone(key, id)),
     ])
     if (written.includes(undefined)) return true
+    // The Go program knows nothing of moves.
+    if (elements.some(({ id }, i) => written[i]?.length !== id.length)) return true
     const stored = await this.#store.getMany(elements.flatMap(({ key }) => [this.#keys.tombstone(key, node.blockId), this.#keys.value(key), this.#keys.priority(key)]))
     return elements.some((element, i) => {
       const [tombstone, value, storedPriority] = stored.slice(3 * i, 3 * i + 3)

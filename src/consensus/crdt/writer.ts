@@ -36,7 +36,7 @@ export interface Commit {
 export class Writer {
   readonly #options: WriterOptions
   readonly #reloads: Array<() => Promise<void>> = []
-  readonly #listeners: Array<() => void> = []
+  readonly #listeners: Array<(prepared: Prepared) => void> = []
   /** The opening of the store from which all that is kept in memory is. */
   #opening: number | undefined
   #hasFailed = false
@@ -51,7 +51,7 @@ export class Writer {
   onReload (reload: () => Promise<void>): void { this.#reloads.push(reload) }
 
   /** `listener` is called after each commit that merged something. */
-  onCommit (listener: () => void): void { this.#listeners.push(listener) }
+  onCommit (listener: (prepared: Prepared) => void): void { this.#listeners.push(listener) }
 
   /** Whether the store was opened anew and nobody had a turn since. */
   isStale (): boolean { return this.#options.store.openings?.() !== this.#opening }
@@ -106,6 +106,6 @@ export class Writer {
     prepared?.applied()
     pinset.applied(figures)
     changes.committed(numbered)
-    if (prepared !== undefined) for (const listener of this.#listeners) listener()
+    if (prepared !== undefined) for (const listener of this.#listeners) listener(prepared)
   }
 }

@@ -11,7 +11,7 @@ export const acknowledged: Check = {
       const allowed = history.allowed(cid)
       const value = values.get(cid)
       if (value === undefined ? allowed.mayBeAbsent : allowed.values.has(value)) continue
-      const told = history.of(cid).map(change => `${world.nameOf(change.peer)} ${change.pin === undefined ? change.value === undefined ? 'unpin' : 'before' : `pin "${change.pin.name}"`}${change.isAcknowledged ? '' : ' (not acknowledged)'}${change.isUpkeep ? ' (upkeep)' : ''}`)
+      const told = history.of(cid).map(change => `${world.nameOf(change.peer)} ${change.pin === undefined ? change.value === undefined ? 'unpin' : 'before' : `${change.isMove ? 'move' : 'pin'} "${change.pin.name}"`}${change.isAcknowledged ? '' : ' (not acknowledged)'}${change.isUpkeep ? ' (upkeep)' : ''}`)
       broken.push(`${cid} is ${value === undefined ? 'not pinned' : `pinned as "${pinOf(value).name}"`} after: ${told.join(', ')}`)
     }
     return broken
