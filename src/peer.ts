@@ -1,4 +1,3 @@
-import { restApi } from './api/rest/rest-api.ts'
 import { assemblePeer } from './cluster/assemble.ts'
 import { naming, startAll, stopAll, type PeerComponent } from './cluster/components.ts'
 import type { Peer } from './cluster/compose.ts'
@@ -40,10 +39,13 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   // What the start spends its time on, in milliseconds since the process began: shown by --debug.
   const tell = (what: string): void => { logger.debug(`start: ${what} done after ${platform.clock.monotonic().toFixed(0)} ms`) }
   tell('loading')
-  const peer = await naming('creating datastore', () => assemblePeer(configuration, identity, platform))
+  const [peer, apis] = await Promise.all([
+    naming('creating datastore', () => assemblePeer(configuration, identity, platform)),
+    loadApis(configuration),
+  ])
   tell('creating datastore')
   logger.info(`Datastore backend: leveldb (section ${datastoreOf(configuration)})`)
-  const components = [...peer.components, ...await apiParts(configuration, peer, platform)]
+  const components = [...peer.components, ...apis(peer, platform)]
   if (tracer !== undefined) components.unshift({ doing: 'setting up tracing', component: tracer })
   if (stats !== undefined) components.push({ doing: 'setting up metrics', component: stats.endpoint(platform) })
   const { metricsKnown, lookForMetrics } = firstMetrics(peer, signal)
@@ -115,10 +117,11 @@ function connectSwarmsDelayMs (configuration: Configuration): number {
   return ipfsConnectorOf(configuration) === 'embedded' ? 1 : configuration.ipfsConnector.ipfshttp.connectSwarmsDelayMs
 }
 
-async function apiParts (configuration: Configuration, peer: Peer, platform: Platform): Promise<PeerComponent[]> {
-  if (!configuration.loaded.has('api.restapi')) return []
-  const api = restApi({ operations: peer.cluster, options: configuration.api.restapi, folder: configuration.folder, platform })
-  return [{ doing: 'creating REST API component', component: api }]
+/** Loads the APIs that the configuration names; what it answers makes them for a peer. */
+async function loadApis ({ loaded, api, folder }: Configuration): Promise<(peer: Peer, platform: Platform) => PeerComponent[]> {
+  if (!loaded.has('api.restapi')) return () => []
+  const { restApi } = await import('./api/rest/rest-api.ts')
+  return ({ cluster }, platform) => [{ doing: 'creating REST API component', component: restApi({ operations: cluster, options: api.restapi, folder, platform }) }]
 }
 
 function announce (logger: Logger, { network, configuration }: Peer): void {

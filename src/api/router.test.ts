@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { test, type TestContext } from 'node:test'
 import type { Route } from './route.ts'
 import { ask, startApi } from './running-api.fixture.ts'
@@ -61,4 +62,11 @@ test('a body of any kind is left to its row', async t => {
       assert.equal((await ask(port, '/a', { method, body: '{broken', headers: { 'Content-Type': type, 'Content-Length': '7' } })).body, '"{broken"\n', `${method} ${type}`)
     }
   }
+})
+
+test('no compiler of schemas is loaded: to load them takes longer than all the rest of fastify', async t => {
+  await startApi(t, { routes: [{ method: 'GET', path: '/a', handle: exchange => { exchange.empty() } }] })
+  const loaded = Object.keys(createRequire(import.meta.url).cache)
+  assert.ok(loaded.some(path => path.includes('/node_modules/fastify/')))
+  assert.deepEqual(loaded.filter(path => /\/node_modules\/(ajv|@fastify\/[\w-]*compiler)\//.test(path)), [])
 })

@@ -1,3 +1,4 @@
+import { fastify, LogController } from 'fastify'
 import type { Server, ServerResponse } from 'node:http'
 import { AssertionError } from '../domain/errors.ts'
 import { http } from '../platform/http.ts'
@@ -20,7 +21,6 @@ const noQuery = {}
  * order of the rows. What no row serves gets 404 or 405 by the contract's rule.
  */
 export async function fastifyRouter (routes: readonly Route[]): Promise<Router> {
-  const { fastify, LogController } = await import('fastify')
   const methods = new Set(routes.map(row => row.method))
   const refusals = new Refusals(routes)
   const app = fastify<Server, ApiRequest, ServerResponse>({

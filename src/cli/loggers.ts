@@ -1,5 +1,4 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
-import process from 'node:process'
 import type { Loggers } from '../platform/logger.ts'
 import type { LogFormat, LogLevels } from '../platform/pino-loggers.ts'
 

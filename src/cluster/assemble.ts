@@ -3,10 +3,9 @@ import { consensusOf, type Configuration } from '../config/configuration.ts'
 import type { Identity } from '../config/identity.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { Platform } from '../platform/lifecycle.ts'
-import { composePeer, type Peer } from './compose.ts'
+import type { Peer } from './compose.ts'
 import { openDatastore } from './datastore.ts'
 import { ipfsNode } from './ipfs-node.ts'
-import { clusterNetwork } from './network.ts'
 
 /**
  * Makes a peer as its configuration says: network, datastore and IPFS node, and all that stands
@@ -15,10 +14,12 @@ import { clusterNetwork } from './network.ts'
  */
 export async function assemblePeer (configuration: Configuration, identity: Identity, platform: Platform): Promise<Peer> {
   if (consensusOf(configuration) !== 'crdt') throw new ClusterError('UNSUPPORTED', 'Raft consensus is not in this version: make a CRDT peer with "ipfs-cluster-service init --consensus crdt" in another folder and move the pins with "state export" and "state import"')
+  // The disk is busy with the datastore while the rest of the peer is loaded.
+  const [store, { composePeer }, { clusterNetwork }] = await Promise.all([openDatastore(configuration), import('./compose.ts'), import('./network.ts')])
   return composePeer(configuration, {
     self: identity.id,
     network: clusterNetwork(configuration, identity, platform),
-    store: await openDatastore(configuration),
+    store,
     ipfs: hooks => ipfsNode(configuration, hooks, platform),
     platform,
     hashing: hashThreads(platform.clock),

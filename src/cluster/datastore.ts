@@ -1,5 +1,6 @@
+import { readdirSync } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { datastoreOf, type Configuration, type DatastoreName } from '../config/configuration.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { openLevelDbStore } from '../platform/leveldb-store.ts'
@@ -19,8 +20,8 @@ export async function openDatastore (configuration: Configuration): Promise<Stor
   const name = datastoreOf(configuration)
   if (name === undefined) throw new ClusterError('INVALID_CONFIGURATION', 'unknown datastore')
   const folder = datastoreFolder(configuration)
-  if (await isEmpty(folder)) await takeBackReplaced(folder)
-  if (name !== 'leveldb' && await isEmpty(folder)) await refuseForeignStore(configuration, name)
+  if (isEmpty(folder)) await takeBackReplaced(folder)
+  if (name !== 'leveldb' && isEmpty(folder)) await refuseForeignStore(configuration, name)
   return openLevelDbStore(folder)
 }
 
@@ -50,6 +51,10 @@ async function refuseForeignStore (configuration: Configuration, name: Datastore
   throw new ClusterError('INVALID_CONFIGURATION', `${folder} holds a ${name} datastore of the Go program, which cannot be read here: write its pins to a file with that program ("ipfs-cluster-service state export -f pins.json"), move the folder away, then run "ipfs-cluster-service state import pins.json"; or only move it away when other peers of the cluster have the pins`)
 }
 
-async function isEmpty (folder: string): Promise<boolean> {
-  return (await readdir(join(folder)).catch(() => [])).length === 0
+function isEmpty (folder: string): boolean {
+  try {
+    return readdirSync(folder).length === 0
+  } catch {
+    return true
+  }
 }

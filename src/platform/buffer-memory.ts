@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
 
 /** V8 has the setting in this version of Node; in others it may have another name, and says so on stderr. */

@@ -1,5 +1,3 @@
-import process from 'node:process'
-
 /**
  * The runtime's `node:http`. An `import` of it reads every export, also those that load a whole
  * second HTTP client (`WebSocket` and its kin): 35 ms of each start, for nothing.

@@ -1,5 +1,6 @@
 import type { ClassicLevel } from 'classic-level'
-import { mkdir, open, readdir, rm, stat, statfs } from 'node:fs/promises'
+import { mkdirSync, rmSync } from 'node:fs'
+import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { checkLevelDb, damagedStore } from './leveldb-check.ts'
@@ -141,10 +142,11 @@ export class LevelDbHandle {
 
 async function openDatabase (folder: string, make: () => Database): Promise<Database> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    // Without a wait up to the opening: what loads meanwhile would hold up each of them.
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
     checkLevelDb(folder)
     // Left when the process was killed while it tried the room.
-    await rm(join(folder, roomFile), { force: true })
+    rmSync(join(folder, roomFile), { force: true })
     const database = make()
     await database.open()
     return database

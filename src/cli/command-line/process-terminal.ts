@@ -1,4 +1,3 @@
-import process from 'node:process'
 import type { Program } from './command.ts'
 import { runProgram } from './run.ts'
 import { inputFrom, type Output, type Terminal } from './terminal.ts'

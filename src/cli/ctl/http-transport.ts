@@ -1,5 +1,4 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
-import process from 'node:process'
 import { TransportError, UploadError, type HttpAnswer, type HttpRequest, type HttpTransport } from '../../client/http-transport.ts'
 import { errorText } from '../../domain/errors.ts'
 import { connectionReason, systemReason } from './system-error.ts'

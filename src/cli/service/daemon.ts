@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { ipfsConnectorOf, withValues, type Configuration } from '../../config/configuration.ts'
 import { peersOfAddresses } from '../../config/peerstore.ts'
 import type { RunDaemon, RunningDaemon } from '../../cluster/daemon.ts'

@@ -1,5 +1,4 @@
 import type { RunDaemon } from '../../cluster/daemon.ts'
-import { collectBuffersWithHeap } from '../../platform/buffer-memory.ts'
 import type { OpenCrdt } from './state-crdt.ts'
 import type { OpenState } from './state.ts'
 
@@ -13,9 +12,12 @@ export interface PeerParts {
 /** Loaded by the commands that need them. */
 export const peerParts: PeerParts = {
   async runDaemon (options) {
-    collectBuffersWithHeap()
     const { runPeer } = await import('../../peer.ts')
-    return await runPeer(options)
+    const running = await runPeer(options)
+    // Not before the API answers: to load it takes some milliseconds of a start, in which few buffers are used.
+    const { collectBuffersWithHeap } = await import('../../platform/buffer-memory.ts')
+    collectBuffersWithHeap()
+    return running
   },
   async openState (peer, log) {
     const { openStateAccess } = await import('../../cluster/state-access.ts')

@@ -1,4 +1,3 @@
-import process from 'node:process'
 import { contractVersion } from '../../domain/version.ts'
 import type { Command, Program } from '../command-line/command.ts'
 import { dialectV1 } from '../command-line/dialect-v1.ts'

@@ -1,4 +1,3 @@
-import { promisify } from 'node:util'
 import type { Logger } from '../../platform/logger.ts'
 
 /** systemd-notify waits until the service manager has read the message; a service manager that hangs shall not keep it. */
@@ -12,7 +11,7 @@ const patienceMs = 10_000
 export async function tellReady (environment: Readonly<Record<string, string | undefined>>, logger: Logger): Promise<void> {
   if ((environment.NOTIFY_SOCKET ?? '') === '') return
   try {
-    const { execFile } = await import('node:child_process')
+    const [{ execFile }, { promisify }] = await Promise.all([import('node:child_process'), import('node:util')])
     await promisify(execFile)('systemd-notify', ['--ready'], { env: environment, timeout: patienceMs })
   } catch (error) {
     logger.warn(`the service manager was not told that the peer is ready: ${reason(error)}: put systemd-notify on the PATH, or use a unit of Type=simple`)

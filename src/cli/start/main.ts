@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
-import process from 'node:process'
 import { ipfsConnectorOf, withValues, type Configuration } from '../../config/configuration.ts'
 import { isKuboAt } from '../../cluster/find-kubo.ts'
 import { createConfiguration } from '../../config/create.ts'

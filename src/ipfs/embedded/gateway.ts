@@ -1,9 +1,10 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { cidToBytes, parseCid } from '../../domain/cid.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { http } from '../../platform/http.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { BlockStore } from './block-store.ts'
 import { answerContent, GatewayRefusal, type GatewayRequest } from './gateway-answer.ts'
@@ -46,7 +47,7 @@ const maxPathLength = 8 * 1024
 export async function startGateway (options: GatewayOptions): Promise<Gateway> {
   const { host, port } = listenAddress(options.address)
   const operations = new Operations(options.clock)
-  const server = createServer({ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, connectionsCheckingInterval: requestTimeoutMs }, (request, response) => { void answer(request, response, options, operations) })
+  const server = http.createServer({ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs, connectionsCheckingInterval: requestTimeoutMs }, (request, response) => { void answer(request, response, options, operations) })
   server.maxConnections = maxConnections
   await listen(server, host, port, options.address)
   const bound = server.address() as AddressInfo
