@@ -10,8 +10,15 @@ import { repairRound, type RoundParts, type RoundResult } from './repair-round.t
 
 /** A peer that lives answers within this time, in milliseconds. */
 const answerMs = 4_000
+/** Others tell within this time, in milliseconds, whether they reach a peer: they ask it in their turn. */
+const othersAnswerMs = 20_000
 /** So many others are asked whom they hear: one may be on this peer's side of a cut. */
 const othersAsked = 3
+/**
+ * That others still hear a peer which nobody reaches counts for so long after its last sign of life,
+ * in milliseconds: what was said with a clock that runs ahead is heard for hours after a death.
+ */
+export const hearsayMs = 2 * 60_000
 /** How often the peer is asked again while its pins are moved, in milliseconds: a round over a million pins takes hours. */
 const askAgainMs = 30_000
 /** Rounds of many peers do not begin at the same moment, in milliseconds. */
@@ -26,9 +33,13 @@ const recheckMs = { first: 10 * 60_000, longest: 2 * 3_600_000 }
 const noteMs = 5_000
 
 export interface PeerRepairParts extends RoundParts {
-  readonly calls: Pick<PeerCalls, 'id'>
+  readonly calls: Pick<PeerCalls, 'id' | 'members'>
   readonly notes: RepairNotes
   readonly changesHeldMs: number
+  /** When the peer gave its last sign of life that this peer knows of, by the monotonic clock. */
+  readonly lastSignAt: () => number
+  /** Called when the peer gives one. */
+  readonly onSign: () => void
   /** Called once, when it is certain that the peer is gone. */
   readonly onConfirmed: () => void
   readonly onMoved: (count: number) => void
@@ -157,9 +168,12 @@ export class PeerRepair {
     return false
   }
 
-  /** The second and the third evidence: it does not answer, and others do not hear it either. */
+  /** The second and the third evidence: neither this peer nor others reach it, and others do not hear it either. */
   async #lives (signal: AbortSignal): Promise<boolean> {
-    return await this.#answers(signal) || this.#isHeardByOthers(signal)
+    const { onSign, lastSignAt, platform: { clock } } = this.#parts
+    const known = await this.#answers(signal) ? 'reached' : await this.#knownToOthers(signal)
+    if (known === 'reached') onSign()
+    return known === 'reached' || (known === 'heard' && clock.monotonic() - lastSignAt() < hearsayMs)
   }
 
   /** Whoever answers, be it with an error, lives, and only its metrics get lost. */
@@ -177,27 +191,28 @@ export class PeerRepair {
   }
 
   /**
-   * Whom others hear has not been away for long, and this peer alone does not hear it: for a cut
-   * between the two, or for a clock by which all that is said has expired, nobody is to lose pins.
+   * Whom others reach lives, and whom they hear has not been away for long; this peer alone does not
+   * know: for a cut between the two, or for a clock by which all that is said has expired, nobody is
+   * to lose pins.
    */
-  async #isHeardByOthers (signal: AbortSignal): Promise<boolean> {
+  async #knownToOthers (signal: AbortSignal): Promise<'reached' | 'heard' | undefined> {
     const { self, consensus, calls, gone, platform: { clock, random } } = this.#parts
-    // Where there is a list of members peers tell who is on it, not whom they hear.
-    if (consensus.kind !== 'crdt') return false
     const away = new Set([...gone(), this.#peer, self])
     const others = (await consensus.peers({ signal })).filter(member => consensus.isTrusted(member) && !away.has(member))
     const asked: PeerId[] = []
     while (others.length > 0 && asked.length < othersAsked) asked.push(...others.splice(random.integer(others.length), 1))
-    const told = await Promise.all(asked.map(async other => {
-      try {
-        const { clusterPeers } = await within(clock, answerMs, { signal }, limited => calls.id(other, limited))
-        return clusterPeers?.includes(this.#peer) === true
-      } catch {
-        signal.throwIfAborted()
-        return false
-      }
+    const lists = await Promise.all(asked.map(async other => {
+      const information = await unlessSilent(signal, within(clock, answerMs, { signal }, limited => calls.id(other, limited)))
+      return information?.clusterPeers ?? []
     }))
-    return told.includes(true)
+    // Who does not list it does not ask it either; and whoever asks its members calls each of them.
+    const hearing = asked.filter((_, i) => lists[i]?.includes(this.#peer) === true)
+    for (const other of hearing) {
+      const members = await unlessSilent(signal, within(clock, othersAnswerMs, { signal }, limited => calls.members(other, limited)))
+      if (members?.some(({ id, error }) => id === this.#peer && error === '') === true) return 'reached'
+    }
+    // Where there is a list of members peers tell who is on it, not whom they hear.
+    return hearing.length > 0 && consensus.kind === 'crdt' ? 'heard' : undefined
   }
 
   #note (after: Cid): void {
@@ -206,6 +221,16 @@ export class PeerRepair {
     this.#notedAt = clock.monotonic()
     // A note that gets lost only makes the next start look at more pins.
     notes.save(this.#peer, after).catch(() => {})
+  }
+}
+
+/** Undefined when there is no answer. */
+async function unlessSilent<T> (signal: AbortSignal, answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch {
+    signal.throwIfAborted()
+    return undefined
   }
 }
 

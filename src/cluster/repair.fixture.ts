@@ -50,6 +50,8 @@ export class TestCluster {
   readonly moves: Move[] = []
   readonly unpins: Array<{ readonly by: PeerId, readonly cid: Cid }> = []
   readonly warnings: string[] = []
+  /** Peers that were asked to ask all their members. */
+  readonly membersAsked: PeerId[] = []
   /** Who is dead stays a member, as in a consensus with a list of members. */
   keepsMembers = false
 
@@ -131,7 +133,7 @@ export class TestPeer {
     const consensus = this.#consensus(monitor)
     const { disableRepinning = false, followerMode = false, isPassive = false } = this.#options
     const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace']), clock, options: { replicationFactorMin: 1, replicationFactorMax: 2, followerMode, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false } })
-    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
+    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal), members: (peer, options) => this.#askMembers(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
     const metric = (name: string, intervalMs: number, weight: () => number) => ({ name, metrics: async () => [{ name, peer: this.self, value: String(weight()), expire: clock.now() + 2 * intervalMs, valid: true, weight: weight(), partitionable: false, receivedAt: 0 }] })
     this.#running = Promise.all([
       this.alerts.record(monitor, silentLogger, signal),
@@ -183,7 +185,23 @@ export class TestPeer {
     signal?.addEventListener('abort', () => { stream.reset() })
     for await (const bytes of stream.incoming) if (bytes.length > 0) break
     const clusterPeers = this.#cluster.peers.find(({ self }) => self === peer)?.heard() ?? null
-    return { id: peer, addresses: null, clusterPeers, clusterPeersAddresses: null, version: '', commit: '', rpcProtocolVersion: '', error: '', ipfs: { id: undefined, addresses: null, error: '' }, peername: '' }
+    return { ...informationOf(peer, ''), clusterPeers }
+  }
+
+  /** Whom another peer hears, and whether it reaches them. */
+  async #askMembers (peer: PeerId, signal: AbortSignal | undefined): Promise<PeerInformation[]> {
+    this.#cluster.membersAsked.push(peer)
+    await this.#ask(peer, signal)
+    return await this.#cluster.peers.find(({ self }) => self === peer)?.members(signal) ?? []
+  }
+
+  async members (signal: AbortSignal | undefined): Promise<PeerInformation[]> {
+    return Promise.all(this.heard().filter(peer => peer !== this.self).map(peer => this.#ask(peer, signal).catch((error: unknown) => informationOf(peer, String(error)))))
+  }
+
+  /** Takes the peer for alive for a long time, as after a single ping of one whose clock ran ahead. */
+  believe (peer: PeerId): void {
+    this.#monitor?.record({ name: 'ping', peer, value: '', expire: this.#cluster.clock.now() + 3_600_000, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
   }
 
   heard (): PeerId[] { return this.#monitor?.latest('ping').map(({ peer }) => peer) ?? [] }
@@ -262,6 +280,10 @@ export function cidOf (n: number): Cid {
   const digest = Buffer.alloc(32)
   digest.writeUInt32BE(n)
   return cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), digest]))
+}
+
+function informationOf (id: PeerId, error: string): PeerInformation {
+  return { id, addresses: null, clusterPeers: null, clusterPeersAddresses: null, version: '', commit: '', rpcProtocolVersion: '', error, ipfs: { id: undefined, addresses: null, error: '' }, peername: '' }
 }
 
 function peerOf (n: number): PeerId {

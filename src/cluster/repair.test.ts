@@ -146,6 +146,28 @@ test('a peer that one other does not hear is no more gone for it when it is away
   }
 })
 
+test('that one peer still hears who is dead holds the repair up for minutes at most', async () => {
+  const cluster = await clusterOf(5)
+  for (let n = 0; n < 20; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  for (const n of [2, 3, 4]) cluster.peer(n).believe(cluster.peer(0).self)
+  await cluster.clock.advance(2 * minute)
+  assert.deepEqual(cluster.moves, [])
+  await cluster.clock.advance(minute)
+  assert.ok(cluster.moves.length > 0)
+  await cluster.stop()
+})
+
+test('a death costs few questions: nobody asks all its members for one that it does not hear', async () => {
+  const cluster = await clusterOf(5)
+  cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.equal(cluster.moves.length, 1)
+  assert.deepEqual(cluster.membersAsked, [])
+  await cluster.stop()
+})
+
 test('a peer that hangs loses its pins', async () => {
   const cluster = await clusterOf(4)
   const cid = cluster.pin(1, [0, 1], { min: 2, max: 2 })

@@ -12,7 +12,7 @@ import type { Pinning } from './pin.ts'
 import { judge, type UnheardHolder } from './repair-deaths.ts'
 import { RepairNotes } from './repair-notes.ts'
 import { Pace } from './repair-pace.ts'
-import { PeerRepair } from './repair-peer.ts'
+import { hearsayMs, PeerRepair } from './repair-peer.ts'
 import { Shortage } from './repair-shortage.ts'
 import { vacatePeer } from './repair-vacate.ts'
 import { Responsibility } from './responsibility.ts'
@@ -41,7 +41,7 @@ export interface RepairParts {
   readonly consensus: Consensus
   readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
   readonly monitor: PeerMonitor
-  readonly calls: Pick<PeerCalls, 'id'>
+  readonly calls: Pick<PeerCalls, 'id' | 'members'>
   readonly settings: RepairSettings
   /** Where it is kept how far repairs are; without it a restart looks at all pins of a peer again. */
   readonly store?: Store | undefined
@@ -75,6 +75,8 @@ export class RepairLoop {
   readonly #repairs = new Map<PeerId, { readonly repair: PeerRepair, readonly stop: AbortController, isConfirmed: boolean, readonly ended: Promise<void> }>()
   /** When a peer is looked at again that was not repaired, by the monotonic clock. */
   readonly #postponed = new Map<PeerId, number>()
+  /** Last signs of life of peers that are not heard, as long as they matter, by the monotonic clock. */
+  readonly #signs = new Map<PeerId, number>()
   /** Holders that were not heard since the start, and since when that is known. */
   readonly #unheard = new Map<PeerId, { readonly since: number, readonly wasGone: boolean }>()
   #cursors = new Map<PeerId, Cid | undefined>()
@@ -150,18 +152,20 @@ export class RepairLoop {
     const unheard: UnheardHolder[] = [...this.#unheard].map(([peer, { since, wasGone }]) => ({ peer, missedMs: Math.min(now - since, awakeMs), wasGone }))
     const silences = heard.map(presence => ({ ...presence, silentMs: Math.min(presence.silentMs, awakeMs) }))
     const { gone, nextMs, isAlone } = judge({ heard: silences, unheard }, settings.repinGracePeriodMs)
+    for (const [peer, at] of this.#signs) if (now - at > hearsayMs) this.#signs.delete(peer)
     for (const [peer, at] of this.#postponed) if (at <= now) this.#postponed.delete(peer)
     this.#tellAlone(isAlone)
     for (const [peer, { stop }] of this.#repairs) if (isAlone || (!gone.includes(peer) && heard.some(presence => presence.peer === peer))) stop.abort()
     // Known holders first: strangers that come and go by the thousand must not hold them up.
     for (const peer of gone.toSorted((a, b) => Number(this.#holders.has(b)) - Number(this.#holders.has(a)))) {
       if (this.#repairs.has(peer) || this.#repairs.size >= maxRepairs || this.#postponed.has(peer)) continue
-      this.#start(peer, signal)
+      const { silentMs = Infinity } = silences.find(presence => presence.peer === peer) ?? {}
+      this.#start(peer, now - silentMs, signal)
     }
     return Math.min(lookMs, Math.max(leastLookMs, nextMs))
   }
 
-  #start (peer: PeerId, signal: AbortSignal): void {
+  #start (peer: PeerId, heardAt: number, signal: AbortSignal): void {
     const { monitor, settings, platform: { clock, loggers } } = this.#parts
     const logger = loggers.component('cluster')
     const isGone = (holder: PeerId): boolean => this.#repairs.get(holder)?.isConfirmed === true
@@ -174,6 +178,8 @@ export class RepairLoop {
       gone: () => this.#gone(),
       isBack: holder => monitor.hears(livenessOf(settings), holder),
       mayMove: !settings.disableRepinning,
+      lastSignAt: () => Math.max(heardAt, this.#signs.get(peer) ?? -Infinity),
+      onSign: () => { this.#signs.set(peer, clock.monotonic()) },
       changesHeldMs: settings.changesHeldMs ?? 0,
       onConfirmed: () => {
         const entry = this.#repairs.get(peer)
