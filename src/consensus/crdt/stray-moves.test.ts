@@ -6,6 +6,7 @@ import { memoryStore } from '../../platform/memory-store.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
+import { FaultyStore } from './faulty-store.fixture.ts'
 import { CrdtPeers, cidOf, namesOf, peerOf, pinOf, seededRandom, setOf, type CrdtPeer, type StartOptions } from './crdt-peers.fixture.ts'
 
 const pinned = pinOf(1, { allocations: [peerOf(7)] })
@@ -17,10 +18,12 @@ class Cluster {
   readonly peers = new CrdtPeers(virtualClock())
   readonly stores: readonly Store[]
 
-  private constructor (count: number) { this.stores = Array.from({ length: count }, () => memoryStore()) }
+  private constructor (stores: readonly Store[]) { this.stores = stores }
 
-  static async make (count: number, pin = pinned): Promise<Cluster> {
-    const cluster = new Cluster(count)
+  static make (count: number, pin = pinned): Promise<Cluster> { return Cluster.over(Array.from({ length: count }, () => memoryStore()), pin) }
+
+  static async over (stores: readonly Store[], pin = pinned): Promise<Cluster> {
+    const cluster = new Cluster(stores)
     const [first] = await cluster.startAll()
     await cluster.peers.done((first as CrdtPeer).consensus.logPin(pin))
     await cluster.peers.clock.advance(1_000)
@@ -130,6 +133,23 @@ test('what was found before a restart is done after it', async () => {
   await cluster.peers.clock.advance(10_000)
   assert.deepEqual(await namesOf(peer), [])
   await cluster.peers.stop()
+})
+
+test('what a merge left in doubt that failed and was on disk all the same is looked at', async () => {
+  for (let before = 0; before < 6; before++) {
+    const store = new FaultyStore()
+    const cluster = await Cluster.over([memoryStore(), store])
+    await cluster.alone(0, consensus => consensus.logMove(pinned, moved))
+    await cluster.alone(1, consensus => consensus.logUnpin(pinned))
+    const peer = await cluster.start(1)
+    // It has looked for what an earlier run left by then.
+    await cluster.peers.clock.advance(10_000)
+    await cluster.start(0)
+    store.faults = [...Array<undefined>(before).fill(undefined), 'all']
+    await cluster.peers.clock.advance(60_000)
+    assert.deepEqual([await namesOf(peer), await keysOf(store, '/flotilla/suspects')], [[], []], `after ${before} batches`)
+    await cluster.peers.stop()
+  }
 })
 
 test('a follower, whose changes nobody takes, takes nothing back', async () => {

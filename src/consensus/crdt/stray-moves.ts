@@ -31,6 +31,8 @@ export class StrayMoves {
 
   constructor (options: StrayMovesOptions) {
     this.#options = options
+    // What failed to be written may be on disk all the same.
+    options.writer.onReload(async () => { this.#schedule() })
     options.writer.onCommit(({ suspects }) => { if (suspects.length > 0) this.#schedule() })
   }
 
