@@ -136,11 +136,20 @@ export class World {
   present (): SimulatedPeer[] { return this.peers.filter(peer => peer !== this.lost) }
 
   #hear (peer: PeerId, { from, data }: GossipMessage): void {
-    if (!Buffer.from(data.buffer, data.byteOffset, data.length).includes('ping')) return
+    if (!Buffer.from(data.buffer, data.byteOffset, data.length).includes('ping') || !this.#isSignOfLife(peer, from)) return
     const at = this.clock.monotonic()
     const ofPeer = this.heard.get(peer) ?? new Map<PeerId, { at: number, since: number }>()
     const before = ofPeer.get(from)
     this.heard.set(peer, ofPeer.set(from, { at, since: before === undefined || at - before.at > 2 * this.settings.pingIntervalMs ? at : before.since }))
+  }
+
+  /**
+   * A ping that has expired when it comes, because its sender's clock is behind, might be an old one
+   * that somebody repeats: only who is connected to the sender can know that it lives.
+   */
+  #isSignOfLife (receiver: PeerId, sender: PeerId): boolean {
+    const behindMs = (this.peer(receiver)?.wallOffsetMs ?? 0) - (this.peer(sender)?.wallOffsetMs ?? 0)
+    return behindMs < 2 * this.settings.pingIntervalMs || this.networks.areConnected(receiver, sender)
   }
 
   /** Moves are for pins of peers that are gone: who was heard a moment ago keeps what it has. */
