@@ -1,3 +1,4 @@
+import type { StatusRange } from '../codec/status-ranges.ts'
 import type { AddOptions, Adder, UploadedEntry } from '../adder/adder.ts'
 import type { Consensus } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
@@ -123,6 +124,11 @@ export class Cluster implements ClusterOperations {
     yield * statusesOfAllPeers(this.#statusParts, {
       local: limited => tracker.statusAll(filter, limited),
       remote: (peer, limited) => calls.statusAll(peer, filter, limited),
+      ...(filter === 0 && { ranges: {
+        listed: (limited: CallOptions) => tracker.listed(limited),
+        isAnsweredBy: (peer: PeerId) => calls.answersRanges(peer),
+        remote: (peer: PeerId, ranges: AsyncIterable<StatusRange>, limited: CallOptions) => calls.statusRanges(peer, ranges, limited),
+      } }),
     }, options)
   }
 

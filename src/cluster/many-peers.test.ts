@@ -51,6 +51,18 @@ test('a pin for all is listed with all peers, in one order', () => withPeers(3, 
   assert.deepEqual((await listed(world, world.peer(0), TrackerStatus.error)), [])
 }))
 
+test('what peers tell by ranges of the pinset is what they tell one by one', () => withPeers(3, async world => {
+  for (let i = 0; i < 300; i++) await world.during(world.peer(i % 3).cluster.pin(cidOf(i), { ...defaultPinOptions, name: `pin ${i}`, replicationFactorMin: i % 4 - 1 || 1, replicationFactorMax: i % 4 - 1 || 1 }))
+  await settle(world)
+  // Lost without the peer's doing.
+  for (const cid of [...world.peer(1).node.pins.keys()].slice(0, 20)) world.peer(1).node.pins.delete(cid)
+  // With a filter peers are asked for each status.
+  const all = Object.values(TrackerStatus).reduce((bits, status) => bits | status, 0)
+  const lines = await listed(world, world.peer(0))
+  assert.deepEqual(lines, await listed(world, world.peer(0), all))
+  assert.deepEqual(new Set(lines.flatMap(info => Object.values(statusesOf(info)))), new Set(['pinned', 'remote', 'unexpectedly_unpinned']))
+}))
+
 test('a peer that is gone: an error while its ping counts, absent afterwards', () => withPeers(3, async world => {
   const cid = cidOf('a')
   await world.during(world.peer(0).cluster.pin(cid, defaultPinOptions))

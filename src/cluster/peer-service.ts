@@ -4,6 +4,7 @@ import type { IpfsConnector } from '../ipfs/connector.ts'
 import { contractVersion } from '../domain/version.ts'
 import type { PeerService } from '../rpc/peer-service.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
+import { answerRanges } from './answer-ranges.ts'
 import { collectLocally } from './garbage-collect.ts'
 import type { Membership } from './peers.ts'
 
@@ -26,6 +27,7 @@ export function peerService ({ self, peername, membership, consensus, tracker, i
     members: options => membership.all(options),
     status: (cid, options) => tracker.status(cid, options),
     statusAll: (filter, options) => tracker.statusAll(filter, options),
+    statusRanges: (ranges, options) => answerRanges(tracker.listed(options), ranges),
     recover: (cid, options) => tracker.recover(cid, options),
     recoverAll: options => tracker.recoverAll(options),
     collectGarbage: options => collectLocally(ipfs, self, peername, options),

@@ -1,10 +1,14 @@
+import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import type { Consensus } from '../consensus/consensus.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../domain/status.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { PeerStatuses } from '../rpc/peer-calls.ts'
+import type { ListedStatus } from '../tracker/tracker.ts'
+import { filledStatuses } from './filled-statuses.ts'
 import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
+import { OwnRanges, type RangeReader } from './own-ranges.ts'
 import { isRefusal } from './status.ts'
 import { globalOf, toldByOthers, type LastKnown } from './status-lines.ts'
 import type { StatusSorter } from './status-sorter.ts'
@@ -32,6 +36,16 @@ export interface AskAll {
   /** In the order of `compareCids`. */
   local (options: CallOptions): AsyncIterable<PinInfo[]>
   remote (peer: PeerId, options: CallOptions): PeerStatuses
+  /** Where all statuses are asked for: the shorter way, with peers that know it. */
+  readonly ranges?: AskRanges
+}
+
+/** Asks other peers only for what does not follow from the pinset that all have. */
+export interface AskRanges {
+  /** This peer's own statuses, as `local`, with the pins. */
+  listed (options: CallOptions): AsyncIterable<ListedStatus[]>
+  isAnsweredBy (peer: PeerId): boolean
+  remote (peer: PeerId, ranges: AsyncIterable<StatusRange>, options: CallOptions): AsyncIterable<RangeReply[]>
 }
 
 /**
@@ -50,8 +64,14 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
   const over = new AbortController()
   const signal = options.signal === undefined ? over.signal : AbortSignal.any([over.signal, options.signal])
   const errors = new Map<PeerId, unknown>()
+  const knowing = new Set(members.filter(peer => peer !== self && ask.ranges?.isAnsweredBy(peer) === true))
+  const own = ask.ranges === undefined || knowing.size === 0 || !members.includes(self) ? undefined : new OwnRanges(ask.ranges.listed({ signal }))
   try {
-    const sources = members.map((peer): StatusSource => ({ peer, infos: peer === self ? ask.local({ signal }) : remoteStatuses(parts, ask, peer, signal) }))
+    const sources = members.map((peer): StatusSource => {
+      if (peer === self) return { peer, infos: own?.statuses() ?? ask.local({ signal }) }
+      const infos = own !== undefined && knowing.has(peer) ? rangesOf(parts, ask.ranges as AskRanges, own, own.reader(), peer, signal) : remoteStatuses(parts, ask, peer, signal)
+      return { peer, infos }
+    })
     yield * mergeStatuses(sources, {
       failed: (peer, error) => {
         if (isRefusal(error)) return
@@ -65,6 +85,19 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
     if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures)
   } finally {
     over.abort(new ClusterError('CANCELLED', 'nobody reads the statuses any more'))
+    own?.close()
+  }
+}
+
+/** As {@link remoteStatuses}, of a peer that answers by ranges. */
+async function * rangesOf (parts: AllStatusParts, ask: AskRanges, own: OwnRanges, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[]> {
+  const given = new AbortController()
+  try {
+    const replies = ask.remote(peer, own.questions(), { signal: AbortSignal.any([signal, given.signal]) })
+    yield * filledStatuses(watch(parts, peer, replies, given), reader, peer)
+  } finally {
+    reader.close()
+    given.abort(new ClusterError('CANCELLED', 'nobody reads the statuses any more'))
   }
 }
 
@@ -90,7 +123,7 @@ async function * startingWith<T> (first: T, rest: AsyncIterable<T>): AsyncGenera
 }
 
 /** Gives a peer up that is silent and dead, or silent for too long, or without end. */
-async function * watch (parts: AllStatusParts, peer: PeerId, statuses: PeerStatuses, given: AbortController): AsyncGenerator<PinInfo[]> {
+async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncIterable<T[]>, given: AbortController): AsyncGenerator<T[]> {
   const most = 2 * parts.consensus.pinset().count() + mostBeyondPinset
   const iterator = statuses[Symbol.asyncIterator]()
   let count = 0

@@ -26,6 +26,12 @@ export class MsgpackReader {
     return this.at >= this.bytes.length
   }
 
+  /** True when the next value is a map. */
+  get isMapNext (): boolean {
+    const code = this.bytes[this.at] ?? 0
+    return (code & 0xf0) === 0x80 || code === 0xde || code === 0xdf
+  }
+
   /** True, and the value passed, when the next value is nil. */
   takeNil (): boolean {
     if (this.bytes[this.at] !== 0xc0) return false

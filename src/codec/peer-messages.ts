@@ -34,7 +34,7 @@ export interface SentBlock {
 
 type MsgpackFields<T> = { readonly [Name in keyof T]-?: readonly [msgpack: string, kind: MsgpackKind<T[Name]>] }
 
-function value<T> (name: string, fields: MsgpackFields<T>): MsgpackValue<T> {
+export function value<T> (name: string, fields: MsgpackFields<T>): MsgpackValue<T> {
   return compileMsgpack<T>(name, Object.entries(fields).map(([property, field]) => {
     const [msgpack, kind] = field as readonly [string, MsgpackKind<unknown>]
     return { property, msgpack, kind }
@@ -50,7 +50,7 @@ function single<T> (kind: MsgpackKind<T>): MsgpackValue<T> {
   return { write: kind.writeMsgpack, read: (reader) => reader.takeNil() ? kind.zero : kind.readMsgpack(reader) }
 }
 
-const bytes: MsgpackKind<Uint8Array> = {
+export const bytes: MsgpackKind<Uint8Array> = {
   zero: new Uint8Array(),
   isEmpty: (value) => value.length === 0,
   writeMsgpack: (writer, value) => writer.raw(value),

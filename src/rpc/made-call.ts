@@ -117,7 +117,7 @@ export class MadeCall {
       for await (const request of requests) {
         writer.add(method.request, request)
         // The other peer learns at once what the call is, however long the next request takes.
-        if (writer.isFull || isFirst) await send()
+        if (writer.isFull || isFirst || method.isPrompt === true) await send()
         if (this.#isOver) return
         isFirst = false
       }

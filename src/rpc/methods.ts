@@ -1,6 +1,7 @@
 import type { MsgpackValue } from '../codec/message.ts'
 import { PeerInformationMessage, PinInfoMessage, PinMessage, RepositoryCollectionMessage, VersionMessage } from '../codec/messages.ts'
 import { CidValue, NothingValue, PeerIdsValue, PeerIdValue, RepositoryStatValue, SentBlockValue, sentBlockOverheadBytes, StatusFilterValue, type SentBlock } from '../codec/peer-messages.ts'
+import { RangeReplyValue, StatusRangeValue } from '../codec/status-ranges.ts'
 
 /** Who may call: everybody with the cluster's secret, or the peers that consensus trusts. */
 export type Access = 'open' | 'trusted'
@@ -39,6 +40,8 @@ export interface StreamMethod<Request, Reply> extends NamedMethod<Request, Reply
   readonly nextReplyMs: number
   /** True when we promise to answer in the order of `compareCids`. */
   readonly isOrdered: boolean
+  /** True when each request is sent at once: the answer to it is waited for before there are others. */
+  readonly isPrompt?: boolean
 }
 
 const second = 1000
@@ -90,6 +93,8 @@ export const methods = {
   recover: unary('PinTracker.Recover', 'trusted', cid, pinInfo, shortMs),
   /** The reference reads the whole list of its IPFS node before its first answer, for `ipfs_request_timeout` at most. */
   statusAll: { ...stream('PinTracker.StatusAll', 'trusted', 'one', sized(StatusFilterValue, 16), pinInfo, 5 * minute, minute), isOrdered: true },
+  /** Ours: as `statusAll` without a filter, less what the asking peer can tell by itself (README.md). */
+  statusRanges: { ...stream('PinTracker.StatusRanges', 'trusted', 'many', sized(StatusRangeValue, 4 * kibibyte), sized(RangeReplyValue, mebibyte), 5 * minute, minute), isOrdered: true, isPrompt: true },
   /** No reply but the end; the times count from the last block. */
   putBlocks: stream('IPFSConnector.BlockStream', 'trusted', 'many', block, nothing, 2 * minute),
   repositoryStat: unary('IPFSConnector.RepoStat', 'trusted', nothing, sized(RepositoryStatValue, kibibyte), shortMs),

@@ -1,3 +1,4 @@
+import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import type { Cid } from '../domain/cid.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
@@ -27,6 +28,10 @@ export interface PeerCalls {
   addPeer (peer: PeerId, added: PeerId, options: CallOptions): Promise<PeerInformation>
   status (peer: PeerId, cid: Cid, options: CallOptions): Promise<PinInfo>
   statusAll (peer: PeerId, filter: TrackerStatus, options: CallOptions): PeerStatuses
+  /** True when the peer answers {@link statusRanges}. */
+  answersRanges (peer: PeerId): boolean
+  /** All statuses of the peer by ranges of this peer's pinset, which end with the one to the end: a start for each range, and what follows it. */
+  statusRanges (peer: PeerId, ranges: AsyncIterable<StatusRange>, options: CallOptions): AsyncIterable<RangeReply[]>
   recover (peer: PeerId, cid: Cid, options: CallOptions): Promise<PinInfo>
   recoverAll (peer: PeerId, options: CallOptions): AsyncIterable<PinInfo>
   collectGarbage (peer: PeerId, options: CallOptions): Promise<RepositoryCollection>

@@ -1,3 +1,4 @@
+import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import type { Cid } from '../domain/cid.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
@@ -22,6 +23,8 @@ export interface PeerService {
   status (cid: Cid, options: CallOptions): Promise<PinInfo>
   /** In the order of `compareCids`. */
   statusAll (filter: TrackerStatus, options: CallOptions): AsyncIterable<PinInfo[]>
+  /** The statuses of this peer by ranges of the caller's pinset: {@link PeerCalls.statusRanges}. */
+  statusRanges (ranges: AsyncIterable<StatusRange>, options: CallOptions): AsyncIterable<RangeReply[]>
   recover (cid: Cid, options: CallOptions): Promise<PinInfo>
   recoverAll (options: CallOptions): AsyncIterable<PinInfo>
   collectGarbage (options: CallOptions): Promise<RepositoryCollection>

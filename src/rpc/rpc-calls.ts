@@ -4,6 +4,7 @@ import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import { callsProtocol } from './channel-frames.ts'
 import { RpcClient } from './client.ts'
 import { methods } from './methods.ts'
 import type { PeerCalls } from './peer-calls.ts'
@@ -19,6 +20,8 @@ export function rpcCalls ({ network, platform }: { readonly network: Network, re
     addPeer: (peer, added, options) => client.unary(methods.addPeer, peer, added, options),
     status: (peer, cid, options) => client.unary(methods.status, peer, cid, options),
     statusAll: (peer, filter, options) => client.stream(methods.statusAll, peer, [filter], options),
+    answersRanges: peer => network.speaks(peer, callsProtocol),
+    statusRanges: (peer, ranges, options) => client.stream(methods.statusRanges, peer, ranges, options),
     recover: (peer, cid, options) => client.unary(methods.recover, peer, cid, options),
     async * recoverAll (peer, options) {
       for await (const batch of client.stream(methods.recoverAll, peer, [], options)) yield * batch

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as digestOf } from 'multiformats/hashes/digest'
+import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import { rpcProtocol } from '../domain/version.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
@@ -60,6 +61,8 @@ export class MemoryService implements PeerService {
   readonly calls: string[] = []
   readonly blocks: Block[] = []
   statuses: PinInfo[][] = []
+  /** What is answered to each range, by its last key. */
+  ranges: Record<string, RangeReply[]> = {}
   membership: PeerInformation[] | undefined
   /** Set to let a call wait until its caller goes away; counts those that have been told. */
   isWaiting = false
@@ -95,6 +98,11 @@ export class MemoryService implements PeerService {
   async * statusAll (filter: TrackerStatus, options: CallOptions): AsyncGenerator<PinInfo[]> {
     for (const batch of this.statuses) yield batch
     await this.#called(`statusAll ${filter}`, options)
+  }
+
+  async * statusRanges (ranges: AsyncIterable<StatusRange>, options: CallOptions): AsyncGenerator<RangeReply[]> {
+    for await (const { last } of ranges) yield this.ranges[last] ?? []
+    await this.#called('statusRanges', options)
   }
 
   async recover (cid: Cid, options: CallOptions): Promise<PinInfo> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PinInfo } from '../domain/status.ts'
 import type { Block } from '../ipfs/connector.ts'
@@ -54,6 +55,29 @@ test('all statuses come in batches, in their order, with the promise that they a
   assert.deepEqual(got, infos)
   assert.ok(batches < 500, `${batches} batches`)
   assert.deepEqual(peers.service.calls, ['statusAll 16'])
+  await peers.stop()
+})
+
+test('a range of statuses is answered before the next one is asked for', async () => {
+  const peers = await twoPeers(systemClock)
+  const start = { isEqual: true, unexpected: 1, peername: 'other', ipfsPeerId: peerOf(9), ipfsPeerAddresses: null }
+  peers.service.ranges = { A: [start, pinInfoOf(1, server)], '': [{ ...start, isEqual: false, unexpected: 0, ipfsPeerId: undefined }] }
+  const got: RangeReply[] = []
+  let answered = Promise.withResolvers<void>()
+  async function * ranges (): AsyncGenerator<StatusRange> {
+    for (const last of ['A', 'A', '']) {
+      answered = Promise.withResolvers()
+      yield { last, digest: Uint8Array.of(1, 2) }
+      await answered.promise
+    }
+  }
+  assert.ok(peers.calls.answersRanges(server))
+  for await (const batch of peers.calls.statusRanges(server, ranges(), noOptions)) {
+    got.push(...batch)
+    if (got.length === 2 || got.length >= 4) answered.resolve()
+  }
+  const { A: first = [], '': last = [] } = peers.service.ranges
+  assert.deepEqual(got, [...first, ...first, ...last])
   await peers.stop()
 })
 

@@ -36,6 +36,7 @@ export function handlersOf (service: PeerService): Handlers {
       for await (const filter of filters) return yield * service.statusAll(filter, options)
       yield * service.statusAll(0, options)
     },
+    statusRanges: (ranges, options) => service.statusRanges(ranges, options),
     async * putBlocks (blocks, options) { await service.putBlocks(blocks, options) },
     repositoryStat: (_, options) => service.repositoryStat(options),
     swarmPeers: (_, options) => service.swarmPeers(options),

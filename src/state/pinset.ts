@@ -8,7 +8,7 @@ import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
 import { SetDigest } from './digest.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import { allocatedRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
-import type { PinsetQuery, StateStore, StoredPin } from './state-store.ts'
+import type { ListedPin, PinsetQuery, StateStore, StoredPin } from './state-store.ts'
 
 const formatKey = '/flotilla/format'
 const countKey = '/flotilla/count'
@@ -121,6 +121,10 @@ export class Pinset implements StateStore {
     const pending = this.#pendingAfter(query.after).map(change => ({ key: cidKey(change.cid), item: change.pin === undefined ? undefined : { pin: change.pin } }))
     const stored = this.#values(query.after === undefined ? {} : { after: query.after })
     return mergeOrdered<StoreEntry, StoredPin>(stored, entry => ({ key: entry.key, item: { value: entry.value } }), pending, query.signal)
+  }
+
+  listBoth (query: Omit<PinsetQuery, 'types'>): AsyncIterable<ListedPin[]> {
+    return mapBatches(this.listStored(query), entry => 'pin' in entry ? { pin: entry.pin, value: undefined } : { pin: this.#codec.decodeProtobuf(entry.value), value: entry.value }, query)
   }
 
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]> {

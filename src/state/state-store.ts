@@ -17,6 +17,9 @@ export interface PinsetQuery {
 /** A pin as an object, or as its protobuf bytes. */
 export type StoredPin = { readonly pin: Pin } | { readonly value: Uint8Array }
 
+/** A pin and its protobuf bytes; those of a change that is not in the store yet are not known. */
+export interface ListedPin { readonly pin: Pin, readonly value: Uint8Array | undefined }
+
 /** Reading the pinset. Reads see every change that was acknowledged before. */
 export interface StateStore {
   get (cid: Cid): Promise<Pin | undefined>
@@ -26,6 +29,8 @@ export interface StateStore {
   list (query: PinsetQuery): AsyncIterable<Pin[]>
   /** As {@link list}, with pins as they are stored where that is cheaper: for readers that need no objects. */
   listStored? (query: PinsetQuery): AsyncIterable<StoredPin[]>
+  /** As {@link list}, with the pins as they are stored: of all types. */
+  listBoth? (query: Omit<PinsetQuery, 'types'>): AsyncIterable<ListedPin[]>
   /** Number of pins; kept, not counted. */
   count (): number
   /** Pins that name `peer` in their allocations (not those pinned everywhere), from an index. */

@@ -1,7 +1,7 @@
 import type { Cid } from '../domain/cid.ts'
 import type { Multiaddress, PeerId } from '../domain/peer.ts'
-import type { Pin } from '../domain/pin.ts'
-import type { PinInfo, TrackerStatus } from '../domain/status.ts'
+import { isAllocatedTo, type Pin } from '../domain/pin.ts'
+import { TrackerStatus, type PinInfo } from '../domain/status.ts'
 import type { Time } from '../domain/time.ts'
 import type { Operation } from './operation.ts'
 
@@ -20,8 +20,14 @@ export interface Teller {
 
 export const unexpectedlyUnpinnedText = 'the item should be pinned but it is not'
 
+/** The status of a pin on a peer where all is as it shall be: what the pinset alone says. */
+export function expectedStatus (pin: Pin, peer: PeerId): TrackerStatus {
+  if (pin.type === 'meta-pin') return TrackerStatus.sharded
+  return isAllocatedTo(pin, peer) ? TrackerStatus.pinned : TrackerStatus.remote
+}
+
 /** The status of a pin without an operation: its time is that of the pin. */
-export function infoOfPin (pin: Pin, status: TrackerStatus, error: string, teller: Teller, { ipfsPeerId, ipfsPeerAddresses }: IpfsIdentity): PinInfo {
+export function infoOfPin (pin: Pin, status: TrackerStatus, error: string, teller: Pick<Teller, 'self' | 'peername'>, { ipfsPeerId, ipfsPeerAddresses }: IpfsIdentity): PinInfo {
   return {
     cid: pin.cid,
     name: pin.name,

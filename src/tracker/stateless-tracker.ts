@@ -15,7 +15,7 @@ import type { IpfsIdentity, Teller } from './pin-info.ts'
 import { Recovery } from './recovery.ts'
 import { Scheduler } from './scheduler.ts'
 import { StatusListing } from './status-listing.ts'
-import type { PinTracker } from './tracker.ts'
+import type { ListedStatus, PinTracker } from './tracker.ts'
 
 /** The section `pin_tracker.stateless` of the configuration. */
 export interface StatelessTrackerOptions {
@@ -69,6 +69,7 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
     },
     status: (cid: Cid, callOptions: CallOptions = {}): Promise<PinInfo> => recovery.status(cid, callOptions),
     statusAll: (filter: TrackerStatus, callOptions: CallOptions = {}): AsyncIterable<PinInfo[]> => listing.all(filter, callOptions),
+    listed: (callOptions: CallOptions = {}): AsyncIterable<ListedStatus[]> => listing.listed(0, callOptions),
     recover: (cid: Cid, callOptions: CallOptions = {}): Promise<PinInfo> => recovery.recover(cid, callOptions),
     recoverAll: (callOptions: CallOptions = {}): AsyncIterable<PinInfo> => recovery.recoverAll(callOptions),
     queueSize: () => table.count('pin_queued'),

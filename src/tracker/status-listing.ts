@@ -1,14 +1,14 @@
 import { ClusterError } from '../domain/errors.ts'
-import { isAllocatedTo, type Pin } from '../domain/pin.ts'
 import { matchesFilter, TrackerStatus, type PinInfo } from '../domain/status.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { StateStore } from '../state/state-store.ts'
+import type { ListedPin, PinsetQuery, StateStore } from '../state/state-store.ts'
 import type { IpfsPins, PinSnapshot } from './ipfs-pins.ts'
 import type { Operation } from './operation.ts'
 import type { OperationTable } from './operations.ts'
 import { orderedOperations, orderKey, type OrderedOperation } from './ordered-operations.ts'
-import { infoOfOperation, infoOfPin, unexpectedlyUnpinnedText, type IpfsIdentity, type Teller } from './pin-info.ts'
+import { expectedStatus, infoOfOperation, infoOfPin, unexpectedlyUnpinnedText, type IpfsIdentity, type Teller } from './pin-info.ts'
+import type { ListedStatus } from './tracker.ts'
 
 export interface StatusListingParts {
   readonly table: OperationTable
@@ -42,6 +42,11 @@ export class StatusListing {
       yield * this.#operations(filter, options)
       return
     }
+    for await (const listed of this.listed(filter, options)) yield listed.map(({ info }) => info)
+  }
+
+  /** As {@link all} with a filter that the pinset has a say in, each status with its pin. */
+  async * listed (filter: TrackerStatus, options: CallOptions): AsyncGenerator<ListedStatus[]> {
     const snapshot = matchesFilter(fromIpfs, filter) ? await this.#parts.ipfsPins.snapshot(options.signal) : undefined
     try {
       yield * this.#pinset(filter, snapshot, options)
@@ -80,23 +85,24 @@ export class StatusListing {
   }
 
   /** The pinset merged with operations on CIDs that it no longer has. */
-  async * #pinset (filter: TrackerStatus, snapshot: PinSnapshot | undefined, options: CallOptions): AsyncGenerator<PinInfo[]> {
+  async * #pinset (filter: TrackerStatus, snapshot: PinSnapshot | undefined, options: CallOptions): AsyncGenerator<ListedStatus[]> {
     const { clock, pinset, table, teller } = this.#parts
     const strays = await orderedOperations(table.values(), operation => operation.kind === 'unpin' && matchesFilter(operation.status, filter), clock)
     let stray = strays.next()
     let sinceTurn = 0
-    for await (const pins of pinset.list(options.signal === undefined ? {} : { signal: options.signal })) {
+    for await (const pins of pinsOf(pinset, options.signal === undefined ? {} : { signal: options.signal })) {
       throwIfAborted(options)
-      const infos: PinInfo[] = []
+      const infos: ListedStatus[] = []
       const identity = teller.identity()
-      for (const pin of pins) {
+      for (const listed of pins) {
+        const { pin } = listed
         while (stray.done !== true) {
           const key = orderKey(pin.cid)
           if (stray.value.key > key) break
           if (stray.value.key < key) this.#addStray(stray.value, filter, identity, infos)
           stray = strays.next()
         }
-        const info = this.#infoOf(pin, filter, snapshot, identity)
+        const info = this.#infoOf(listed, filter, snapshot, identity)
         if (info !== undefined) infos.push(info)
       }
       if (infos.length > 0) yield infos
@@ -108,32 +114,31 @@ export class StatusListing {
     }
     while (stray.done !== true) {
       throwIfAborted(options)
-      const infos: PinInfo[] = []
+      const infos: ListedStatus[] = []
       for (; stray.done !== true && infos.length < infosPerStep; stray = strays.next()) this.#addStray(stray.value, filter, teller.identity(), infos)
       if (infos.length > 0) yield infos
       await turn(clock)
     }
   }
 
-  #addStray ({ operation }: OrderedOperation, filter: TrackerStatus, identity: IpfsIdentity, infos: PinInfo[]): void {
+  #addStray ({ operation }: OrderedOperation, filter: TrackerStatus, identity: IpfsIdentity, infos: ListedStatus[]): void {
     const { table, teller } = this.#parts
     if (!table.isCurrent(operation) || !matchesFilter(operation.status, filter)) return
-    infos.push(infoOfOperation(operation, undefined, table.timestamp(operation), teller, identity))
+    infos.push({ info: infoOfOperation(operation, undefined, table.timestamp(operation), teller, identity), pin: undefined, value: undefined, isExpected: false })
   }
 
   /** The status of one pin of the pinset, or undefined when it does not match. No waiting: this runs for every pin. */
-  #infoOf (pin: Pin, filter: TrackerStatus, snapshot: PinSnapshot | undefined, identity: IpfsIdentity): PinInfo | undefined {
+  #infoOf ({ pin, value }: ListedPin, filter: TrackerStatus, snapshot: PinSnapshot | undefined, identity: IpfsIdentity): ListedStatus | undefined {
     const { table, teller } = this.#parts
     const operation = table.size === 0 ? undefined : table.get(pin.cid)
     if (operation !== undefined) {
-      return matchesFilter(operation.status, filter) ? infoOfOperation(operation, pin, table.timestamp(operation), teller, identity) : undefined
+      return matchesFilter(operation.status, filter) ? { info: infoOfOperation(operation, pin, table.timestamp(operation), teller, identity), pin, value, isExpected: false } : undefined
     }
-    let status: TrackerStatus
+    const expected = expectedStatus(pin, teller.self)
+    let status = expected
     let error = ''
-    if (pin.type === 'meta-pin') {
-      status = TrackerStatus.sharded
-    } else if (!isAllocatedTo(pin, teller.self)) {
-      status = TrackerStatus.remote
+    if (expected !== TrackerStatus.pinned) {
+      // The pinset alone says it.
     } else if (snapshot === undefined) {
       return undefined
     } else if (snapshot.has(pin)) {
@@ -145,8 +150,14 @@ export class StatusListing {
       status = TrackerStatus.unexpectedlyUnpinned
       error = unexpectedlyUnpinnedText
     }
-    return matchesFilter(status, filter) ? infoOfPin(pin, status, error, teller, identity) : undefined
+    return matchesFilter(status, filter) ? { info: infoOfPin(pin, status, error, teller, identity), pin, value, isExpected: status === expected } : undefined
   }
+}
+
+/** The pins, with their bytes where the pinset gives them. */
+async function * pinsOf (pinset: StateStore, query: PinsetQuery): AsyncGenerator<ListedPin[]> {
+  if (pinset.listBoth !== undefined) return yield * pinset.listBoth(query)
+  for await (const pins of pinset.list(query)) yield pins.map(pin => ({ pin, value: undefined }))
 }
 
 function throwIfAborted ({ signal }: CallOptions): void {

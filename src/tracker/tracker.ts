@@ -1,6 +1,18 @@
 import type { Cid } from '../domain/cid.ts'
+import type { Pin } from '../domain/pin.ts'
 import type { PinInfo, TrackerStatus } from '../domain/status.ts'
 import type { CallOptions, Startable } from '../platform/lifecycle.ts'
+
+/** A status and what it follows from. */
+export interface ListedStatus {
+  readonly info: PinInfo
+  /** Undefined for an operation on what is not in the pinset. */
+  readonly pin: Pin | undefined
+  /** The pin as it is stored, where that is known. */
+  readonly value: Uint8Array | undefined
+  /** True when `infoOfPin` makes the same of the pin and its expected status. */
+  readonly isExpected: boolean
+}
 
 /** Makes the IPFS node hold what the pinset says, and knows how far it is. */
 export interface PinTracker extends Startable {
@@ -11,6 +23,8 @@ export interface PinTracker extends Startable {
    * iteration ends by throwing (spec/deviations.md 4).
    */
   statusAll (filter: TrackerStatus, options?: CallOptions): AsyncIterable<PinInfo[]>
+  /** All of {@link statusAll}, with the pins. */
+  listed (options?: CallOptions): AsyncIterable<ListedStatus[]>
   /** Queues again what failed or went missing; answers the status after. */
   recover (cid: Cid, options?: CallOptions): Promise<PinInfo>
   /** As {@link recover} for everything; only those it acted on. */

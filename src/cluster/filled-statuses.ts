@@ -1,0 +1,86 @@
+import { isRangeStart, type RangeReply, type RangeStart } from '../codec/status-ranges.ts'
+import { cidKey } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { PinInfo } from '../domain/status.ts'
+import { expectedStatus, infoOfPin } from '../tracker/pin-info.ts'
+import type { OwnRange, RangeReader } from './own-ranges.ts'
+
+/**
+ * The statuses of another peer from its answers by ranges: what it does not say because it is as the
+ * pinset lets expect is filled in from this peer's own pins, which are the same there.
+ * @throws ClusterError `INVALID_WIRE_DATA`, and the error of `replies`
+ */
+export async function * filledStatuses (replies: AsyncIterable<readonly RangeReply[]>, reader: RangeReader, peer: PeerId): AsyncGenerator<PinInfo[]> {
+  let filling: Filling | undefined
+  for await (const batch of replies) {
+    const infos: PinInfo[] = []
+    for (const reply of batch) {
+      if (isRangeStart(reply)) {
+        if (filling?.isDone === false) throw invalid('a range ends before what it has')
+        const range = await reader.next()
+        if (range === undefined) throw invalid('more ranges than were asked for')
+        filling = new Filling(range, reply, peer)
+        filling.begin(infos)
+      } else {
+        if (filling === undefined) throw invalid('a status before the first range')
+        filling.add(reply, infos)
+      }
+    }
+    if (infos.length > 0) yield infos
+  }
+  if (filling?.isDone === false || await reader.next() !== undefined) throw invalid('it ends before the last range')
+}
+
+/** One range on its way. */
+class Filling {
+  readonly #range: OwnRange
+  readonly #start: RangeStart
+  readonly #peer: PeerId
+  /** Our statuses of the range that are passed. */
+  #at = 0
+  /** Statuses that are still to come; 0 when nobody knows. */
+  #left: number
+
+  constructor (range: OwnRange, start: RangeStart, peer: PeerId) {
+    if (start.isEqual && range.digest.length === 0) throw invalid('a range is equal whose digest it does not know')
+    this.#range = range
+    this.#start = start
+    this.#peer = peer
+    this.#left = start.unexpected
+  }
+
+  get isDone (): boolean { return this.#left === 0 }
+
+  begin (infos: PinInfo[]): void {
+    if (this.#start.isEqual && this.#left === 0) this.#fill(undefined, infos)
+  }
+
+  add (info: PinInfo, infos: PinInfo[]): void {
+    if (this.#start.isEqual) {
+      if (this.#left === 0) throw invalid('more statuses than a range has')
+      this.#left--
+      this.#fill(cidKey(info.cid), infos)
+    }
+    infos.push(info)
+    if (this.#start.isEqual && this.#left === 0) this.#fill(undefined, infos)
+  }
+
+  /** The expected statuses up to the key, which itself is passed, or to the end. */
+  #fill (end: string | undefined, infos: PinInfo[]): void {
+    const { listed } = this.#range
+    const { peername, ipfsPeerId, ipfsPeerAddresses } = this.#start
+    const teller = { self: this.#peer, peername }
+    const identity = { ipfsPeerId, ipfsPeerAddresses }
+    for (; this.#at < listed.length; this.#at++) {
+      const { pin, info: { cid } } = listed[this.#at] as OwnRange['listed'][number]
+      const key = end === undefined ? '' : cidKey(cid)
+      if (end !== undefined && key > end) return
+      if (pin !== undefined && key !== end) infos.push(infoOfPin(pin, expectedStatus(pin, this.#peer), '', teller, identity))
+    }
+  }
+}
+
+function invalid (what: string): ClusterError {
+  return new ClusterError('INVALID_WIRE_DATA', `its answer is out of order: ${what}`)
+}

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { cid, multiaddress, peerId, peerPinStatus, storedPin, text } from '../../test/arbitraries.ts'
+import { GlobalPinInfoMessage, PinInfoMessage, PinMessage } from '../codec/messages.ts'
+import type { MsgpackValue } from '../codec/message.ts'
+import { MsgpackReader } from '../codec/msgpack-reader.ts'
+import { MsgpackWriter } from '../codec/msgpack.ts'
+import { isRangeStart, RangeReplyValue, StatusRangeValue, type RangeReply, type StatusRange } from '../codec/status-ranges.ts'
+import type { Consensus } from '../consensus/consensus.ts'
+import { compareCids } from '../domain/cid.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Pin } from '../domain/pin.ts'
+import { TrackerStatus, type PeerPinStatus } from '../domain/status.ts'
+import { silentLoggers } from '../platform/logger.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
+import { expectedStatus, infoOfPin } from '../tracker/pin-info.ts'
+import type { ListedStatus } from '../tracker/tracker.ts'
+import { cidOf, seededRandom } from '../tracker/tracker.fixture.ts'
+import { answerRanges } from './answer-ranges.ts'
+import { statusesOfAllPeers, type AllStatusParts, type AskAll } from './status-all.ts'
+import { StatusSorter } from './status-sorter.ts'
+
+const peers = ['12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn', '12D3KooWN4XQAV3ndYpY7kxq77CNjRVCVJh9mk2WH9CgaY4xVQun', '12D3KooWBhMbLvQWgcYs7rZ8bBhZGmVyBpRjFBcJ8hkDqvQeVNZ1'] as PeerId[]
+
+/** What a peer lists, in steps; after so many of them it fails. */
+interface Lister { readonly peer: PeerId, readonly steps: readonly (readonly ListedStatus[])[], readonly failsAfter?: number | undefined }
+
+async function * listed ({ steps, failsAfter = Infinity }: Lister): AsyncGenerator<ListedStatus[]> {
+  for (const [at, step] of steps.entries()) {
+    if (at >= failsAfter) break
+    yield [...step]
+  }
+  if (failsAfter < Infinity) throw new ClusterError('IPFS_UNREACHABLE', 'no node')
+}
+
+/** As it is when it has gone over a wire. */
+async function * sent<T> (codec: MsgpackValue<T>, values: AsyncIterable<T[]>): AsyncGenerator<T[]> {
+  const writer = new MsgpackWriter()
+  for await (const batch of values) {
+    yield batch.map(value => {
+      codec.write(writer, value)
+      return codec.read(new MsgpackReader(writer.finish()))
+    })
+  }
+}
+
+async function * single<T> (values: AsyncIterable<T>): AsyncGenerator<T[]> { for await (const value of values) yield [value] }
+async function * flat<T> (values: AsyncIterable<T[]>): AsyncGenerator<T> { for await (const batch of values) yield * batch }
+async function * infosOf (lister: Lister) { for await (const step of listed(lister)) yield step.map(({ info }) => info) }
+
+/** The lines of all statuses and the error at their end, as the first of the peers gives them; `said` is told what came from the others by ranges. */
+async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>, said: (reply: RangeReply) => void = () => {}): Promise<string[]> {
+  const [own, ...others] = listers as [Lister, ...Lister[]]
+  const byPeer = new Map(others.map(lister => [lister.peer, lister]))
+  const parts: AllStatusParts = {
+    self: own.peer,
+    consensus: { peers: async () => listers.map(({ peer }) => peer).toSorted(), pinset: () => ({ count: () => 1000 }) } as unknown as Consensus,
+    followerMode: false,
+    lastKnown: () => ({ peername: 'last known', ipfsPeerId: undefined, ipfsPeerAddresses: null }),
+    isAlive: () => true,
+    sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }),
+    platform: { clock: virtualClock(), random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics },
+  }
+  async function * replies (peer: PeerId, ranges: AsyncIterable<StatusRange>): AsyncGenerator<RangeReply[]> {
+    for await (const batch of sent(RangeReplyValue, answerRanges(listed(byPeer.get(peer) as Lister), flat(sent(StatusRangeValue, single(ranges)))))) {
+      for (const reply of batch) said(reply)
+      yield batch
+    }
+  }
+  const ask: AskAll = {
+    local: () => infosOf(own),
+    remote: peer => Object.assign(sent(PinInfoMessage, infosOf(byPeer.get(peer) as Lister)), { isOrdered: () => true }),
+    ranges: { listed: () => listed(own), isAnsweredBy: peer => knowing.has(peer), remote: replies },
+  }
+  const lines: string[] = []
+  try {
+    for await (const infos of statusesOfAllPeers(parts, ask, {})) for (const info of infos) lines.push(GlobalPinInfoMessage.encodeJson(info))
+  } catch (error) {
+    lines.push(error instanceof AggregateError ? error.errors.map(errorText).join() : errorText(error))
+  }
+  return lines
+}
+
+type Identity = Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'>
+
+function rowOf (pin: Pin, peer: PeerId, identity: Identity, isStored = true): ListedStatus {
+  return { info: infoOfPin(pin, expectedStatus(pin, peer), '', { self: peer, peername: identity.peername }, identity), pin, value: isStored ? PinMessage.encodeProtobuf(pin) : undefined, isExpected: true }
+}
+
+const identity: fc.Arbitrary<Identity> = fc.record({ peername: text, ipfsPeerId: fc.option(peerId, { nil: undefined }), ipfsPeerAddresses: fc.option(fc.array(multiaddress, { minLength: 1, maxLength: 2 })) }, { noNullPrototype: true })
+
+/** What becomes of each pin on one peer, and what it has besides. */
+const view = fc.record({
+  /** Mostly as it shall be, so that ranges are equal. */
+  fates: fc.array(fc.oneof({ weight: 12, arbitrary: fc.constant('expected' as const) }, { weight: 2, arbitrary: peerPinStatus }, { weight: 2, arbitrary: fc.constantFrom('missing', 'renamed', 'pending', 'elsewhere') }), { minLength: 24, maxLength: 24 }),
+  strays: fc.array(fc.tuple(cid, peerPinStatus), { maxLength: 2 }),
+  identities: fc.tuple(identity, identity),
+  stepLength: fc.integer({ min: 1, max: 8 }),
+  failsAfter: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: fc.nat(8) }),
+})
+
+function listerOf (peer: PeerId, pins: readonly Pin[], { fates, strays, identities, stepLength, failsAfter }: typeof view extends fc.Arbitrary<infer T> ? T : never): Lister {
+  const rows = pins.flatMap((pin, i): ListedStatus[] => {
+    const fate = fates[i] as (typeof fates)[number]
+    // What is pending on two peers need not be the same.
+    const changed = fate === 'renamed' ? { ...pin, name: `${pin.name}!` } : fate === 'pending' ? { ...pin, timestamp: pin.timestamp + 1000 * peers.indexOf(peer) } : pin
+    const row = rowOf(changed, peer, identities[0], fate !== 'pending')
+    if (fate === 'missing') return []
+    if (fate === 'elsewhere') return [rowOf(pin, peer, identities[1])]
+    return [typeof fate === 'object' ? { ...row, info: { ...row.info, ...fate }, isExpected: false } : row]
+  })
+  for (const [cid, status] of strays) {
+    if (!rows.some(({ info }) => info.cid === cid)) rows.push({ info: { cid, name: '', peer, allocations: null, origins: null, created: 0, metadata: null, ...status }, pin: undefined, value: undefined, isExpected: false })
+  }
+  rows.sort((a, b) => compareCids(a.info.cid, b.info.cid))
+  const steps = Array.from({ length: Math.ceil(rows.length / stepLength) }, (_, i) => rows.slice(i * stepLength, (i + 1) * stepLength))
+  return { peer, steps, failsAfter }
+}
+
+const world = fc.record({ pins: fc.uniqueArray(storedPin, { selector: ({ cid }) => cid, maxLength: 24 }), views: fc.tuple(view, view, view), knowing: fc.subarray(peers), order: fc.shuffledSubarray(peers, { minLength: 3 }) })
+
+test('what is asked for by ranges gives the same lines, whatever the peers have and say', async () => {
+  await fc.assert(fc.asyncProperty(world, async ({ pins, views, knowing, order }) => {
+    // As the store gives them back.
+    const stored = pins.map(pin => PinMessage.decodeProtobuf(PinMessage.encodeProtobuf(pin)))
+    const listers = order.map((peer, i) => listerOf(peer, stored, views[i] as (typeof views)[number]))
+    assert.deepEqual(await linesOf(listers, new Set(knowing)), await linesOf(listers, new Set()))
+  }), { numRuns: 300 })
+})
+
+const pins = Array.from({ length: 3000 }, (_, i): Pin => ({ ...fc.sample(storedPin, { numRuns: 1, seed: 5 })[0] as Pin, cid: cidOf(i), type: 'pin' })).toSorted((a, b) => compareCids(a.cid, b.cid))
+const known: Identity = { peername: 'a name', ipfsPeerId: peers[2], ipfsPeerAddresses: null }
+function stepsOf (rows: readonly ListedStatus[], length: number): ListedStatus[][] {
+  return Array.from({ length: Math.ceil(rows.length / length) }, (_, i) => rows.slice(i * length, (i + 1) * length))
+}
+
+test('of equal pinsets only what is not expected is said, however differently the peers list them', async () => {
+  const [own, other] = peers as [PeerId, PeerId]
+  const rows = pins.map(pin => rowOf(pin, other, known))
+  rows[700] = { ...rows[700] as ListedStatus, info: { ...(rows[700] as ListedStatus).info, status: TrackerStatus.pinError, error: 'no' }, isExpected: false }
+  const listers = [{ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) }, { peer: other, steps: stepsOf(rows, 71) }]
+  const said: RangeReply[] = []
+  const lines = await linesOf(listers, new Set([other]), reply => { said.push(reply) })
+  assert.equal(lines.length, pins.length)
+  assert.deepEqual(said.filter(reply => !isRangeStart(reply)).map(reply => 'cid' in reply && reply.cid), [pins[700]?.cid])
+  assert.equal(said.filter(isRangeStart).length, 31)
+})
+
+test('only the ranges in which pinsets differ are said in full', async () => {
+  const [own, other] = peers as [PeerId, PeerId]
+  const rows = pins.filter((_, i) => i !== 1234).map(pin => rowOf(pin, other, known))
+  const listers = [{ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) }, { peer: other, steps: stepsOf(rows, 100) }]
+  let infos = 0
+  await linesOf(listers, new Set([other]), reply => { if (!isRangeStart(reply)) infos++ })
+  assert.equal(infos, 99)
+})
+
+test('a peer that has far more than was asked for is not held in memory', async () => {
+  const rows = Array.from({ length: 20 }, () => pins.slice(0, 1000)).flat().map(pin => rowOf(pin, peers[1] as PeerId, known))
+  const largest: number[] = []
+  async function * all (): AsyncGenerator<StatusRange> { yield { last: '', digest: Uint8Array.of(1) } }
+  for await (const batch of answerRanges(listed({ peer: peers[1] as PeerId, steps: stepsOf(rows, 500) }), all())) largest.push(batch.length)
+  assert.equal(largest.reduce((sum, length) => sum + length, 0), rows.length + 1)
+  assert.ok(Math.max(...largest) < 10_000, `${Math.max(...largest)} at once`)
+})
+
+/** Our pinset of two ranges, and a peer that answers each as it likes. */
+async function answeredWith (replies: (range: StatusRange, at: number) => RangeReply[]): Promise<string> {
+  const [own, other] = peers as [PeerId, PeerId]
+  const some = pins.slice(0, 4).map(pin => rowOf(pin, own, known))
+  const consensus = { peers: async () => [own, other], pinset: () => ({ count: () => 4 }) } as unknown as Consensus
+  const parts: AllStatusParts = { self: own, consensus, followerMode: false, lastKnown: () => known, isAlive: () => true, sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }), platform: { clock: virtualClock(), random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics } }
+  const ask: AskAll = {
+    local: () => infosOf({ peer: own, steps: [some] }),
+    remote: () => { throw new Error('not asked so') },
+    ranges: {
+      listed: () => listed({ peer: own, steps: stepsOf(some, 2) }),
+      isAnsweredBy: () => true,
+      async * remote (_peer, ranges) {
+        let at = 0
+        for await (const range of ranges) yield replies(range, at++)
+      },
+    },
+  }
+  try {
+    for await (const _ of statusesOfAllPeers(parts, ask, {})) { /* Only the end counts. */ }
+    return ''
+  } catch (error) {
+    assert.ok(error instanceof ClusterError)
+    return `${error.code} ${error.message.replace(/^\S+ /, '')}`
+  }
+}
+
+const equal = { isEqual: true, unexpected: 0, ...known }
+const info = (i: number): RangeReply => rowOf(pins[i] as Pin, peers[1] as PeerId, known).info
+
+test('an answer that does not fit the questions is an error of that peer', async () => {
+  assert.equal(await answeredWith(() => [equal]), '')
+  assert.equal(await answeredWith((_range, at) => at === 0 ? [{ ...equal, unexpected: 2 }, info(0), info(1)] : [equal]), '')
+  const wrong = 'INVALID_WIRE_DATA its answer is out of order: '
+  assert.equal(await answeredWith(() => [info(0)]), `${wrong}a status before the first range`)
+  assert.equal(await answeredWith(() => [equal, info(0)]), `${wrong}more statuses than a range has`)
+  assert.equal(await answeredWith(() => [{ ...equal, unexpected: 2 }, info(0), equal]), `${wrong}a range ends before what it has`)
+  assert.equal(await answeredWith(() => [equal, equal, equal, equal]), `${wrong}more ranges than were asked for`)
+  assert.equal(await answeredWith((_range, at) => at === 0 ? [equal] : []), `${wrong}it ends before the last range`)
+  assert.equal(await answeredWith((_range, at) => at === 2 ? [{ ...equal, unexpected: 1 }] : [equal]), `${wrong}it ends before the last range`)
+  assert.match(await answeredWith((_range, at) => at === 0 ? [{ ...equal, unexpected: 2 }, info(1), info(0)] : [equal]), /^INVALID_WIRE_DATA its list is out of order/)
+})
