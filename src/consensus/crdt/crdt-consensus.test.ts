@@ -30,8 +30,8 @@ function cid (n: number): Cid {
 
 const pin = (n: number, changes: Partial<Pin> = {}): Pin => ({ ...pinWithOptions(cid(n), { ...defaultPinOptions, name: `pin ${n}`, replicationFactorMin: -1, replicationFactorMax: -1 }, 1_700_000_000_000), allocations: [], ...changes })
 
-async function started (store: Store): Promise<CrdtConsensus> {
-  const consensus = new CrdtConsensus({ self, store, codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
+async function started (store: Store, maxQueueSize = Infinity): Promise<CrdtConsensus> {
+  const consensus = new CrdtConsensus({ self, store, codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0, maxQueueSize }, members: () => [], platform })
   await consensus.start()
   return consensus
 }
@@ -92,6 +92,38 @@ test('a burst of 5,000 pins makes tens of deltas', async () => {
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+})
+
+test('changes that come faster than deltas can be written wait; they are refused only while none can', async () => {
+  const store = memoryStore()
+  const { promise: gate, resolve: openGate } = Promise.withResolvers<void>()
+  let isFull = false
+  const slow: Store = {
+    ...store,
+    batch: async (operations, options) => {
+      if (operations.some(({ key }) => key.startsWith('/c/h/'))) {
+        await gate
+        if (isFull) throw new Error('no space')
+      }
+      await store.batch(operations, options)
+    },
+  }
+  const consensus = await started(slow, 6)
+  for (let n = 0; n < 6; n++) await consensus.logPin(pin(n))
+  let done = 0
+  const more = Promise.all(Array.from({ length: 4 }, (_, n) => consensus.logUnpin(pin(n)).then(() => { done++ })))
+  for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
+  assert.equal(done, 0)
+  openGate()
+  await more
+  await consensus.settled()
+  assert.deepEqual((await listed(consensus)).toSorted(), ['pin 4', 'pin 5'])
+
+  isFull = true
+  for (let n = 10; n < 16; n++) await consensus.logPin(pin(n))
+  await assert.rejects(consensus.logPin(pin(16)), /max_queue_size/)
+  isFull = false
+  await consensus.stop()
 })
 
 test('what was acknowledged but stands in no delta yet is replayed', async () => {

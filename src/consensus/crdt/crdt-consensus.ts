@@ -12,7 +12,7 @@ import type { ChangeLog, Consensus } from '../consensus.ts'
 import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
 import { encodeReport, type Divergence, type SetReport } from './divergence-watch.ts'
 import { Exchange } from './exchange.ts'
-import { Journal } from './journal.ts'
+import { Journal, openedAnew } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { PinValues } from './pin-values.ts'
 import { Replica } from './replica.ts'
@@ -21,6 +21,9 @@ import { Writer } from './writer.ts'
 
 /** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
 const paceMs = 50
+
+/** Changes that wait for their delta before who brings more has to wait: the others hear of a change some seconds later at most. */
+const mostWaiting = 10_000
 
 /** Well under the size at which a delta is closed, whatever names and metadata the pins have. */
 const pinsPerImportedNode = 500
@@ -139,7 +142,7 @@ export class CrdtConsensus implements Consensus {
       codec,
       clock,
       logger: platform.loggers.component('crdt'),
-      batching: options.batching.maxSize > 0 && options.batching.maxAgeMs > 0 ? options.batching : undefined,
+      batching: isBatching(options.batching) ? options.batching : undefined,
       paceMs,
       isHeard: () => this.#exchange?.isHeard ?? false,
       priorityFloor: () => this.#exchange?.highestPriority ?? 0,
@@ -192,8 +195,21 @@ export class CrdtConsensus implements Consensus {
 
   #append (cid: Cid, pin: Pin | undefined, observed?: Pin): Promise<void> {
     if (this.#isStopped) return Promise.reject(stopped())
-    if (this.#pinset.pendingCount() >= (this.#options.batching.maxQueueSize ?? Infinity)) return Promise.reject(queueFull())
+    const { batching } = this.#options
+    const limit = batching.maxQueueSize ?? Infinity
+    // Who asks faster than deltas can be written waits. With batches it is the operator who says how many changes may.
+    if (!isBatching(batching) && this.#publisher.isCrowded(Math.min(mostWaiting, limit))) return this.#appendLater(cid, pin, observed)
+    if (this.#pinset.pendingCount() >= limit) return Promise.reject(queueFull())
     return this.#journal.append(cid, pin, observed)
+  }
+
+  async #appendLater (cid: Cid, pin: Pin | undefined, observed: Pin | undefined): Promise<void> {
+    const { store, batching } = this.#options
+    const opening = store.openings?.()
+    await this.#publisher.room(Math.min(mostWaiting, batching.maxQueueSize ?? Infinity))
+    // As in the journal: what is to be removed may be lost, and come back from the other peers.
+    if (pin === undefined && opening !== store.openings?.()) throw openedAnew()
+    return this.#append(cid, pin, observed)
   }
 
   /**
@@ -264,6 +280,8 @@ export class CrdtConsensus implements Consensus {
   trust (peer: PeerId): void { this.#trusted.add(peer) }
   distrust (peer: PeerId): void { if (peer !== this.#options.self) this.#trusted.delete(peer) }
 }
+
+function isBatching ({ maxSize, maxAgeMs }: BatchOptions): boolean { return maxSize > 0 && maxAgeMs > 0 }
 
 /** The text of the reference. */
 function queueFull (): ClusterError {

@@ -46,6 +46,9 @@ export class DeltaPublisher {
   readonly #wake = new Wake()
   #isFlushing = false
   #idle: Array<() => void> = []
+  /** Callers that wait until fewer changes wait. */
+  #crowd: Array<() => void> = []
+  #hasEnded = false
   #busy = false
   #failing: string | undefined
 
@@ -65,6 +68,14 @@ export class DeltaPublisher {
 
   /** The error of the last write, while it is being retried. */
   get failing (): string | undefined { return this.#failing }
+
+  /** True when `limit` changes wait for their delta, and deltas are being written. */
+  isCrowded (limit: number): boolean { return this.#queue.length >= limit && this.#failing === undefined && !this.#hasEnded }
+
+  /** Resolves when fewer than `limit` changes wait for their delta; also when none can be written now ({@link failing}) or ever again. */
+  async room (limit: number): Promise<void> {
+    while (this.isCrowded(limit)) await new Promise<void>(resolve => { this.#crowd.push(resolve) })
+  }
 
   /** Resolves when all that was enqueued is in deltas, or cannot be written now ({@link failing}); does not wait for age or pace. */
   async flush (): Promise<void> {
@@ -86,8 +97,15 @@ export class DeltaPublisher {
       await this.#waitForBatch(signal)
       this.#busy = true
       await this.#commitWithRetry(signal)
+      this.#tellCrowd()
       if (!this.#isFlushing) await this.#pause(this.#options.paceMs, signal)
     }
+    this.#hasEnded = true
+    this.#tellCrowd()
+  }
+
+  #tellCrowd (): void {
+    for (const resolve of this.#crowd.splice(0)) resolve()
   }
 
   async #waitForBatch (signal: AbortSignal): Promise<void> {
@@ -122,6 +140,7 @@ export class DeltaPublisher {
       } catch (error) {
         this.#failing = errorText(error)
         this.#tellIdle()
+        this.#tellCrowd()
         this.#options.logger.error({ changes: this.#queue.length, retryMs: delay }, `a delta could not be written and is tried again; the changes are safe in the journal: ${errorText(error)}`)
         await this.#pause(delay, signal)
       }

@@ -176,13 +176,18 @@ export class Journal {
       (error: unknown) => {
         this.#hasRefused = true
         const isAnew = opening !== undefined && opening !== this.#store.openings?.()
-        group.reject(isAnew ? new ClusterError('STORE_FAILED', 'the datastore had to be opened anew after a failure, and may lack what is to be removed until the other peers have sent it again: try again', { cause: error }) : error)
+        group.reject(isAnew ? openedAnew(error) : error)
       },
     ).finally(() => {
       this.#isWriting = false
       this.#write()
     })
   }
+}
+
+/** Why a removal is refused: what it is to remove may be gone from here, but not from the other peers. */
+export function openedAnew (cause?: unknown): ClusterError {
+  return new ClusterError('STORE_FAILED', 'the datastore had to be opened anew after a failure, and may lack what is to be removed until the other peers have sent it again: try again', { cause })
 }
 
 /** Equal for equal pins, however the bytes were written from which one was read. */
