@@ -1,17 +1,17 @@
-# Sourced by the commands in this folder: replaces the shell by Node.js 24 or newer, so that no
-# second process stays between the caller (signals, exit code) and the program.
-# The platform package beside this one comes first, then what FLOTILLA_NODE or the PATH names.
-flotilla_script=$(readlink -f "$0" 2>/dev/null || echo "$0")
-flotilla_root=$(dirname "$(dirname "$flotilla_script")")
+# Sourced by the commands in this folder, which are named in $script: replaces the shell by Node.js 24
+# or newer, so that no second process stays between the caller (signals, exit code) and the program.
+# The platform package beside this one comes first, then what the PATH has; FLOTILLA_NODE before all.
+# The shell's own means alone: each program that it ran would take a millisecond of every start.
+flotilla_root=${script%/*}/..
 for flotilla_node in \
   "$FLOTILLA_NODE" \
   "$flotilla_root"/node_modules/node-*/bin/node \
-  "$flotilla_root"/../node-*/bin/node \
-  "$(command -v node 2>/dev/null)"
+  "$flotilla_root"/../node-*/bin/node
 do
   if [ -n "$flotilla_node" ] && [ -x "$flotilla_node" ]; then
-    exec "$flotilla_node" "$flotilla_script" "$@"
+    exec "$flotilla_node" "$script" "$@"
   fi
 done
+flotilla_node=$(command -v node 2>/dev/null) && exec "$flotilla_node" "$script" "$@"
 echo "error: no Node.js found: run \"npm install\" in $flotilla_root, or install Node.js 24" >&2
 exit 1
