@@ -38,10 +38,10 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
   const logger = loggers.component('cluster')
   // What the start spends its time on, in milliseconds since the process began: shown by --debug.
   const tell = (what: string): void => { logger.debug(`start: ${what} done after ${platform.clock.monotonic().toFixed(0)} ms`) }
-  tell('loading')
+  tell('loading the command and its configuration')
   const [peer, apis] = await Promise.all([
     naming('creating datastore', () => assemblePeer(configuration, identity, platform)),
-    loadApis(configuration),
+    loadApis(configuration).finally(() => { tell('loading the peer and its APIs') }),
   ])
   tell('creating datastore')
   logger.info(`Datastore backend: leveldb (section ${datastoreOf(configuration)})`)
