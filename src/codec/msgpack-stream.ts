@@ -32,19 +32,20 @@ export class MsgpackStream {
     return this.end - this.start
   }
 
-  /** Adds what arrived. The chunk must not be changed afterwards: values may be views of it. */
-  push (chunk: Uint8Array): void {
+  /** Adds what arrived. True when it was copied; else the chunk must not be changed afterwards: values may be views of it. */
+  push (chunk: Uint8Array): boolean {
     const pending = this.pendingBytes
     if (pending === 0) {
       this.buffer = chunk
       this.ownsBuffer = false
       this.start = this.at = 0
       this.end = chunk.length
-      return
+      return false
     }
     if (this.buffer.length - this.end < chunk.length || !this.ownsBuffer) this.grow(pending + chunk.length)
     this.buffer.set(chunk, this.end)
     this.end += chunk.length
+    return true
   }
 
   /**

@@ -5,6 +5,7 @@ import { MsgpackWriter } from '../codec/msgpack.ts'
 import { ReplyHeaderValue, ServiceIdValue, type ReplyHeader, type ServiceId } from '../codec/peer-messages.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerStream } from '../platform/network.ts'
+import { giveBack, handOver } from '../platform/spent-memory.ts'
 import type { PartialBytes } from './call-limits.ts'
 import type { CallValue } from './methods.ts'
 
@@ -18,6 +19,8 @@ const maxServiceIdCharacters = 256
 const maxServiceIdBytes = 4 * maxServiceIdCharacters + 64
 /** A header has a service ID and the text of an error. */
 export const maxReplyHeaderBytes = 64 * 1024
+/** Of yamux: with less before it in its memory, a piece is alone there. */
+const muxerHeaderBytes = 12
 /** Values that are at hand go out together once they have this size. */
 const batchBytes = 64 * 1024
 
@@ -61,8 +64,10 @@ export class ValueReader {
         return false
       }
       if (value.length === 0) continue
-      this.#values.push(value)
+      const isCopied = this.#values.push(value)
       this.#count(this.#values.pendingBytes)
+      // Others may have what stands before in the same memory, unless there is only the header of this stream's frame.
+      if (isCopied && value.byteOffset <= muxerHeaderBytes) giveBack(value)
       return true
     }
   }
@@ -139,7 +144,9 @@ export class ValueWriter {
   async send (): Promise<void> {
     if (this.#writer.sizeBytes === 0) return
     this.#lastBatchBytes = Math.min(this.#writer.sizeBytes, 2 * batchBytes)
-    await this.#stream.write(this.#writer.detach())
+    const bytes = this.#writer.detach()
+    handOver(bytes)
+    await this.#stream.write(bytes)
   }
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Multiaddress } from '../domain/peer.ts'
 import type { Block } from '../ipfs/connector.ts'
 import { connectedNetworks, testNetwork, testPlatform } from '../platform/libp2p/network.fixture.ts'
+import { systemRandom } from '../platform/random.ts'
 import { blockOf, cidOf, MemoryService, pinInfoOf } from './rpc.fixture.ts'
 import { rpcCalls } from './rpc-calls.ts'
 import { servePeers } from './server.ts'
@@ -37,6 +38,24 @@ test('calls over real streams end, time after time, however much they carry', { 
     assert.deepEqual(service.blocks.map(({ bytes }) => Buffer.from(bytes)), blocks.map(({ bytes }) => Buffer.from(bytes)))
   }
   assert.deepEqual(log.filter(line => line.startsWith('warn')), [])
+})
+
+test('blocks of many callers arrive as they were, among small calls', { timeout: 60_000 }, async test => {
+  const [near, far] = await connectedNetworks(test, 2)
+  assert.ok(near !== undefined && far !== undefined)
+  const service = new MemoryService(far.self)
+  const server = servePeers({ network: far.network, service, isTrusted: () => true, platform: testPlatform([]) })
+  await server.start(new AbortController().signal)
+  test.after(() => server.stop())
+  const calls = rpcCalls({ network: near.network, platform: testPlatform([]) })
+  const uploads = Array.from({ length: 6 }, (_, i) => Array.from({ length: 24 }, (_, j) => blockOf(systemRandom.bytes([70, 4_000, 65_400, 262_144, 1_000_003][(i + j) % 5] as number))))
+  await Promise.all([
+    ...uploads.map(blocks => calls.putBlocks(far.self, eachOf(blocks), {})),
+    ...Array.from({ length: 300 }, async (_, i) => { assert.equal((await calls.status(far.self, cidOf(i), {})).cid, cidOf(i)) }),
+  ])
+  const arrived = new Map(service.blocks.map(({ cid, bytes }) => [cid.toString(), bytes]))
+  assert.equal(service.blocks.length, 6 * 24)
+  for (const { cid, bytes } of uploads.flat()) assert.equal(Buffer.compare(arrived.get(cid.toString()) as Uint8Array, bytes), 0)
 })
 
 test('a peer that goes away in the midst of a call is an error for its caller and an end for its work', { timeout: 60_000 }, async test => {

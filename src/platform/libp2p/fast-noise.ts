@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import type { ConnectionEncrypter } from '@libp2p/interface'
 import type { noise } from '@libp2p/noise'
+import { giveBack, handOver } from '../spent-memory.ts'
 
 type Components = Parameters<ReturnType<typeof noise>>[0]
 
@@ -32,9 +33,48 @@ export function fastNoise (make: typeof noise): (components: Components) => Conn
   return components => {
     const encrypter = make()(components) as ConnectionEncrypter & { crypto: NoiseCipher }
     encrypter.crypto = fastCipher(encrypter.crypto)
+    const secureInbound = encrypter.secureInbound.bind(encrypter)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+    encrypter.secureInbound = async (connection, options) => sparing(await secureInbound(connection, options))
+    encrypter.secureOutbound = async (connection, options) => sparing(await secureOutbound(connection, options))
     return encrypter
   }
 }
+
+/** What of libp2p's encrypted connection is known here. A message that is decrypted is one frame, at most 65 535 bytes. */
+interface EncryptedConnection {
+  readonly handshake: { readonly decrypt: (ciphertext: Bytes) => Bytes }
+  encrypt: (plaintext: Bytes) => Bytes
+  decrypt: (ciphertext: Bytes) => Bytes
+}
+
+/** Frees what was encrypted or decrypted at once; libp2p also copies each message together for a place that our cipher has no use for. */
+function sparing<T extends { readonly connection: unknown }> (secured: T): T {
+  const connection = secured.connection as EncryptedConnection
+  const { handshake } = connection
+  const encrypt = connection.encrypt.bind(connection)
+  connection.encrypt = plaintext => {
+    const output = encrypt(plaintext)
+    giveBackAll(plaintext)
+    return output
+  }
+  /** What came together with the end of the handshake may be kept by it. */
+  let first: ArrayBufferLike | undefined
+  connection.decrypt = ciphertext => {
+    if (ciphertext.byteLength < tagBytes) throw new Error('a message of Noise without its tag')
+    const output = handshake.decrypt(ciphertext)
+    first ??= piecesOf(ciphertext)[Symbol.iterator]().next().value?.buffer
+    giveBackAll(ciphertext, first)
+    return output
+  }
+  return secured
+}
+
+function giveBackAll (bytes: Bytes, spared?: ArrayBufferLike): void {
+  for (const piece of piecesOf(bytes)) if (piece.buffer !== spared) giveBack(piece)
+}
+
+function piecesOf (bytes: Bytes): Iterable<Uint8Array> { return bytes instanceof Uint8Array ? [bytes] : bytes }
 
 function fastCipher (plain: NoiseCipher): NoiseCipher {
   const keys = new WeakMap<Uint8Array, KeyObject>()
@@ -49,7 +89,7 @@ function fastCipher (plain: NoiseCipher): NoiseCipher {
       if (plaintext instanceof Uint8Array || plaintext.byteLength < minNativeBytes || data.length > 0) return plain.encrypt(plaintext, nonce, data, key)
       const cipher = createCipheriv(algorithm, keyOf(key), nonce, { authTagLength: tagBytes })
       const output = plaintext.sublist(0, 0)
-      for (const piece of plaintext) output.append(cipher.update(piece))
+      for (const piece of plaintext) output.append(handedOver(cipher.update(piece)))
       cipher.final()
       output.append(cipher.getAuthTag())
       return output
@@ -60,13 +100,18 @@ function fastCipher (plain: NoiseCipher): NoiseCipher {
       const decipher = createDecipheriv(algorithm, keyOf(key), nonce, { authTagLength: tagBytes })
       decipher.setAuthTag(ciphertext.subarray(length))
       let output: Bytes
-      if (ciphertext instanceof Uint8Array) output = decipher.update(ciphertext.subarray(0, length))
+      if (ciphertext instanceof Uint8Array) output = handedOver(decipher.update(ciphertext.subarray(0, length)))
       else {
         output = ciphertext.sublist(0, 0)
-        for (const piece of ciphertext.sublist(0, length)) output.append(decipher.update(piece))
+        for (const piece of ciphertext.sublist(0, length)) output.append(handedOver(decipher.update(piece)))
       }
       decipher.final()
       return output
     },
   }
+}
+
+function handedOver (bytes: Uint8Array): Uint8Array {
+  handOver(bytes)
+  return bytes
 }

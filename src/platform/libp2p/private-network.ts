@@ -1,10 +1,15 @@
 import type { AbortOptions, ConnectionProtector, MultiaddrConnection } from '@libp2p/interface'
 import { AbstractMultiaddrConnection, byteStream, type SendResult } from '@libp2p/utils'
 import type { Random } from '../random.ts'
+import { giveBack, handOver } from '../spent-memory.ts'
+import { SentMemory, UnderWay } from './sent-memory.ts'
 import { XSalsa20 } from './xsalsa20.ts'
 
 /** A connection, in the eyes of the private network's cipher. */
-type Connection = MultiaddrConnection & Pick<AbstractMultiaddrConnection, 'log'>
+type Connection = MultiaddrConnection & Pick<AbstractMultiaddrConnection, 'log'> & {
+  /** The runtime's TCP socket; other transports have none. */
+  readonly socket?: { readonly writableLength?: unknown }
+}
 /** What it is made for: a list of pieces that belong together. */
 type Pieces = Parameters<AbstractMultiaddrConnection['sendData']>[0]
 
@@ -28,16 +33,17 @@ const greeting = Buffer.from('\u0013/multistream/1.0.0\n')
  * connection then ends at once, and with a reason, instead of failing some way in the next layer.
  */
 export function privateNetwork (options: PrivateNetworkOptions): () => ConnectionProtector {
-  return () => ({ protect: (connection, abort) => protect(connection as Connection, options, abort) })
+  const memory = new SentMemory()
+  return () => ({ protect: (connection, abort) => protect(connection as Connection, options, memory, abort) })
 }
 
-async function protect (connection: Connection, options: PrivateNetworkOptions, abort: AbortOptions = {}): Promise<MultiaddrConnection> {
+async function protect (connection: Connection, options: PrivateNetworkOptions, memory: SentMemory, abort: AbortOptions = {}): Promise<MultiaddrConnection> {
   const localNonce = options.random.bytes(nonceBytes)
   const bytes = byteStream(connection)
   const signal = abort.signal ?? AbortSignal.timeout(nonceTimeoutMs)
   const [nonce] = await Promise.all([bytes.read({ bytes: nonceBytes, signal }), bytes.write(localNonce, { signal })])
   bytes.unwrap()
-  return new PrivateConnection(connection, options, localNonce, nonce.subarray())
+  return new PrivateConnection(connection, options, memory, localNonce, nonce.subarray())
 }
 
 class PrivateConnection extends AbstractMultiaddrConnection {
@@ -45,14 +51,18 @@ class PrivateConnection extends AbstractMultiaddrConnection {
   readonly #inbound: XSalsa20
   readonly #outbound: XSalsa20
   readonly #onStranger: PrivateNetworkOptions['onStranger']
+  /** Undefined when nobody tells what has gone out. */
+  readonly #underWay: UnderWay | undefined
   #greeted = 0
 
-  constructor (connection: Connection, { secret, onStranger }: PrivateNetworkOptions, localNonce: Uint8Array, remoteNonce: Uint8Array) {
+  constructor (connection: Connection, { secret, onStranger }: PrivateNetworkOptions, memory: SentMemory, localNonce: Uint8Array, remoteNonce: Uint8Array) {
     super({ remoteAddr: connection.remoteAddr, direction: connection.direction, log: connection.log })
     this.#connection = connection
     this.#inbound = new XSalsa20(secret, remoteNonce)
     this.#outbound = new XSalsa20(secret, localNonce)
     this.#onStranger = onStranger
+    const { socket } = connection
+    if (typeof socket?.writableLength === 'number') this.#underWay = new UnderWay(memory, () => (socket.writableLength as number) + connection.writeBufferLength)
     connection.addEventListener('message', ({ data }) => {
       for (const piece of data instanceof Uint8Array ? [data] : data) this.#decrypt(piece)
     })
@@ -67,11 +77,13 @@ class PrivateConnection extends AbstractMultiaddrConnection {
   }
 
   override sendData (pieces: Pieces): SendResult {
-    const encrypted = Buffer.allocUnsafeSlow(pieces.byteLength)
+    const encrypted = this.#underWay?.take(pieces.byteLength) ?? Buffer.allocUnsafeSlow(pieces.byteLength)
     let at = 0
     for (const piece of pieces) {
+      const { length } = piece
       this.#outbound.update(piece, encrypted, at)
-      at += piece.length
+      giveBack(piece)
+      at += length
     }
     return { sentBytes: at, canSendMore: this.#connection.send(encrypted) }
   }
@@ -84,6 +96,7 @@ class PrivateConnection extends AbstractMultiaddrConnection {
   /** In place: what comes from the socket belongs to nobody else. */
   #decrypt (piece: Uint8Array): void {
     this.#inbound.update(piece, piece)
+    if (piece.length === piece.buffer.byteLength) handOver(piece)
     if (this.#greeted < greeting.length && !this.#isGreeting(piece)) {
       this.#onStranger(this.remoteAddr.toString(), true)
       this.abort(new Error('the other side has another cluster secret'))
