@@ -20,6 +20,8 @@ export class MsgpackStream {
   private readonly open: number[] = []
   /** How many bytes the value that is being scanned has at least, as far as its headers tell. */
   private expected = 0
+  /** True when nothing else stands in the memory of the value that was taken last, which was put together for it. */
+  isAlone = false
   /** False while the buffer is a chunk of somebody else's. */
   private ownsBuffer = false
 
@@ -72,9 +74,20 @@ export class MsgpackStream {
       if (inner > 0) this.enter(inner)
     }
     const value = this.buffer.subarray(this.start, this.at)
-    this.start = this.at
+    this.isAlone = this.leaveAlone(value)
+    if (!this.isAlone) this.start = this.at
     this.expected = 0
     return value
+  }
+
+  /** Leaves the buffer to a large value that is all but the whole of it; true when it does. */
+  private leaveAlone (value: Uint8Array): boolean {
+    const rest = this.end - this.at
+    if (!this.ownsBuffer || this.start > 0 || value.length < minAloneBytes || rest > value.length) return false
+    this.buffer = this.buffer.slice(this.at, this.end)
+    this.start = this.at = 0
+    this.end = rest
+    return true
   }
 
   /** A new buffer with room for growth; values handed out keep the old one. */
@@ -121,6 +134,8 @@ export class MsgpackStream {
   }
 }
 
+/** Smaller values share their memory with what came with them. */
+const minAloneBytes = 16 * 1024
 /** How much more than has arrived of it a value may claim to be, and get room for. */
 const maxClaimFactor = 8
 

@@ -176,3 +176,41 @@ test('the reader and the stream agree on what is a value', () => {
     if (cut !== read) assert.ok(read === 'incomplete' && (cut === 'invalid' || typeof cut === 'string'), `${cut} ${read}`)
   }), { numRuns: 3000 })
 })
+
+test('memory that is left to a value alone may be wiped: what comes after it stays', () => {
+  let alone = 0
+  const foreign = Buffer.from('of others')
+  const size = fc.oneof(fc.nat(200), fc.integer({ min: 15_000, max: 20_000 }), fc.integer({ min: 60_000, max: 300_000 }))
+  fc.assert(fc.property(fc.array(size, { minLength: 1, maxLength: 12 }), fc.array(fc.integer({ min: 1, max: 70_000 }), { minLength: 1, maxLength: 20 }), (sizes, cuts) => {
+    const values = sizes.map((size, i) => {
+      const writer = new MsgpackWriter()
+      writer.raw(new Uint8Array(size).fill(i + 1))
+      return writer.finish()
+    })
+    const all = Buffer.concat(values)
+    const stream = new MsgpackStream({ maxValueBytes: 1e6 })
+    const kept: Array<[Uint8Array, number]> = []
+    const memories: Buffer[] = []
+    let next = 0
+    for (let at = 0, i = 0; at < all.length; i++) {
+      const end = Math.min(all.length, at + (cuts[i % cuts.length] as number))
+      // What others have stands before each piece.
+      const memory = Buffer.concat([foreign, all.subarray(at, end)])
+      memories.push(memory)
+      stream.push(memory.subarray(foreign.length))
+      at = end
+      for (let value = stream.take(); value !== undefined; value = stream.take()) {
+        assert.equal(Buffer.compare(value, values[next] as Uint8Array), 0)
+        if (stream.isAlone) {
+          alone++
+          new Uint8Array(value.buffer).fill(0xff)
+        } else kept.push([value, next])
+        next++
+      }
+    }
+    assert.equal(next, values.length)
+    for (const memory of memories) assert.ok(memory.subarray(0, foreign.length).equals(foreign))
+    for (const [value, number] of kept) assert.equal(Buffer.compare(value, values[number] as Uint8Array), 0)
+  }), { numRuns: 200 })
+  assert.ok(alone > 50, `${alone} values`)
+})

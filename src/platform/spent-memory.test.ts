@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { giveBack, handOver } from './spent-memory.ts'
+import { free, giveBack, handOver, setApart } from './spent-memory.ts'
 
 test('memory is freed with the end of what was handed over, and not before', () => {
   const memory = new Uint8Array(20_000)
@@ -15,6 +15,19 @@ test('memory is freed with the end of what was handed over, and not before', () 
   assert.equal(memory.buffer.byteLength, 0)
   assert.equal(bytes.length, 0)
   giveBack(bytes)
+})
+
+test('a value that was set apart is freed by any part of it, another is not', () => {
+  const value = new Uint8Array(10_000)
+  setApart(value)
+  giveBack(value)
+  assert.equal(value.length, 10_000)
+  free(value.subarray(3, 5))
+  assert.equal(value.length, 0)
+  const other = new Uint8Array(10_000)
+  handOver(other)
+  free(other)
+  assert.equal(other.length, 10_000)
 })
 
 test('what was not handed over, small things and what threads share stay as they are', () => {

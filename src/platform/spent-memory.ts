@@ -7,7 +7,10 @@
 /** Where the bytes end that their maker has handed over. */
 const handedOver = Symbol('handed over')
 
-interface HandedOver extends ArrayBuffer { [handedOver]?: number }
+/** Set where one value has a memory for itself. */
+const setApartMark = Symbol('set apart')
+
+interface HandedOver extends ArrayBuffer { [handedOver]?: number, [setApartMark]?: true }
 
 /** Less is collected at little cost. */
 const minBytes = 4 * 1024
@@ -28,4 +31,15 @@ export function handOver (bytes: Uint8Array): void {
 export function giveBack (piece: Uint8Array): void {
   const buffer = piece.buffer as HandedOver
   if (buffer[handedOver] !== undefined && piece.length > 0 && buffer[handedOver] === piece.byteOffset + piece.length) buffer.transfer(0)
+}
+
+/** Says that nothing else stands in the memory of `value`: {@link free} may free it when nobody needs the value any more. */
+export function setApart (value: Uint8Array): void {
+  if (value.length >= minBytes && value.buffer instanceof ArrayBuffer) (value.buffer as HandedOver)[setApartMark] = true
+}
+
+/** Says that a value of which this is a part is not looked at any more. Frees its memory if it was {@link setApart}. */
+export function free (part: Uint8Array): void {
+  const buffer = part.buffer as HandedOver
+  if (buffer[setApartMark] === true) buffer.transfer(0)
 }

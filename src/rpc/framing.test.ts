@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MsgpackWriter } from '../codec/msgpack.ts'
 import type { PeerStream } from '../platform/network.ts'
-import { giveBack, handOver } from '../platform/spent-memory.ts'
+import { free, giveBack, handOver } from '../platform/spent-memory.ts'
 import { ValueReader, ValueWriter } from './framing.ts'
 import { methods } from './methods.ts'
 import { blockOf } from './rpc.fixture.ts'
@@ -40,7 +40,14 @@ test('what was put together is freed where it came, unless others may have somet
 test('a value that came in one piece keeps its memory', async () => {
   const piece = pieceOf(0, value.length, 0)
   const found = await read([piece])
+  free(found)
   assert.equal(Buffer.compare(found, value), 0)
+})
+
+test('a value that was put together is free with any part of it', async () => {
+  const found = await read([pieceOf(0, 40_000, 0), pieceOf(40_000, value.length, 0)])
+  free(found.subarray(5, 10))
+  assert.equal(found.length, 0)
 })
 
 test('what is sent belongs to the stream', async () => {

@@ -5,7 +5,7 @@ import { MsgpackWriter } from '../codec/msgpack.ts'
 import { ReplyHeaderValue, ServiceIdValue, type ReplyHeader, type ServiceId } from '../codec/peer-messages.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerStream } from '../platform/network.ts'
-import { giveBack, handOver } from '../platform/spent-memory.ts'
+import { giveBack, handOver, setApart } from '../platform/spent-memory.ts'
 import type { PartialBytes } from './call-limits.ts'
 import type { CallValue } from './methods.ts'
 
@@ -51,7 +51,9 @@ export class ValueReader {
   /** The next value if it is complete. @throws ClusterError `INVALID_WIRE_DATA`, `TOO_LARGE` */
   take (maxBytes: number): Uint8Array | undefined {
     const value = this.#values.take(maxBytes)
-    if (value !== undefined) this.#takenBytes += value.length
+    if (value === undefined) return undefined
+    this.#takenBytes += value.length
+    if (this.#values.isAlone) setApart(value)
     return value
   }
 

@@ -1,5 +1,8 @@
+import type { SentBlock } from '../codec/peer-messages.ts'
 import type { PeerId } from '../domain/peer.ts'
+import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
+import { free } from '../platform/spent-memory.ts'
 import type { MethodName, methods, StreamMethod, UnaryMethod } from './methods.ts'
 import type { PeerService } from './peer-service.ts'
 
@@ -37,7 +40,7 @@ export function handlersOf (service: PeerService): Handlers {
       yield * service.statusAll(0, options)
     },
     statusRanges: (ranges, options) => service.statusRanges(ranges, options),
-    async * putBlocks (blocks, options) { await service.putBlocks(blocks, options) },
+    async * putBlocks (blocks, options) { await service.putBlocks(lent(blocks), options) },
     repositoryStat: (_, options) => service.repositoryStat(options),
     swarmPeers: (_, options) => service.swarmPeers(options),
     addMember: async (peer, options) => { await service.addPeer(peer, options) },
@@ -45,6 +48,11 @@ export function handlersOf (service: PeerService): Handlers {
     logPin: (pin, options) => service.logPin(pin, options),
     logUnpin: (pin, options) => service.logUnpin(pin, options),
   }
+}
+
+/** Blocks whose memory is free when the IPFS node has taken them. */
+async function * lent (blocks: AsyncIterable<SentBlock>): AsyncGenerator<Block> {
+  for await (const { cid, bytes } of blocks) yield { cid, bytes, release: () => { free(bytes) } }
 }
 
 async function * oneByOne<T> (values: AsyncIterable<T>): AsyncGenerator<T[]> {
