@@ -4,15 +4,19 @@ import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { PinInfo } from '../domain/status.ts'
 import { expectedStatus, infoOfPin } from '../tracker/pin-info.ts'
+import type { NothingUpTo } from './merge-statuses.ts'
 import type { OwnRange, RangeReader } from './own-ranges.ts'
 
 /**
  * The statuses of another peer from its answers by ranges: what it does not say because it is as the
- * pinset lets expect is filled in from this peer's own pins, which are the same there.
+ * pinset lets expect is filled in from this peer's own pins, which are the same there. Where it has
+ * nothing that is said too: the next questions may wait for what the others have there.
  * @throws ClusterError `INVALID_WIRE_DATA`, and the error of `replies`
  */
-export async function * filledStatuses (replies: AsyncIterable<readonly RangeReply[]>, reader: RangeReader, peer: PeerId): AsyncGenerator<PinInfo[]> {
+export async function * filledStatuses (replies: AsyncIterable<readonly RangeReply[]>, reader: RangeReader, peer: PeerId): AsyncGenerator<PinInfo[] | NothingUpTo> {
   let filling: Filling | undefined
+  /** All that it has up to this key is there. */
+  let passed = ''
   for await (const batch of replies) {
     const infos: PinInfo[] = []
     for (const reply of batch) {
@@ -20,6 +24,7 @@ export async function * filledStatuses (replies: AsyncIterable<readonly RangeRep
         if (filling?.isDone === false) throw invalid('a range ends before what it has')
         const range = await reader.next()
         if (range === undefined) throw invalid('more ranges than were asked for')
+        passed = filling?.last ?? passed
         filling = new Filling(range, reply, peer)
         filling.begin(infos)
       } else {
@@ -27,7 +32,10 @@ export async function * filledStatuses (replies: AsyncIterable<readonly RangeRep
         filling.add(reply, infos)
       }
     }
-    if (infos.length > 0) yield infos
+    if (filling?.isDone === true && filling.isEqual) passed = filling.last
+    const last = infos.at(-1)
+    if (last !== undefined) yield infos
+    if (passed > (last === undefined ? '' : cidKey(last.cid))) yield { nothingUpTo: passed }
   }
   if (filling?.isDone === false || await reader.next() !== undefined) throw invalid('it ends before the last range')
 }
@@ -51,6 +59,10 @@ class Filling {
   }
 
   get isDone (): boolean { return this.#left === 0 }
+
+  get isEqual (): boolean { return this.#start.isEqual }
+
+  get last (): string { return this.#range.last }
 
   begin (infos: PinInfo[]): void {
     if (this.#start.isEqual && this.#left === 0) this.#fill(undefined, infos)

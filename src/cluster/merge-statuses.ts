@@ -1,13 +1,16 @@
-import { cidKey, type Cid } from '../domain/cid.ts'
+import { cidKey } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../domain/status.ts'
 import { globalWith, peerPart } from './status-lines.ts'
 
+/** That a peer has nothing more to say of the CIDs up to this one, given by its `cidKey`: what others say of them need not wait. */
+export interface NothingUpTo { readonly nothingUpTo: string }
+
 /** What one peer says, in the order of `compareCids`. */
 export interface StatusSource {
   readonly peer: PeerId
-  readonly infos: AsyncIterable<readonly PinInfo[]>
+  readonly infos: AsyncIterable<readonly PinInfo[] | NothingUpTo>
 }
 
 export interface MergeOptions {
@@ -32,7 +35,12 @@ export async function * mergeStatuses (sources: readonly StatusSource[], options
     let live = await advance(all, all, failed, options)
     let batch: GlobalPinInfo[] = []
     while (live.length > 0) {
-      const { merged, moved } = mergeLeast(live, failed, options)
+      const least = leastOf(live)
+      if (least.current === undefined) {
+        live = await advance(live, [least], failed, options)
+        continue
+      }
+      const { merged, moved } = mergeAt(least, live, failed, options)
       batch.push(merged)
       if (batch.length === batchSize) {
         yield batch
@@ -56,13 +64,18 @@ async function advance (live: readonly Cursor[], waiting: readonly Cursor[], fai
     failed.push(cursor.peer)
     tell(cursor.peer, cursor.error)
   }
-  return live.filter(cursor => cursor.current !== undefined)
+  return live.filter(cursor => cursor.isLive)
 }
 
-function mergeLeast (live: readonly Cursor[], failed: readonly PeerId[], { standIn }: MergeOptions): { merged: GlobalPinInfo, moved: Cursor[] } {
+/** Whose turn it is: of those at the same CID one that has a status, which need not wait for one that has none up to there. */
+function leastOf (live: readonly Cursor[]): Cursor {
   let least = live[0] as Cursor
-  for (const cursor of live) if (cursor.key < least.key) least = cursor
-  const moved = live.filter(cursor => cursor.key === least.key)
+  for (const cursor of live) if (cursor.key < least.key || (cursor.key === least.key && least.current === undefined)) least = cursor
+  return least
+}
+
+function mergeAt (least: Cursor, live: readonly Cursor[], failed: readonly PeerId[], { standIn }: MergeOptions): { merged: GlobalPinInfo, moved: Cursor[] } {
+  const moved = live.filter(cursor => cursor.current !== undefined && cursor.key === least.key)
   const peerMap: Record<string, PeerPinStatus> = {}
   let teller = least.current as PinInfo
   for (const cursor of moved) {
@@ -81,16 +94,17 @@ function mergeLeast (live: readonly Cursor[], failed: readonly PeerId[], { stand
 /** Where a source is. */
 class Cursor {
   readonly peer: PeerId
-  /** Undefined before the first {@link load} and at the end. */
+  /** Undefined before the first {@link load}, at the end, and where the next status is not known yet. */
   current: PinInfo | undefined
-  /** The key of {@link current}. */
+  /** The key of {@link current}, or up to which there is none. */
   key = ''
+  /** False before the first {@link load} and at the end. */
+  isLive = false
   error: unknown
-  readonly #iterator: AsyncIterator<readonly PinInfo[]>
+  readonly #iterator: AsyncIterator<readonly PinInfo[] | NothingUpTo>
   #batch: readonly PinInfo[] = []
   #at = 0
-  #cid: Cid | undefined
-  #next: Promise<IteratorResult<readonly PinInfo[]>> | undefined
+  #next: Promise<IteratorResult<readonly PinInfo[] | NothingUpTo>> | undefined
 
   constructor (source: StatusSource) {
     this.peer = source.peer
@@ -103,11 +117,10 @@ class Cursor {
     if (this.#at >= this.#batch.length) return false
     const info = this.#batch[this.#at++] as PinInfo
     const key = cidKey(info.cid)
-    if (key <= this.key && this.#cid !== undefined) {
+    if (key <= this.key) {
       this.error = new ClusterError('INVALID_WIRE_DATA', `its list is out of order at ${info.cid}`)
       return false
     }
-    this.#cid = info.cid
     this.key = key
     this.current = info
     return true
@@ -115,14 +128,22 @@ class Cursor {
 
   async load (): Promise<void> {
     this.current = undefined
+    this.isLive = false
     try {
-      while (this.error === undefined) {
-        const { done, value } = await (this.#next as Promise<IteratorResult<readonly PinInfo[]>>)
+      while (this.error === undefined && !this.isLive) {
+        const { done, value } = await (this.#next as Promise<IteratorResult<readonly PinInfo[] | NothingUpTo>>)
         if (done === true) return
-        this.#batch = value
-        this.#at = 0
         this.#request()
-        if (this.step()) return
+        if ('nothingUpTo' in value) {
+          this.#batch = []
+          this.#at = 0
+          this.isLive = value.nothingUpTo > this.key
+          if (this.isLive) this.key = value.nothingUpTo
+        } else {
+          this.#batch = value
+          this.#at = 0
+          this.isLive = this.step()
+        }
       }
     } catch (error) {
       this.error = error

@@ -7,7 +7,7 @@ import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { PeerStatuses } from '../rpc/peer-calls.ts'
 import type { ListedStatus } from '../tracker/tracker.ts'
 import { filledStatuses } from './filled-statuses.ts'
-import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
+import { mergeStatuses, type NothingUpTo, type StatusSource } from './merge-statuses.ts'
 import { OwnRanges, type RangeReader } from './own-ranges.ts'
 import { isRefusal } from './status.ts'
 import { globalOf, toldByOthers, type LastKnown } from './status-lines.ts'
@@ -90,7 +90,7 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
 }
 
 /** As {@link remoteStatuses}, of a peer that answers by ranges. */
-async function * rangesOf (parts: AllStatusParts, ask: AskRanges, own: OwnRanges, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[]> {
+async function * rangesOf (parts: AllStatusParts, ask: AskRanges, own: OwnRanges, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[] | NothingUpTo> {
   const given = new AbortController()
   try {
     const replies = ask.remote(peer, own.questions(), { signal: AbortSignal.any([signal, given.signal]) })

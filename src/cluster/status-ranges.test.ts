@@ -168,6 +168,16 @@ test('a peer that has far more than was asked for is not held in memory', async 
   assert.ok(Math.max(...largest) < 10_000, `${Math.max(...largest)} at once`)
 })
 
+test('a peer that has nothing of what this one has does not hold it up', { timeout: 60_000 }, async () => {
+  const [own, other, third] = peers as [PeerId, PeerId, PeerId]
+  const ours = stepsOf(pins.map(pin => rowOf(pin, own, known)), 100)
+  const few = [10, 2900].map(at => rowOf(pins[at] as Pin, other, known))
+  for (const theirs of [[], few]) {
+    const listers = [{ peer: own, steps: ours }, { peer: other, steps: stepsOf(theirs, 100) }, { peer: third, steps: stepsOf(pins.map(pin => rowOf(pin, third, known)), 70) }]
+    assert.deepEqual(await linesOf(listers, new Set([other, third])), await linesOf(listers, new Set()))
+  }
+})
+
 /** Our pinset of two ranges, and a peer that answers each as it likes. */
 async function answeredWith (replies: (range: StatusRange, at: number) => RangeReply[]): Promise<string> {
   const [own, other] = peers as [PeerId, PeerId]
