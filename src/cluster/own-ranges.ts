@@ -42,15 +42,6 @@ export class OwnRanges {
     return reader
   }
 
-  /** The ranges to ask another peer for, as they are known. */
-  async * questions (): AsyncGenerator<StatusRange> {
-    for (let at = 0; ; at++) {
-      const range = await this.at(at)
-      if (range === undefined) return
-      yield { last: range.last, digest: range.digest }
-    }
-  }
-
   /** This peer's own statuses. @throws the error of the listing, at its end */
   statuses (): AsyncGenerator<PinInfo[]> { return this.#statuses(this.reader()) }
 
@@ -119,6 +110,7 @@ export class RangeReader {
   readonly #ranges: OwnRanges
   readonly #onMoved: () => void
   #next = 0
+  #asked = 0
 
   constructor (ranges: OwnRanges, onMoved: () => void) {
     this.#ranges = ranges
@@ -127,6 +119,21 @@ export class RangeReader {
 
   /** So many ranges from the first on are done with. */
   get done (): number { return Math.max(0, this.#next - 1) }
+
+  get hasRead (): boolean { return this.#next > 0 }
+
+  /** True when more ranges were asked for than have been read. */
+  get isAsking (): boolean { return this.#asked > this.#next }
+
+  /** The ranges to ask another peer for, as they are known. */
+  async * questions (): AsyncGenerator<StatusRange> {
+    for (;;) {
+      const range = await this.#ranges.at(this.#asked)
+      if (range === undefined) return
+      this.#asked++
+      yield { last: range.last, digest: range.digest }
+    }
+  }
 
   /** The next range, after which the one before is done with; undefined at the end. */
   async next (): Promise<OwnRange | undefined> {

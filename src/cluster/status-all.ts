@@ -17,6 +17,8 @@ import type { StatusSorter } from './status-sorter.ts'
 const checkMs = 15_000
 /** A peer may be silent for so long while it asks its IPFS node for all pins; longer than that node's own limit. */
 const longestSilenceMs = 10 * 60_000
+/** The same of a peer that is asked by ranges: the others wait meanwhile for their next question, and for ten minutes at most. */
+const longestRangeSilenceMs = 5 * 60_000
 /** Statuses taken from one peer beyond those of the pinset, for what it works on: more would be an attack. */
 const mostBeyondPinset = 1_000_000
 
@@ -69,7 +71,7 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
   try {
     const sources = members.map((peer): StatusSource => {
       if (peer === self) return { peer, infos: own?.statuses() ?? ask.local({ signal }) }
-      const infos = own !== undefined && knowing.has(peer) ? rangesOf(parts, ask.ranges as AskRanges, own, own.reader(), peer, signal) : remoteStatuses(parts, ask, peer, signal)
+      const infos = own !== undefined && knowing.has(peer) ? rangesOf(parts, ask, own.reader(), peer, signal) : remoteStatuses(parts, ask, peer, signal)
       return { peer, infos }
     })
     yield * mergeStatuses(sources, {
@@ -89,16 +91,20 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
   }
 }
 
-/** As {@link remoteStatuses}, of a peer that answers by ranges. */
-async function * rangesOf (parts: AllStatusParts, ask: AskRanges, own: OwnRanges, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[] | NothingUpTo> {
+/** As {@link remoteStatuses}, of a peer that answers by ranges; of one of an earlier version all. */
+async function * rangesOf (parts: AllStatusParts, ask: AskAll, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[] | NothingUpTo> {
   const given = new AbortController()
   try {
-    const replies = ask.remote(peer, own.questions(), { signal: AbortSignal.any([signal, given.signal]) })
-    yield * filledStatuses(watch(parts, peer, replies, given), reader, peer)
+    const replies = (ask.ranges as AskRanges).remote(peer, reader.questions(), { signal: AbortSignal.any([signal, given.signal]) })
+    yield * filledStatuses(watch(parts, peer, replies, given, { limitMs: longestRangeSilenceMs, owes: () => reader.isAsking }), reader, peer)
+    return
+  } catch (error) {
+    if (reader.hasRead || !(error instanceof ClusterError) || error.code !== 'UNSUPPORTED') throw error
   } finally {
     reader.close()
     given.abort(new ClusterError('CANCELLED', 'nobody reads the statuses any more'))
   }
+  yield * remoteStatuses(parts, ask, peer, signal)
 }
 
 /** The statuses of another peer, in order, as long as it lives and keeps within bounds. */
@@ -122,14 +128,18 @@ async function * startingWith<T> (first: T, rest: AsyncIterable<T>): AsyncGenera
   yield * rest
 }
 
+/** How long a peer may be silent, in milliseconds, of the time in which it owes an answer. */
+interface Patience { readonly limitMs: number, readonly owes: () => boolean }
+const patience: Patience = { limitMs: longestSilenceMs, owes: () => true }
+
 /** Gives a peer up that is silent and dead, or silent for too long, or without end. */
-async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncIterable<T[]>, given: AbortController): AsyncGenerator<T[]> {
+async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncIterable<T[]>, given: AbortController, { limitMs, owes } = patience): AsyncGenerator<T[]> {
   const most = 2 * parts.consensus.pinset().count() + mostBeyondPinset
   const iterator = statuses[Symbol.asyncIterator]()
   let count = 0
   try {
     for (;;) {
-      const { done, value } = await unlessSilent(parts, peer, iterator.next())
+      const { done, value } = await unlessSilent(parts, peer, iterator.next(), { limitMs, owes })
       if (done === true) return
       count += value.length
       if (count > most) throw new ClusterError('TOO_LARGE', `the peer lists more than ${most} statuses`)
@@ -141,13 +151,14 @@ async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncI
   }
 }
 
-async function unlessSilent<T> (parts: AllStatusParts, peer: PeerId, answer: Promise<T>): Promise<T> {
+async function unlessSilent<T> (parts: AllStatusParts, peer: PeerId, answer: Promise<T>, { limitMs, owes }: Patience): Promise<T> {
   const { clock } = parts.platform
-  const askedAt = clock.monotonic()
+  let owesSince = clock.monotonic()
   let cancel = (): void => {}
   const silent = new Promise<never>((_resolve, reject) => {
     const check = (): void => {
-      if (parts.isAlive(peer) && clock.monotonic() - askedAt < longestSilenceMs) cancel = clock.after(checkMs, check)
+      if (!owes()) owesSince = clock.monotonic()
+      if (parts.isAlive(peer) && clock.monotonic() - owesSince < limitMs) cancel = clock.after(checkMs, check)
       else reject(new ClusterError('TIMED_OUT', 'the peer has stopped answering'))
     }
     cancel = clock.after(checkMs, check)

@@ -52,8 +52,8 @@ async function * single<T> (values: AsyncIterable<T>): AsyncGenerator<T[]> { for
 async function * flat<T> (values: AsyncIterable<T[]>): AsyncGenerator<T> { for await (const batch of values) yield * batch }
 async function * infosOf (lister: Lister) { for await (const step of listed(lister)) yield step.map(({ info }) => info) }
 
-/** The lines of all statuses and the error at their end, as the first of the peers gives them; `said` is told what came from the others by ranges. */
-async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>, said: (reply: RangeReply) => void = () => {}): Promise<string[]> {
+/** The lines of all statuses and the error at their end, as the first of the peers gives them; `said` is told what came from the others by ranges, which the `older` of them do not know. */
+async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>, said: (reply: RangeReply) => void = () => {}, older: ReadonlySet<PeerId> = new Set()): Promise<string[]> {
   const [own, ...others] = listers as [Lister, ...Lister[]]
   const byPeer = new Map(others.map(lister => [lister.peer, lister]))
   const parts: AllStatusParts = {
@@ -66,6 +66,7 @@ async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>
     platform: { clock: virtualClock(), random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics },
   }
   async function * replies (peer: PeerId, ranges: AsyncIterable<StatusRange>): AsyncGenerator<RangeReply[]> {
+    if (older.has(peer)) throw new ClusterError('UNSUPPORTED', "rpc: can't find method StatusRanges")
     for await (const batch of sent(RangeReplyValue, answerRanges(listed(byPeer.get(peer) as Lister), flat(sent(StatusRangeValue, single(ranges)))))) {
       for (const reply of batch) said(reply)
       yield batch
@@ -176,6 +177,47 @@ test('a peer that has nothing of what this one has does not hold it up', { timeo
     const listers = [{ peer: own, steps: ours }, { peer: other, steps: stepsOf(theirs, 100) }, { peer: third, steps: stepsOf(pins.map(pin => rowOf(pin, third, known)), 70) }]
     assert.deepEqual(await linesOf(listers, new Set([other, third])), await linesOf(listers, new Set()))
   }
+})
+
+test('a peer that answers questions is not held silent while another one, which answers none, holds the next up', async () => {
+  const clock = virtualClock()
+  const [own, other, mute] = peers as [PeerId, PeerId, PeerId]
+  const consensus = { peers: async () => peers, pinset: () => ({ count: () => pins.length }) } as unknown as Consensus
+  const parts: AllStatusParts = { self: own, consensus, followerMode: false, lastKnown: () => known, isAlive: () => true, sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }), platform: { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics } }
+  let longestWaitMs = 0
+  const ask: AskAll = {
+    local: () => infosOf({ peer: own, steps: [] }),
+    remote: () => { throw new Error('not asked so') },
+    ranges: {
+      listed: () => listed({ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) }),
+      isAnsweredBy: () => true,
+      async * remote (peer, ranges) {
+        let askedAt = clock.monotonic()
+        for await (const { digest } of ranges) {
+          longestWaitMs = Math.max(longestWaitMs, clock.monotonic() - askedAt)
+          askedAt = clock.monotonic()
+          if (peer === mute) await new Promise(() => {})
+          yield [{ ...equal, isEqual: digest.length > 0 }]
+        }
+      },
+    },
+  }
+  const statuses: Array<TrackerStatus | undefined> = []
+  const reading = (async () => {
+    for await (const infos of statusesOfAllPeers(parts, ask, {})) for (const { peerMap } of infos) statuses.push(peerMap[other]?.status)
+  })()
+  reading.catch(() => {})
+  await clock.advance(12 * 60_000)
+  await assert.rejects(reading, error => error instanceof ClusterError && error.message.startsWith(mute) && error.code === 'TIMED_OUT')
+  assert.deepEqual([statuses.length, statuses.includes(TrackerStatus.clusterError), statuses.includes(undefined)], [pins.length, false, false])
+  assert.ok(longestWaitMs < 9 * 60_000, 'a peer waits ten minutes for its next question')
+})
+
+test('a peer of an earlier version, which does not know the question, is asked for all', async () => {
+  const [own, other] = peers as [PeerId, PeerId]
+  const listers = [{ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) }, { peer: other, steps: stepsOf(pins.map(pin => rowOf(pin, other, known)), 100) }]
+  const lines = await linesOf(listers, new Set([other]), undefined, new Set([other]))
+  assert.deepEqual(lines, await linesOf(listers, new Set()))
 })
 
 /** Our pinset of two ranges, and a peer that answers each as it likes. */
