@@ -9,6 +9,8 @@ const askedByName = 12
 /** CIDs whose state on all peers is asked for. */
 const askedOfAll = 4
 const limitMs = 60_000
+/** In which a peer pins again what its node has all the same, in milliseconds. */
+const settleMs = 1_000
 
 /** What peers say of the state of pins is how it is. */
 export const truth: Check = {
@@ -38,8 +40,28 @@ export const truth: Check = {
         if (status !== expected(cid)) broken.push(`${peer.name} says that ${cid} is ${statusName(status)}, it is ${statusName(expected(cid))}`)
       }
     }
-    return [...broken, ...await toldOfOthers(world, pinset)]
+    return [...broken, ...await toldOfLost(world, pinset), ...await toldOfOthers(world, pinset)]
   },
+}
+
+/** Each node lacks a pin for as long as its peer is asked for it: at rest there is no other that is not held. */
+async function toldOfLost (world: World, pinset: ReadonlyMap<Cid, Pin>): Promise<string[]> {
+  const broken: string[] = []
+  const random = world.random.fork(`lost/${world.clock.monotonic()}`)
+  for (const { name, self, node, serving } of world.serving()) {
+    const held = [...pinset].filter(([cid, pin]) => isAllocatedTo(pin, self) && node.pins.has(cid))
+    if (serving === undefined || held.length === 0) continue
+    const [cid] = random.pick(held)
+    const type = node.pins.get(cid) ?? 'recursive'
+    node.pins.delete(cid)
+    const { peerMap } = await world.while(serving.cluster.status(cid, { local: true }), limitMs)
+    const status = peerMap[self]?.status ?? 0
+    if (status === TrackerStatus.pinned && !node.pins.has(cid)) broken.push(`${name} says that ${cid} is pinned, which its node has lost`)
+    node.pins.set(cid, type)
+  }
+  // A recovery that came by in between has queued some of them again.
+  await world.clock.advance(settleMs)
+  return broken
 }
 
 /** One peer is asked for the state of pins on all peers. */
