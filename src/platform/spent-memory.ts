@@ -4,23 +4,29 @@
  * that the processor has forgotten, and it looks through the whole heap.
  */
 
-/** Where the bytes end that their maker has handed over. */
-const handedOver = Symbol('handed over')
+/** Who frees what is handed over. For all others it is memory like any: what was decrypted may be sent on, more than once. */
+export type LastUser = 'encryption' | 'sending' | 'decryption' | 'reading'
 
+/** Where the bytes end that their maker has handed over, and to whom. */
+const handedOver = Symbol('handed over')
+const handedTo = Symbol('handed to')
 /** Set where one value has a memory for itself. */
 const setApartMark = Symbol('set apart')
 
-interface HandedOver extends ArrayBuffer { [handedOver]?: number, [setApartMark]?: true }
+interface HandedOver extends ArrayBuffer { [handedOver]?: number, [handedTo]?: LastUser, [setApartMark]?: true }
 
 /** Less is collected at little cost. */
 const minBytes = 4 * 1024
 
 /**
  * Says that the maker of `bytes` does not look at their memory any more, nor at anything else in it:
- * it may be freed by {@link giveBack}, but need not.
+ * `to` may free it by {@link giveBack}, but need not.
  */
-export function handOver (bytes: Uint8Array): void {
-  if (bytes.length >= minBytes && bytes.buffer instanceof ArrayBuffer) (bytes.buffer as HandedOver)[handedOver] = bytes.byteOffset + bytes.length
+export function handOver (bytes: Uint8Array, to: LastUser): void {
+  if (bytes.length < minBytes || !(bytes.buffer instanceof ArrayBuffer)) return
+  const buffer = bytes.buffer as HandedOver
+  buffer[handedOver] = bytes.byteOffset + bytes.length
+  buffer[handedTo] = to
 }
 
 /**
@@ -28,9 +34,9 @@ export function handOver (bytes: Uint8Array): void {
  * over; whoever gives pieces back goes through them in their order, so all else has been used then.
  * The piece, and all others of that memory, are empty afterwards.
  */
-export function giveBack (piece: Uint8Array): void {
+export function giveBack (piece: Uint8Array, user: LastUser): void {
   const buffer = piece.buffer as HandedOver
-  if (buffer[handedOver] !== undefined && piece.length > 0 && buffer[handedOver] === piece.byteOffset + piece.length) buffer.transfer(0)
+  if (buffer[handedTo] === user && piece.length > 0 && buffer[handedOver] === piece.byteOffset + piece.length) buffer.transfer(0)
 }
 
 /** Says that nothing else stands in the memory of `value`: {@link free} may free it when nobody needs the value any more. */

@@ -17,7 +17,7 @@ const value = (() => {
 function pieceOf (start: number, end: number, before: number, behind = 0): Uint8Array {
   const memory = new Uint8Array(before + end - start + behind)
   memory.set(value.subarray(start, end), before)
-  handOver(memory)
+  handOver(memory, 'reading')
   return memory.subarray(before, before + end - start)
 }
 
@@ -57,7 +57,7 @@ test('what is sent belongs to the stream', async () => {
     const { cid, bytes } = blockOf(new Uint8Array(80_000).fill(byte))
     writer.add(methods.putBlocks.request, { cid, bytes, size: bytes.length })
     await writer.send()
-    giveBack(sent.at(-1) as Uint8Array)
+    giveBack(sent.at(-1) as Uint8Array, 'encryption')
     assert.equal(bytes.length, 80_000)
   }
   assert.deepEqual(sent.map(({ length }) => length), [0, 0])

@@ -69,7 +69,7 @@ export class ValueReader {
       const isCopied = this.#values.push(value)
       this.#count(this.#values.pendingBytes)
       // Others may have what stands before in the same memory, unless there is only the header of this stream's frame.
-      if (isCopied && value.byteOffset <= muxerHeaderBytes) giveBack(value)
+      if (isCopied && value.byteOffset <= muxerHeaderBytes) giveBack(value, 'reading')
       return true
     }
   }
@@ -147,7 +147,7 @@ export class ValueWriter {
     if (this.#writer.sizeBytes === 0) return
     this.#lastBatchBytes = Math.min(this.#writer.sizeBytes, 2 * batchBytes)
     const bytes = this.#writer.detach()
-    handOver(bytes)
+    handOver(bytes, 'encryption')
     await this.#stream.write(bytes)
   }
 }

@@ -31,7 +31,7 @@ function digests ({ network }: TestNetwork): { readonly found: Map<number, strin
 async function send (stream: PeerStream, parts: readonly Uint8Array[]): Promise<void> {
   for (const part of parts) {
     const bytes = Uint8Array.from(part)
-    handOver(bytes)
+    handOver(bytes, 'encryption')
     await stream.write(bytes)
   }
   await stream.closeWrite()
@@ -59,7 +59,7 @@ test('what was handed over is free when it was sent, what was not stays', { time
   const given = randomBytes(300_000)
   const kept = Uint8Array.from(given)
   const lent = Uint8Array.from(given)
-  handOver(lent)
+  handOver(lent, 'encryption')
   const stream = await a.network.open(b.self, '/bytes', {})
   await stream.write(kept)
   await stream.write(lent)
@@ -67,6 +67,27 @@ test('what was handed over is free when it was sent, what was not stays', { time
   await done(1)
   assert.equal(lent.length, 0)
   assert.equal(Buffer.compare(kept, given), 0)
+})
+
+test('what was received may be sent on, to many', { timeout: 60_000 }, async t => {
+  const [a, b] = await connectedNetworks(t, 2) as [TestNetwork, TestNetwork]
+  const { found, done } = digests(a)
+  const data = randomBytes(400_000)
+  data[0] = 9
+  const received = new Promise<Uint8Array[]>((resolve, reject) => {
+    b.network.handle('/once', stream => { Array.fromAsync(stream.incoming).then(resolve, reject) })
+  })
+  const stream = await a.network.open(b.self, '/once', {})
+  await send(stream, [data])
+  const pieces = await received
+  for (let i = 0; i < 3; i++) {
+    found.clear()
+    const back = await b.network.open(a.self, '/bytes', {})
+    for (const piece of pieces) await back.write(piece)
+    await back.closeWrite()
+    await done(1)
+    assert.equal(found.get(9), createHash('sha256').update(data).digest('hex'))
+  }
 })
 
 test('a connection on which somebody changes a byte ends, and nothing of it is read', { timeout: 60_000 }, async t => {

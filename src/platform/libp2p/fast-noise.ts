@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import type { ConnectionEncrypter } from '@libp2p/interface'
 import type { noise } from '@libp2p/noise'
-import { giveBack, handOver } from '../spent-memory.ts'
+import { giveBack, handOver, type LastUser } from '../spent-memory.ts'
 
 type Components = Parameters<ReturnType<typeof noise>>[0]
 
@@ -10,6 +10,7 @@ type Bytes = Uint8Array | Pieces
 interface Pieces extends Iterable<Uint8Array> {
   readonly byteLength: number
   readonly append: (...pieces: Uint8Array[]) => void
+  readonly get: (at: number) => number
   readonly subarray: (from?: number, to?: number) => Uint8Array
   readonly sublist: (from?: number, to?: number) => Pieces
 }
@@ -44,18 +45,30 @@ export function fastNoise (make: typeof noise): (components: Components) => Conn
 /** What of libp2p's encrypted connection is known here. A message that is decrypted is one frame, at most 65 535 bytes. */
 interface EncryptedConnection {
   readonly handshake: { readonly decrypt: (ciphertext: Bytes) => Bytes }
+  readonly decoder: { lengthDecoder: (bytes: Bytes) => number }
   encrypt: (plaintext: Bytes) => Bytes
   decrypt: (ciphertext: Bytes) => Bytes
+}
+
+/** The decoder of libp2p catches it at the end of every message; to make an error costs more than to decrypt a small one. */
+const noLengthYet = new RangeError('the length of a message has not come yet')
+
+/** The first two bytes, which say how long a message of Noise is. @throws RangeError while they have not come */
+export function messageLength (bytes: Bytes): number {
+  if (bytes.byteLength < 2) throw noLengthYet
+  const byte = (at: 0 | 1): number => bytes instanceof Uint8Array ? bytes[at] as number : bytes.get(at)
+  return byte(0) * 256 + byte(1)
 }
 
 /** Frees what was encrypted or decrypted at once; libp2p also copies each message together for a place that our cipher has no use for. */
 function sparing<T extends { readonly connection: unknown }> (secured: T): T {
   const connection = secured.connection as EncryptedConnection
   const { handshake } = connection
+  connection.decoder.lengthDecoder = messageLength
   const encrypt = connection.encrypt.bind(connection)
   connection.encrypt = plaintext => {
     const output = encrypt(plaintext)
-    giveBackAll(plaintext)
+    giveBackAll(plaintext, 'encryption')
     return output
   }
   /** What came together with the end of the handshake may be kept by it. */
@@ -64,14 +77,14 @@ function sparing<T extends { readonly connection: unknown }> (secured: T): T {
     if (ciphertext.byteLength < tagBytes) throw new Error('a message of Noise without its tag')
     const output = handshake.decrypt(ciphertext)
     first ??= piecesOf(ciphertext)[Symbol.iterator]().next().value?.buffer
-    giveBackAll(ciphertext, first)
+    giveBackAll(ciphertext, 'decryption', first)
     return output
   }
   return secured
 }
 
-function giveBackAll (bytes: Bytes, spared?: ArrayBufferLike): void {
-  for (const piece of piecesOf(bytes)) if (piece.buffer !== spared) giveBack(piece)
+function giveBackAll (bytes: Bytes, user: LastUser, spared?: ArrayBufferLike): void {
+  for (const piece of piecesOf(bytes)) if (piece.buffer !== spared) giveBack(piece, user)
 }
 
 function piecesOf (bytes: Bytes): Iterable<Uint8Array> { return bytes instanceof Uint8Array ? [bytes] : bytes }
@@ -89,7 +102,7 @@ function fastCipher (plain: NoiseCipher): NoiseCipher {
       if (plaintext instanceof Uint8Array || plaintext.byteLength < minNativeBytes || data.length > 0) return plain.encrypt(plaintext, nonce, data, key)
       const cipher = createCipheriv(algorithm, keyOf(key), nonce, { authTagLength: tagBytes })
       const output = plaintext.sublist(0, 0)
-      for (const piece of plaintext) output.append(handedOver(cipher.update(piece)))
+      for (const piece of plaintext) output.append(handedOver(cipher.update(piece), 'sending'))
       cipher.final()
       output.append(cipher.getAuthTag())
       return output
@@ -100,10 +113,10 @@ function fastCipher (plain: NoiseCipher): NoiseCipher {
       const decipher = createDecipheriv(algorithm, keyOf(key), nonce, { authTagLength: tagBytes })
       decipher.setAuthTag(ciphertext.subarray(length))
       let output: Bytes
-      if (ciphertext instanceof Uint8Array) output = handedOver(decipher.update(ciphertext.subarray(0, length)))
+      if (ciphertext instanceof Uint8Array) output = handedOver(decipher.update(ciphertext.subarray(0, length)), 'reading')
       else {
         output = ciphertext.sublist(0, 0)
-        for (const piece of ciphertext.sublist(0, length)) output.append(handedOver(decipher.update(piece)))
+        for (const piece of ciphertext.sublist(0, length)) output.append(handedOver(decipher.update(piece), 'reading'))
       }
       decipher.final()
       return output
@@ -111,7 +124,7 @@ function fastCipher (plain: NoiseCipher): NoiseCipher {
   }
 }
 
-function handedOver (bytes: Uint8Array): Uint8Array {
-  handOver(bytes)
+function handedOver (bytes: Uint8Array, to: LastUser): Uint8Array {
+  handOver(bytes, to)
   return bytes
 }

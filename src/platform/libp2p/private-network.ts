@@ -82,7 +82,7 @@ class PrivateConnection extends AbstractMultiaddrConnection {
     for (const piece of pieces) {
       const { length } = piece
       this.#outbound.update(piece, encrypted, at)
-      giveBack(piece)
+      giveBack(piece, 'sending')
       at += length
     }
     return { sentBytes: at, canSendMore: this.#connection.send(encrypted) }
@@ -96,7 +96,7 @@ class PrivateConnection extends AbstractMultiaddrConnection {
   /** In place: what comes from the socket belongs to nobody else. */
   #decrypt (piece: Uint8Array): void {
     this.#inbound.update(piece, piece)
-    if (piece.length === piece.buffer.byteLength) handOver(piece)
+    if (piece.length === piece.buffer.byteLength) handOver(piece, 'decryption')
     if (this.#greeted < greeting.length && !this.#isGreeting(piece)) {
       this.#onStranger(this.remoteAddr.toString(), true)
       this.abort(new Error('the other side has another cluster secret'))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import { LengthPrefixedDecoder } from '@libp2p/utils'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { peerIdFromBytes } from '../../domain/peer-id.ts'
 import { systemClock } from '../clock.ts'
@@ -8,6 +9,7 @@ import { virtualClock } from '../virtual-clock.ts'
 import { announceFilter, dialledPeer, isLoopback, servedAddresses } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { Dht } from './dht.ts'
+import { messageLength } from './fast-noise.ts'
 import { makeHost } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
 import { announcement } from './local-peers.ts'
@@ -77,6 +79,19 @@ test('signatures of the prepared key are those of the key', async () => {
   const data = Buffer.from('what is signed')
   assert.deepEqual(Buffer.from(await prepared.sign(data)), Buffer.from(await plain.sign(data)))
   assert.equal(await plain.publicKey.verify(data, await prepared.sign(data)), true)
+})
+
+test('messages of Noise are cut apart however they arrive', () => {
+  const lengths = [1, 255, 256, 257, 65_535, 3]
+  const messages = lengths.map(length => Buffer.alloc(length, length))
+  const all = Buffer.concat(messages.flatMap(message => [Uint8Array.of(message.length >> 8, message.length), message]))
+  for (const cut of [1, 2, 3, 258, 65_536]) {
+    const decoder = new LengthPrefixedDecoder({ lengthDecoder: messageLength, encodingLength: () => 2 })
+    const found: Uint8Array[] = []
+    for (let at = 0; at < all.length; at += cut) for (const message of decoder.decode(all.subarray(at, at + cut))) found.push(message.subarray())
+    assert.deepEqual(found.map(({ length }) => length), lengths)
+    assert.equal(Buffer.compare(Buffer.concat(found), Buffer.concat(messages)), 0)
+  }
 })
 
 test('a host for the outside has relays, hole punching and port mapping; its parts fit together', async () => {
