@@ -33,3 +33,9 @@ test('what is neither is refused', () => {
     assert.throws(() => RangeReplyValue.read(new MsgpackReader(Uint8Array.from(bytes))), ClusterError, bytes.join())
   }
 })
+
+test('a start whose names would fill memory with each status that they are filled in to is refused', () => {
+  const named = (length: number) => encode({ isEqual: true, unexpected: 1, peername: 'a'.repeat(length), ipfsPeerId: undefined, ipfsPeerAddresses: null })
+  assert.doesNotThrow(() => RangeReplyValue.read(new MsgpackReader(named(60_000))))
+  assert.throws(() => RangeReplyValue.read(new MsgpackReader(named(66_000))), ClusterError)
+})

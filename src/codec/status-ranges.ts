@@ -22,6 +22,9 @@ export interface RangeStart extends Pick<PeerPinStatus, 'peername' | 'ipfsPeerId
   readonly unexpected: number
 }
 
+/** It is told again with each status that is filled in: what takes a few hundred bytes must not come as a mebibyte. */
+const maxStartBytes = 64 * 1024
+
 export type RangeReply = RangeStart | PinInfo
 
 export function isRangeStart (reply: RangeReply): reply is RangeStart { return 'isEqual' in reply }
@@ -46,8 +49,10 @@ export const RangeReplyValue: MsgpackValue<RangeReply> = {
   read (reader) {
     if (reader.isMapNext) return PinInfoMessage.read(reader)
     if (reader.enterArray() !== 1) throw invalidData('neither a status nor the start of a range')
+    const from = reader.at
     const start = RangeStartValue.read(reader)
     reader.leave()
+    if (reader.at - from > maxStartBytes) throw invalidData(`the start of a range has more than ${maxStartBytes} bytes`)
     return start
   },
 }
