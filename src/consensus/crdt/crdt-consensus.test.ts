@@ -111,6 +111,10 @@ test('changes that come faster than deltas can be written wait; they are refused
   const consensus = await started(slow, 6)
   for (let n = 0; n < 6; n++) await consensus.logPin(pin(n))
   let done = 0
+  const giving = new AbortController()
+  const givenUp = assert.rejects(consensus.logUnpin(pin(5), { signal: giving.signal }), /the client has gone/)
+  giving.abort(new Error('the client has gone'))
+  await givenUp
   const more = Promise.all(Array.from({ length: 4 }, (_, n) => consensus.logUnpin(pin(n)).then(() => { done++ })))
   for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
   assert.equal(done, 0)

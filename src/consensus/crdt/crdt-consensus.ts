@@ -3,7 +3,7 @@ import type { Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Pin } from '../../domain/pin.ts'
-import type { Platform } from '../../platform/lifecycle.ts'
+import type { CallOptions, Platform } from '../../platform/lifecycle.ts'
 import type { Network } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
 import { StoredChangeLog } from '../../state/change-log.ts'
@@ -16,7 +16,7 @@ import { Journal, openedAnew } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { PinValues } from './pin-values.ts'
 import { Replica } from './replica.ts'
-import { StrayMoves } from './stray-moves.ts'
+import { StrayMoves, type StrayMovesOptions } from './stray-moves.ts'
 import { Writer } from './writer.ts'
 
 /** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
@@ -148,8 +148,10 @@ export class CrdtConsensus implements Consensus {
       priorityFloor: () => this.#exchange?.highestPriority ?? 0,
       onDelta: (node, isDurable) => { this.#exchange?.tell(node, isDurable) },
     })
-    if (options.exchange !== undefined && options.isFollower !== true) {
-      this.#strays = new StrayMoves({ store, writer, remove: (suspects, extra) => this.#publisher.removeStrays(suspects, extra), platform })
+    if (options.exchange !== undefined) {
+      // A follower only clears away what was noted: the others look for themselves.
+      const remove: StrayMovesOptions['remove'] = (suspects, extra) => this.#publisher.removeStrays(options.isFollower === true ? [] : suspects, extra)
+      this.#strays = new StrayMoves({ store, writer, remove, platform })
     }
     platform.metrics.gauge('ipfscluster_pins', 'Total number of pins', () => this.#pinset.count())
   }
@@ -181,35 +183,36 @@ export class CrdtConsensus implements Consensus {
 
   async ready (): Promise<void> {}
 
-  logPin (pin: Pin): Promise<void> {
-    return this.#append(pin.cid, pin)
+  logPin (pin: Pin, { signal }: CallOptions = {}): Promise<void> {
+    return this.#append({ cid: pin.cid, pin, signal })
   }
 
-  logMove (observed: Pin, pin: Pin): Promise<void> {
-    return this.#append(pin.cid, pin, observed)
+  logMove (observed: Pin, pin: Pin, { signal }: CallOptions = {}): Promise<void> {
+    return this.#append({ cid: pin.cid, pin, observed, signal })
   }
 
-  logUnpin (pin: Pin): Promise<void> {
-    return this.#append(pin.cid, undefined)
+  logUnpin ({ cid }: Pin, { signal }: CallOptions = {}): Promise<void> {
+    return this.#append({ cid, pin: undefined, signal })
   }
 
-  #append (cid: Cid, pin: Pin | undefined, observed?: Pin): Promise<void> {
+  #append (change: Change): Promise<void> {
     if (this.#isStopped) return Promise.reject(stopped())
     const { batching } = this.#options
     const limit = batching.maxQueueSize ?? Infinity
     // Who asks faster than deltas can be written waits. With batches it is the operator who says how many changes may.
-    if (!isBatching(batching) && this.#publisher.isCrowded(Math.min(mostWaiting, limit))) return this.#appendLater(cid, pin, observed)
+    if (!isBatching(batching) && this.#publisher.isCrowded(Math.min(mostWaiting, limit))) return this.#appendLater(change)
     if (this.#pinset.pendingCount() >= limit) return Promise.reject(queueFull())
-    return this.#journal.append(cid, pin, observed)
+    return this.#journal.append(change.cid, change.pin, change.observed)
   }
 
-  async #appendLater (cid: Cid, pin: Pin | undefined, observed: Pin | undefined): Promise<void> {
+  /** Whoever gives up while waiting has changed nothing. */
+  async #appendLater (change: Change): Promise<void> {
     const { store, batching } = this.#options
     const opening = store.openings?.()
-    await this.#publisher.room(Math.min(mostWaiting, batching.maxQueueSize ?? Infinity))
+    await this.#publisher.room(Math.min(mostWaiting, batching.maxQueueSize ?? Infinity), change.signal)
     // As in the journal: what is to be removed may be lost, and come back from the other peers.
-    if (pin === undefined && opening !== store.openings?.()) throw openedAnew()
-    return this.#append(cid, pin, observed)
+    if (change.pin === undefined && opening !== store.openings?.()) throw openedAnew()
+    return this.#append(change)
   }
 
   /**
@@ -279,6 +282,15 @@ export class CrdtConsensus implements Consensus {
   isTrusted (peer: PeerId): boolean { return this.#trusted.has('*') || this.#trusted.has(peer) }
   trust (peer: PeerId): void { this.#trusted.add(peer) }
   distrust (peer: PeerId): void { if (peer !== this.#options.self) this.#trusted.delete(peer) }
+}
+
+/** What is to be changed: `observed` is the pin that a move gives other holders. */
+interface Change {
+  readonly cid: Cid
+  readonly pin: Pin | undefined
+  readonly observed?: Pin
+  /** Ends the wait for room. */
+  readonly signal: AbortSignal | undefined
 }
 
 function isBatching ({ maxSize, maxAgeMs }: BatchOptions): boolean { return maxSize > 0 && maxAgeMs > 0 }

@@ -47,7 +47,7 @@ export class DeltaPublisher {
   #isFlushing = false
   #idle: Array<() => void> = []
   /** Callers that wait until fewer changes wait. */
-  #crowd: Array<() => void> = []
+  readonly #crowd = new Set<() => void>()
   #hasEnded = false
   #busy = false
   #failing: string | undefined
@@ -72,9 +72,21 @@ export class DeltaPublisher {
   /** True when `limit` changes wait for their delta, and deltas are being written. */
   isCrowded (limit: number): boolean { return this.#queue.length >= limit && this.#failing === undefined && !this.#hasEnded }
 
-  /** Resolves when fewer than `limit` changes wait for their delta; also when none can be written now ({@link failing}) or ever again. */
-  async room (limit: number): Promise<void> {
-    while (this.isCrowded(limit)) await new Promise<void>(resolve => { this.#crowd.push(resolve) })
+  /**
+   * Resolves when fewer than `limit` changes wait for their delta; also when none can be written now
+   * ({@link failing}) or ever again. @throws the reason of the signal
+   */
+  async room (limit: number, signal?: AbortSignal): Promise<void> {
+    while (this.isCrowded(limit)) {
+      signal?.throwIfAborted()
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const wake = (): void => { resolve() }
+      this.#crowd.add(wake)
+      signal?.addEventListener('abort', wake, { once: true })
+      await promise
+      signal?.removeEventListener('abort', wake)
+      this.#crowd.delete(wake)
+    }
   }
 
   /** Resolves when all that was enqueued is in deltas, or cannot be written now ({@link failing}); does not wait for age or pace. */
@@ -105,7 +117,7 @@ export class DeltaPublisher {
   }
 
   #tellCrowd (): void {
-    for (const resolve of this.#crowd.splice(0)) resolve()
+    for (const wake of this.#crowd) wake()
   }
 
   async #waitForBatch (signal: AbortSignal): Promise<void> {

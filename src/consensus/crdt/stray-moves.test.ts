@@ -158,7 +158,10 @@ test('a follower, whose changes nobody takes, takes nothing back', async () => {
   await cluster.alone(1, consensus => consensus.logUnpin(pinned))
   const followers = await cluster.startAll({ isFollower: true })
   await cluster.peers.clock.advance(60_000)
-  for (const peer of followers) assert.deepEqual(await namesOf(peer), [pinned.name])
+  for (const peer of followers) {
+    assert.deepEqual(await namesOf(peer), [pinned.name])
+    assert.deepEqual(await keysOf(peer.store, '/flotilla/suspects'), [], 'what was noted does not pile up')
+  }
   await cluster.peers.stop()
 })
 
