@@ -23,9 +23,10 @@ const maxSeen = 20_000
 const intervalVariation = 0.3
 /**
  * When a peer has connected, heads are told after these delays (plus as much again at random): at
- * once, and when it has surely been taken into the gossip mesh, at its next heartbeat.
+ * once, when it has surely said what it wants to hear, and when it has surely been taken into the
+ * gossip mesh. What is told before that may not reach it.
  */
-const afterConnectMs = [500, 11_000] as const
+const afterConnectMs = [500, 2_000, 11_000] as const
 /** How long a stop waits for messages that are being sent, in milliseconds. */
 const lastWordsMs = 2_000
 /** Peers whose unreadable messages are logged. */
@@ -54,8 +55,10 @@ export class HeadBroadcast {
   readonly #ends: Array<() => void> = []
   /** Heads that somebody has told of since the last rebroadcast. */
   readonly #seen = new Set<string>()
-  /** Heads that somebody has told of since a peer connected last. */
-  readonly #seenSinceConnect = new Set<string>()
+  /** By greeting that is due at a random moment: heads that somebody has told of since it became due. */
+  readonly #seenSinceDue = new Map<number, Set<string>>()
+  /** Greetings that are to be said once more, to peers that have connected too late for those that are due. */
+  readonly #onceMore = new Set<number>()
   readonly #timers = new Map<number, () => void>()
   readonly #sending = new Set<Promise<void>>()
 
@@ -134,8 +137,7 @@ export class HeadBroadcast {
   }
 
   #noteSeen (head: string): void {
-    if (this.#seen.size < maxSeen) this.#seen.add(head)
-    if (this.#seenSinceConnect.size < maxSeen) this.#seenSinceConnect.add(head)
+    for (const seen of [this.#seen, ...this.#seenSinceDue.values()]) if (seen.size < maxSeen) seen.add(head)
   }
 
   #noteUnreadable (from: PeerId, error: unknown): void {
@@ -155,17 +157,25 @@ export class HeadBroadcast {
     })
   }
 
-  /** Tells heads soon, unless another peer does. Peers that come meanwhile are served with the same message. */
   #greet (): void {
-    this.#seenSinceConnect.clear()
-    for (const [i, delayMs] of afterConnectMs.entries()) {
-      if (this.#timers.has(i)) continue
-      this.#after(i, delayMs * (1 + this.#options.platform.random.fraction()), () => {
-        const seen = new Set(this.#seenSinceConnect)
-        this.#seenSinceConnect.clear()
-        void this.tellHeads(seen)
-      })
+    for (const i of afterConnectMs.keys()) {
+      if (this.#timers.has(i)) this.#onceMore.add(i)
+      else this.#greetLater(i)
     }
+  }
+
+  /** Tells heads after the delay, unless another peer does so once the delay is over: only that reaches who has connected now. */
+  #greetLater (i: number): void {
+    const delayMs = afterConnectMs[i] as number
+    this.#after(i, delayMs, () => {
+      const seen = new Set<string>()
+      this.#seenSinceDue.set(i, seen)
+      this.#after(i, delayMs * this.#options.platform.random.fraction(), () => {
+        this.#seenSinceDue.delete(i)
+        void this.tellHeads(seen)
+        if (this.#onceMore.delete(i)) this.#greetLater(i)
+      })
+    })
   }
 
   /** One timer for each `name`. */
