@@ -6,6 +6,8 @@ import { digestOfPins, isSameDigest } from './range-digest.ts'
 
 /** Statuses of one range that are held until its digest is known: several times what a range of equal pinsets has. */
 const maxHeld = 8_192
+/** The same in bytes of their pins. */
+const maxHeldBytes = 8 * 1024 * 1024
 /** All statuses of the range follow, as they are. */
 const inFull: RangeStart = { isEqual: false, unexpected: 0, peername: '', ipfsPeerId: undefined, ipfsPeerAddresses: null }
 
@@ -27,6 +29,7 @@ export async function * answerRanges (listed: AsyncIterable<ListedStatus[]>, ran
 async function * answerRange (listing: Listing, { last, digest }: StatusRange): AsyncGenerator<RangeReply[]> {
   /** Undefined when the range is told in full: nothing waits for its digest then. */
   let held: ListedStatus[] | undefined = digest.length > 0 ? [] : undefined
+  let heldBytes = 0
   if (held === undefined) yield [inFull]
   try {
     for (let some = await listing.upTo(last); some !== undefined; some = await listing.upTo(last)) {
@@ -34,7 +37,8 @@ async function * answerRange (listing: Listing, { last, digest }: StatusRange): 
         yield infosOf(some)
       } else {
         held.push(...some)
-        if (held.length <= maxHeld) continue
+        for (const { value } of some) heldBytes += value?.length ?? 0
+        if (held.length <= maxHeld && heldBytes <= maxHeldBytes) continue
         yield [inFull, ...infosOf(held)]
         held = undefined
       }

@@ -231,6 +231,23 @@ test('a peer of an earlier version, which does not know the question, is asked f
   assert.deepEqual(lines, await linesOf(listers, new Set()))
 })
 
+test('nor are large pins', async () => {
+  const value = new Uint8Array(1024 * 1024)
+  const rows = pins.slice(0, 40).map(pin => ({ ...rowOf(pin, peers[1] as PeerId, known), value }))
+  let listedRows = 0
+  async function * counted (): AsyncGenerator<ListedStatus[]> {
+    for (const row of rows) {
+      listedRows++
+      yield [row]
+    }
+  }
+  async function * all (): AsyncGenerator<StatusRange> { yield { last: '', digest: Uint8Array.of(1) } }
+  const replies = answerRanges(counted(), all())
+  const { value: first } = await replies.next()
+  assert.ok(first !== undefined && first.length > 1 && listedRows < 15, `${listedRows} read before the first answer`)
+  await replies.return(undefined)
+})
+
 /** Our pinset of two ranges, and a peer that answers each as it likes. */
 async function answeredWith (replies: (range: StatusRange, at: number) => RangeReply[]): Promise<string> {
   const [own, other] = peers as [PeerId, PeerId]
