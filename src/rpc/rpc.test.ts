@@ -6,6 +6,8 @@ import type { PinInfo } from '../domain/status.ts'
 import type { Block } from '../ipfs/connector.ts'
 import { systemClock } from '../platform/clock.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
+import { RpcClient } from './client.ts'
+import { methods } from './methods.ts'
 import { blockOf, cidOf, informationOf, peerOf, pinInfoOf, pinOf, twoPeers } from './rpc.fixture.ts'
 
 const server = peerOf(2)
@@ -78,6 +80,18 @@ test('a range of statuses is answered before the next one is asked for', async (
   }
   const { A: first = [], '': last = [] } = peers.service.ranges
   assert.deepEqual(got, [...first, ...first, ...last])
+  await peers.stop()
+})
+
+test('a peer that does not know a method with many questions says so before it has them all', async () => {
+  const peers = await twoPeers(systemClock)
+  const client = new RpcClient(peers.caller, peers.platform)
+  async function * ranges (): AsyncGenerator<StatusRange> {
+    yield { last: 'A', digest: Uint8Array.of(1, 2) }
+    await new Promise(() => {})
+  }
+  const replies = client.stream({ ...methods.statusRanges, method: 'StatusOfOld' }, server, ranges(), noOptions)
+  await assert.rejects(Array.fromAsync(replies), error => error instanceof ClusterError && error.code === 'UNSUPPORTED')
   await peers.stop()
 })
 
