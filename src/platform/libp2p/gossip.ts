@@ -66,12 +66,13 @@ export class Gossip {
     pubsub.subscribe(topic)
   }
 
+  /**
+   * Nobody listens any more, which is when this peer stops. To gossipsub it stays in the topic: if
+   * it left, the others would not have it back for 10 s, and it would not try for a minute.
+   */
   #leave (topic: string, subscription: Subscription): void {
     const subscriptions = this.#topics.get(topic)
-    if (subscriptions?.delete(subscription) !== true || subscriptions.size > 0) return
-    this.#topics.delete(topic)
-    this.#pubsub?.unsubscribe(topic)
-    this.#pubsub?.topicValidators.delete(topic)
+    if (subscriptions?.delete(subscription) === true && subscriptions.size === 0) this.#topics.delete(topic)
   }
 
   #isWanted (message: Message): boolean {

@@ -7,7 +7,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import type { Multiaddress } from '../../domain/peer.ts'
 import { sleep, systemClock } from '../clock.ts'
 import type { GossipMessage, PeerStream } from '../network.ts'
-import { connectedNetworks, hasPeer, testNetwork, type TestNetwork } from './network.fixture.ts'
+import { connectedNetworks, hasPeer, testIdentity, testNetwork, testSettings, type TestNetwork } from './network.fixture.ts'
 
 const signal = new AbortController().signal
 
@@ -163,6 +163,33 @@ test('gossip reaches all subscribers at once, also through others and oneself, a
   const large = new Promise<number>(resolve => { c.network.subscribe('t', ({ data }) => { resolve(data.length) }) })
   await a.network.publish('t', new Uint8Array(1024 * 1024 - 1024))
   assert.equal(await large, 1024 * 1024 - 1024)
+})
+
+test('who stops in good order and comes back at once is in the gossip again, without a heartbeat', async t => {
+  const settings = { pubsub: { ...testSettings.pubsub, heartbeatIntervalMs: 3_600_000 } }
+  const [a, c] = await connectedNetworks(t, 2, settings) as [TestNetwork, TestNetwork]
+  for (const { network } of [a, c]) network.subscribe('t', () => {})
+  const identity = await testIdentity()
+  for (let life = 0; life < 3; life++) {
+    const b = await testNetwork(t, settings, identity)
+    const missing = new Set([0, 1, 2, 3, 4, 5].map(i => `${life} ${i}`))
+    const { promise: heardAll, resolve } = Promise.withResolvers<void>()
+    const end = b.network.subscribe('t', ({ data }) => {
+      if (missing.delete(Buffer.from(data).toString()) && missing.size === 0) resolve()
+    })
+    await b.network.start(signal)
+    await b.network.connect(c.network.addresses()[0] as Multiaddress, {})
+    for (let i = 0; i < 6; i++) {
+      await sleep(systemClock, 50)
+      // By way of the other: passed on is only to who has a place in the mesh.
+      await a.network.publish('t', Buffer.from(`${life} ${i}`))
+    }
+    await heardAll
+    end()
+    // What a peer says when it leaves a topic arrives before its connections end.
+    await sleep(systemClock, 200)
+    await b.network.stop()
+  }
 })
 
 test('blocks come from whoever has them, and as soon as they are there', async t => {

@@ -33,9 +33,9 @@ export async function testIdentity (): Promise<{ id: PeerId, privateKey: Uint8Ar
   return { id: peerIdFromPrivateKey(key).toString() as PeerId, privateKey: privateKeyToProtobuf(key) }
 }
 
-/** A network with a new identity, on loopback, not started; it is stopped at the end of the test. */
-export async function testNetwork (test: { after (work: () => Promise<void>): void }, settings: Partial<NetworkSettings> = {}): Promise<TestNetwork> {
-  const identity = await testIdentity()
+/** A network with a new identity or the one given, on loopback, not started; it is stopped at the end of the test. */
+export async function testNetwork (test: { after (work: () => Promise<void>): void }, settings: Partial<NetworkSettings> = {}, identity?: Awaited<ReturnType<typeof testIdentity>>): Promise<TestNetwork> {
+  identity ??= await testIdentity()
   const self = identity.id
   const log: string[] = []
   const network = libp2pNetwork({ identity, settings: { ...testSettings, ...settings }, platform: testPlatform(log) })
