@@ -16,6 +16,7 @@ import { Recovery } from './recovery.ts'
 import { Scheduler } from './scheduler.ts'
 import { StatusListing } from './status-listing.ts'
 import type { ListedStatus, PinTracker } from './tracker.ts'
+import type { OperationState } from './transitions.ts'
 
 /** The section `pin_tracker.stateless` of the configuration. */
 export interface StatelessTrackerOptions {
@@ -77,9 +78,10 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
 }
 
 function addGauges ({ metrics }: Platform, table: OperationTable): void {
+  const count = (...states: OperationState[]): number => states.reduce((sum, state) => sum + table.count(state), 0)
   metrics.gauge('ipfscluster_pins_pin_queued', 'Current number of pins queued for pinning', () => table.count('pin_queued'))
   metrics.gauge('ipfscluster_pins_pinning', 'Current number of pins currently pinning', () => table.count('pinning'))
   metrics.gauge('ipfscluster_pins_pin_error', 'Current number of pins in pin_error state', () => table.count('pin_error'))
-  metrics.gauge('ipfscluster_pins_unpinning', 'Current number of items that the IPFS node is to unpin and has not unpinned yet', () => table.count('unpin_queued') + table.count('unpinning'))
-  metrics.gauge('ipfscluster_pins_unpin_error', 'Current number of items in unpin_error state', () => table.count('unpin_error'))
+  metrics.gauge('ipfscluster_pins_unpinning', 'Current number of items that the IPFS node is to unpin and has not unpinned yet', () => count('unpin_queued', 'unpinning', 'remote_queued', 'remote_unpinning'))
+  metrics.gauge('ipfscluster_pins_unpin_error', 'Current number of items that the IPFS node could not unpin', () => count('unpin_error', 'remote_error'))
 }
