@@ -199,17 +199,18 @@ export class CrdtConsensus implements Consensus {
     if (this.#isStopped) return Promise.reject(stopped())
     const { batching } = this.#options
     const limit = batching.maxQueueSize ?? Infinity
+    const crowd = Math.min(mostWaiting, limit)
     // Who asks faster than deltas can be written waits. With batches it is the operator who says how many changes may.
-    if (!isBatching(batching) && this.#publisher.isCrowded(Math.min(mostWaiting, limit))) return this.#appendLater(change)
+    if (!isBatching(batching) && this.#publisher.isCrowded(crowd)) return this.#appendLater(change, crowd)
     if (this.#pinset.pendingCount() >= limit) return Promise.reject(queueFull())
     return this.#journal.append(change.cid, change.pin, change.observed)
   }
 
   /** Whoever gives up while waiting has changed nothing. */
-  async #appendLater (change: Change): Promise<void> {
-    const { store, batching } = this.#options
+  async #appendLater (change: Change, crowd: number): Promise<void> {
+    const { store } = this.#options
     const opening = store.openings?.()
-    await this.#publisher.room(Math.min(mostWaiting, batching.maxQueueSize ?? Infinity), change.signal)
+    await this.#publisher.room(crowd, change.signal)
     // As in the journal: what is to be removed may be lost, and come back from the other peers.
     if (change.pin === undefined && opening !== store.openings?.()) throw openedAnew()
     return this.#append(change)

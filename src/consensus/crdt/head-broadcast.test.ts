@@ -38,6 +38,15 @@ async function equalPeers (count: number): Promise<{ peers: CrdtPeers, messages:
   return { peers, messages }
 }
 
+/** Hears no gossip before it is told to: gossip takes some time to learn what a new neighbour wants to hear. */
+class LateListener {
+  isHearing = false
+  readonly listen = (network: Network): Network => ({
+    ...network,
+    subscribe: (topic, handle, isTrusted) => network.subscribe(topic, message => { if (this.isHearing) handle(message) }, isTrusted),
+  })
+}
+
 test('24 peers that come at once and have the same set say so a few times, not 24 times each', async () => {
   const { peers, messages } = await equalPeers(24)
   await peers.clock.advance(30_000)
@@ -72,14 +81,13 @@ test('a peer that has connected a moment ago is told of a head that reached all 
   const peers = new CrdtPeers(virtualClock())
   const [a, b] = [await peers.start(0), await peers.start(1)]
   await peers.clock.advance(60_000)
-  // Gossip takes some time to learn what a new neighbour wants to hear.
-  let isHeard = false
-  const late = await peers.start(2, { network: network => ({ ...network, subscribe: (topic, handle, isTrusted) => network.subscribe(topic, message => { if (isHeard) handle(message) }, isTrusted) }) })
+  const listener = new LateListener()
+  const late = await peers.start(2, { network: listener.listen })
   await peers.clock.advance(1_500)
   await peers.done(a.consensus.logPin(pinOf(1)))
   await peers.clock.advance(100)
   assert.deepEqual([await namesOf(b), await namesOf(late)], [['pin 1'], []])
-  isHeard = true
+  listener.isHearing = true
   await peers.clock.advance(3_000)
   assert.deepEqual(await namesOf(late), ['pin 1'])
   await peers.stop()
@@ -92,10 +100,10 @@ test('who connects when a greeting is due already gets one of its own', async ()
   await peers.start(1)
   await peers.clock.advance(10_900)
   // The last greeting of the first is due before this one hears anything.
-  let isHeard = false
-  const late = await peers.start(2, { network: network => ({ ...network, subscribe: (topic, handle, isTrusted) => network.subscribe(topic, message => { if (isHeard) handle(message) }, isTrusted) }) })
+  const listener = new LateListener()
+  const late = await peers.start(2, { network: listener.listen })
   await peers.clock.advance(10_900)
-  isHeard = true
+  listener.isHearing = true
   await peers.clock.advance(23_000)
   assert.deepEqual(await namesOf(late), ['pin 1'])
   await peers.stop()
