@@ -2,10 +2,10 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, open, readFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from './free-ports.ts'
 
 const service = fileURLToPath(new URL('../src/cli/service/main.ts', import.meta.url))
 const names = ['anchor', 'buoy', 'compass', 'deck', 'ensign', 'fender', 'galley', 'hawser', 'jib', 'keel', 'lantern', 'mast', 'oar', 'porthole', 'quay', 'rudder']
@@ -112,11 +112,3 @@ async function answering ({ name, api, process: child }: DemoPeer, signal: Abort
 }
 
 function onLoopback (port: number): string { return `/ip4/127.0.0.1/tcp/${port}` }
-
-async function freePorts (count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
-  const ports = servers.map(server => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map(server => once(server.close(), 'close')))
-  return ports
-}

@@ -9,11 +9,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { freePorts } from './free-ports.ts'
 
 const pollMs = 2
 const patienceMs = 30_000
@@ -34,11 +34,11 @@ interface Start {
 
 const program = resolve(options.program)
 const folder = await mkdtemp(join(tmpdir(), 'flotilla-starts-'))
-const apiPort = await freePort()
+const [apiPort, swarmPort] = await freePorts(2) as [number, number]
 const environment = {
   ...process.env,
   IPFS_CLUSTER_PATH: folder,
-  CLUSTER_LISTENMULTIADDRESS: `/ip4/127.0.0.1/tcp/${await freePort()}`,
+  CLUSTER_LISTENMULTIADDRESS: `/ip4/127.0.0.1/tcp/${swarmPort}`,
   CLUSTER_MDNSINTERVAL: '0s',
   CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS: `/ip4/127.0.0.1/tcp/${apiPort}`,
   CLUSTER_IPFSHTTP_NODEMULTIADDRESS: options.ipfs,
@@ -98,14 +98,6 @@ async function cpuOf (pid: number): Promise<number | undefined> {
   } catch {
     return undefined
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 function tell (what: string, values: number[]): void {
