@@ -6,7 +6,7 @@ import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { Wake } from '../../platform/wake.ts'
-import type { Pinset } from '../../state/pinset.ts'
+import type { PendingChange, Pinset } from '../../state/pinset.ts'
 import type { DeltaNode } from './delta.ts'
 import { pinDigest, type Intent, type Journal } from './journal.ts'
 import { compareBytes } from './merge.ts'
@@ -185,8 +185,11 @@ export class DeltaPublisher {
     return pin !== undefined && compareBytes(pinDigest(this.#options.codec, pin), observed) === 0
   }
 
-  /** What the intents add up to: the later takes the place of the earlier, and moves only count where they follow what is there. */
-  async #summed (batch: readonly Intent[]): Promise<Map<Cid, Intent>> {
+  /**
+   * What the intents add up to: the later takes the place of the earlier, and moves only count where they follow what is there;
+   * `still` is what is there where they do not.
+   */
+  async #summed (batch: readonly Intent[]): Promise<{ readonly latest: Map<Cid, Intent>, readonly still: Map<Cid, PendingChange> }> {
     const { store, pinset } = this.#options
     const latest = new Map<Cid, Intent>()
     for (const intent of batch) {
@@ -196,19 +199,23 @@ export class DeltaPublisher {
       else if (this.#follows(intent, before.pin)) latest.set(intent.cid, { ...intent, observed: before.observed })
     }
     const moves = [...latest.values()].filter(({ observed }) => observed !== undefined)
-    if (moves.length === 0) return latest
+    const still = new Map<Cid, PendingChange>()
+    if (moves.length === 0) return { latest, still }
     const stored = await store.getMany(moves.map(({ cid }) => pinset.valueKey(cid)))
     for (const [i, move] of moves.entries()) {
       const value = stored[i]
-      if (!this.#follows(move, value && this.#values.read(value))) latest.delete(move.cid)
+      const pin = value && this.#values.read(value)
+      if (this.#follows(move, pin)) continue
+      latest.delete(move.cid)
+      still.set(move.cid, { cid: move.cid, pin })
     }
-    return latest
+    return { latest, still }
   }
 
   /** What the intents add up to becomes one node. */
   async #commit (batch: readonly Intent[]): Promise<void> {
     const { replica, journal } = this.#options
-    const latest = await this.#summed(batch)
+    const { latest, still } = await this.#summed(batch)
     const additions = new Map<string, Uint8Array>()
     const removals: string[] = []
     const moves: string[] = []
@@ -223,7 +230,8 @@ export class DeltaPublisher {
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
     const sync = this.#options.isHeard()
-    await this.#options.writer.commit({ prepared, extra, known: latest, sync })
+    // Whoever has seen a move that came to nothing, and acted on it, is told what is there.
+    await this.#options.writer.commit({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
     if (prepared !== undefined) this.#options.onDelta(prepared.node, sync)
   }

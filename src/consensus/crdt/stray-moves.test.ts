@@ -212,6 +212,35 @@ for (const batching of [{ maxSize: 0, maxAgeMs: 0 }, { maxSize: 100, maxAgeMs: 1
   })
 }
 
+/** The names that the changes after `sequence` tell, and the number of the last. */
+async function changesAfter ({ consensus }: CrdtPeer, peers: CrdtPeers, sequence: number): Promise<{ names: Array<string | undefined>, last: number }> {
+  const stop = new AbortController()
+  const reading = Array.fromAsync(consensus.changes().read({ signal: stop.signal }))
+  await peers.clock.advance(100)
+  stop.abort()
+  const changes = (await peers.done(reading)).flat().filter(change => change.sequence > sequence)
+  return { names: changes.map(change => change.pin?.name), last: changes.at(-1)?.sequence ?? sequence }
+}
+
+for (const [what, other] of [['is another one', { ...pinned, name: 'other' }], ['is gone', undefined]] as const) {
+  test(`who has seen a move is told when it comes to nothing because the pin ${what}`, async () => {
+    const cluster = await Cluster.make(2)
+    const a = await cluster.start(0, { batching: { maxSize: 100, maxAgeMs: 10_000 } })
+    const b = await cluster.start(1)
+    await cluster.peers.clock.advance(1_000)
+    await cluster.peers.done(a.consensus.logMove(pinned, moved))
+    await cluster.peers.done(other === undefined ? b.consensus.logUnpin(pinned) : b.consensus.logPin(other))
+    await cluster.peers.clock.advance(1_000)
+    const before = await changesAfter(a, cluster.peers, 0)
+    assert.equal(before.names.at(-1), other?.name)
+    assert.deepEqual((await a.consensus.pinset().get(pinned.cid))?.allocations, moved.allocations, 'readers see the move')
+    await cluster.peers.done(a.consensus.settled())
+    assert.equal((await a.consensus.pinset().get(pinned.cid))?.name, other?.name)
+    assert.deepEqual((await changesAfter(a, cluster.peers, before.last)).names, [other?.name])
+    await cluster.peers.stop()
+  })
+}
+
 test('a pin and its move in one delta are one pin of the user', async () => {
   const cluster = await Cluster.make(1, pinOf(2))
   const { consensus, store } = await cluster.start(0, { batching: { maxSize: 100, maxAgeMs: 10_000 } })

@@ -21,7 +21,7 @@ export interface Commit {
   readonly extra?: readonly StoreOperation[]
   /**
    * Changes that readers are told of even if they change nothing: they may have seen the opposite
-   * in a delta that a crash took back.
+   * in a delta that a crash took back, or in a change that came to nothing.
    */
   readonly known?: ReadonlyMap<Cid, PendingChange>
   /** On disk when it resolves. */
