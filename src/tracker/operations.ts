@@ -230,7 +230,8 @@ export class OperationTable {
       const { clock, priorityPinMaxAgeMs, priorityPinMaxRetries } = this.#options
       next.isPriority = clock.now() < pin.timestamp + priorityPinMaxAgeMs && next.attempts <= priorityPinMaxRetries
       next.isAlone = !isOrdinary(pin) || next.attempts > 0
-      if (this.#held < maxHeldPins) this.hold(next, pin)
+      // The pin of a recover was read before, and the pinset may have changed its mind: it is read again.
+      if (!recovered && this.#held < maxHeldPins) this.hold(next, pin)
     }
     this.#place(next, recovered && next.kind === 'pin' && next.level === 0 ? this.ordinary : this.#queueOf(next))
   }

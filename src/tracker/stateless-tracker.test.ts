@@ -78,6 +78,32 @@ test('recovering everything reports only what it acted on', async () => {
   await world.stop()
 })
 
+test('what is moved to others while it is looked up for a recover is not pinned', async () => {
+  const world = new World()
+  await world.start()
+  const pin = world.pin('moved')
+  await world.idle()
+  world.ipfs.pins.delete(pin.cid)
+  const read = world.pinset.getMany.bind(world.pinset)
+  const { promise: moved, resolve: answer } = Promise.withResolvers<void>()
+  world.pinset.getMany = async cids => {
+    world.pinset.getMany = read
+    const pins = await read(cids)
+    await moved
+    return pins
+  }
+  const recovering = world.tracker.recover(pin.cid)
+  await world.clock.settle()
+  world.pinset.put({ ...pin, replicationFactorMin: 1, replicationFactorMax: 1, allocations: [otherPeer] })
+  await world.clock.until(() => world.pinset.cursor === world.pinset.last, 1_000)
+  answer()
+  await recovering
+  await world.idle()
+  assert.deepEqual([...world.ipfs.pins.keys()], [])
+  assert.equal(await world.status(pin.cid), 'remote')
+  await world.stop()
+})
+
 test('recovering a great loss goes on in portions', async () => {
   const world = new World()
   await world.start()
