@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { freePorts, run, stopAll, until } from '../contract/peer-process.ts'
+import { freePorts } from '../../scripts/free-ports.ts'
+import { run, stopAll, until } from '../contract/peer-process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Our program, as it is in this checkout. */

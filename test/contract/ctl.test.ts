@@ -6,7 +6,8 @@ import { after, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { comparable, replay, runCtl, type CtlRecording, type Replacements } from './ctl-recording.ts'
 import { missingGolden, readGolden } from './golden.ts'
-import { freePorts, startPeer, type PeerProcess } from './peer-process.ts'
+import { freePorts } from '../../scripts/free-ports.ts'
+import { startPeer, type PeerProcess } from './peer-process.ts'
 
 const recordings = readGolden<CtlRecording>('cli', 'ctl-')
 const skip = missingGolden('cli')

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { answering, freePorts, run, startKubo, stopAll, until } from './peer-process.ts'
+import { freePorts } from '../../scripts/free-ports.ts'
+import { answering, run, startKubo, stopAll, until } from './peer-process.ts'
 
 /** The peers of the HTTP recordings and the Kubo beside them, as the README of the recordings describes them. */
 export interface GoldenPeers {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { answering, freePorts, run, stopAll, until } from './peer-process.ts'
+import { freePorts } from '../../scripts/free-ports.ts'
+import { answering, run, stopAll, until } from './peer-process.ts'
 
 /** Names and types of the reference's own figures, as its running daemon serves them (spec/components.md 10). */
 const figures: Readonly<Record<string, 'gauge' | 'counter'>> = {

@@ -1,9 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePorts } from '../../scripts/free-ports.ts'
 
 /** How long a peer may take until it answers; generous, because the machine may be busy with other tests. */
 const startMs = 60_000
@@ -117,20 +117,4 @@ export async function stopAll (processes: readonly ChildProcess[]): Promise<void
     child.kill('SIGTERM')
     await ended
   }
-}
-
-/** Ports that nothing listens on: free a moment ago, and all different. */
-export async function freePorts (count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, async () => {
-    const server = createServer()
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return server
-  }))
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(async server => {
-    server.close()
-    await once(server, 'close')
-  }))
-  return ports
 }

@@ -1,9 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '../../scripts/free-ports.ts'
 import type { Cid } from '../../src/domain/cid.ts'
 import type { Multiaddress, PeerId } from '../../src/domain/peer.ts'
 import { until } from '../endurance/scratch-peer.ts'
@@ -102,12 +102,4 @@ export class GoCrdtPeer {
     const text = await response.text()
     if (!response.ok) throw new Error(`${response.status}: ${text}`)
   }
-}
-
-async function freePorts (count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
-  await Promise.all(servers.map(server => once(server, 'listening')))
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(async server => { server.close(); await once(server, 'close') }))
-  return ports
 }
