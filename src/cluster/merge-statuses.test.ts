@@ -7,6 +7,7 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { TrackerStatus, type GlobalPinInfo, type PinInfo } from '../domain/status.ts'
 import { memoryStore } from '../platform/memory-store.ts'
+import type { Store } from '../platform/store.ts'
 import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
 import { toldByOthers } from './status-lines.ts'
 import { StatusSorter } from './status-sorter.ts'
@@ -116,6 +117,33 @@ test('a list without order is sorted, in memory or through the store, and leaves
     assert.deepEqual(result.find(({ cid }) => cid === cidOf(5)), info(b, cidOf(5), { name: 'later' }))
     assert.deepEqual(await Array.fromAsync(store.keys({})), [])
   }
+})
+
+test('a list of long statuses goes through the store before it fills the memory, and has a limit', async () => {
+  const error = 'x'.repeat(1024 * 1024)
+  let written = 0
+  const store = memoryStore()
+  const counting: Store = { ...store, batch: async (operations, options) => {
+    written += operations.length
+    await store.batch(operations, options)
+  } }
+  const sorter = new StatusSorter({ store: counting, codec: PinInfoMessage })
+  let mostInMemory = 0
+  async function * long (count: number): AsyncGenerator<PinInfo[]> {
+    for (let n = 0; n < count; n++) {
+      mostInMemory = Math.max(mostInMemory, n - written)
+      yield [info(b, cidOf(n), { error })]
+    }
+  }
+  const result = (await Array.fromAsync(sorter.sorted(long(40)))).flat()
+  assert.equal(result.length, 40)
+  assert.equal(result[0]?.error, error)
+  assert.ok(mostInMemory <= 16, `${mostInMemory} MiB of statuses in memory`)
+  const read: PinInfo[] = []
+  await assert.rejects(async () => {
+    for await (const batch of sorter.sorted(long(1_000), 8 * 1024 * 1024)) read.push(...batch)
+  }, { code: 'TOO_LARGE' })
+  assert.ok(read.length > 0 && read.length < 10)
 })
 
 test('an error of a list without order comes after what was read', async () => {

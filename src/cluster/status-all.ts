@@ -21,6 +21,8 @@ const longestSilenceMs = 10 * 60_000
 const longestRangeSilenceMs = 5 * 60_000
 /** Statuses taken from one peer beyond those of the pinset, for what it works on: more would be an attack. */
 const mostBeyondPinset = 1_000_000
+/** Bytes that they may have on average. */
+const averageBytes = 4_096
 
 export interface AllStatusParts {
   readonly self: PeerId
@@ -117,7 +119,7 @@ async function * remoteStatuses (parts: AllStatusParts, ask: AskAll, peer: PeerI
     const { done, value } = await watched.next()
     if (done === true) return
     const rest = startingWith(value, watched)
-    yield * statuses.isOrdered?.() === true ? rest : parts.sorter.sorted(rest)
+    yield * statuses.isOrdered?.() === true ? rest : parts.sorter.sorted(rest, averageBytes * mostOf(parts))
   } finally {
     given.abort(new ClusterError('CANCELLED', 'nobody reads the statuses any more'))
   }
@@ -128,13 +130,16 @@ async function * startingWith<T> (first: T, rest: AsyncIterable<T>): AsyncGenera
   yield * rest
 }
 
+/** How many statuses a peer may list. */
+function mostOf ({ consensus }: AllStatusParts): number { return 2 * consensus.pinset().count() + mostBeyondPinset }
+
 /** How long a peer may be silent, in milliseconds, of the time in which it owes an answer. */
 interface Patience { readonly limitMs: number, readonly owes: () => boolean }
 const patience: Patience = { limitMs: longestSilenceMs, owes: () => true }
 
 /** Gives a peer up that is silent and dead, or silent for too long, or without end. */
 async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncIterable<T[]>, given: AbortController, { limitMs, owes } = patience): AsyncGenerator<T[]> {
-  const most = 2 * parts.consensus.pinset().count() + mostBeyondPinset
+  const most = mostOf(parts)
   const iterator = statuses[Symbol.asyncIterator]()
   let count = 0
   try {
