@@ -6,12 +6,14 @@ import { MsgpackReader } from '../codec/msgpack-reader.ts'
 import { ServiceIdValue, type ReplyHeader } from '../codec/peer-messages.ts'
 import { cidFromBytes } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
+import type { Multiaddress } from '../domain/peer.ts'
 import { rpcProtocol } from '../domain/version.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Network, PeerStream } from '../platform/network.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import { decodeReplyHeader, encodeReplyHeader, ValueReader } from './framing.ts'
-import { assertUnharmed, peerOf, pinInfoOf, rawCall, twoPeers, type TwoPeers } from './rpc.fixture.ts'
+import { methods } from './methods.ts'
+import { assertUnharmed, informationOf, peerOf, pinInfoOf, rawCall, twoPeers, type TwoPeers } from './rpc.fixture.ts'
 
 const writer = new MsgpackWriter()
 
@@ -259,6 +261,24 @@ test('replies without end cost what the reader takes, and lists are cut', async 
     break
   }
   assert.ok(sent < 50, `${sent} writes for one value`)
+  await peers.stop()
+})
+
+test('what a peer tells of its members is not held beyond what is needed, and has a limit', async () => {
+  const peers = await twoPeers(systemClock)
+  const name = 'x'.repeat(1024 * 1024)
+  let sent = 0
+  const writer = new MsgpackWriter()
+  methods.members.reply.write(writer, { ...informationOf(peerOf(5), name), addresses: Array.from({ length: 100 }, (_, n) => `/ip4/127.0.0.1/tcp/${n}` as Multiaddress) })
+  const reply = Buffer.concat([plain, writer.finish()])
+  const bad = await badPeer(peers, async stream => {
+    for (;;) {
+      await stream.write(reply)
+      sent++
+    }
+  })
+  await assert.rejects(peers.calls.members(bad.self, {}), { code: 'TOO_LARGE' })
+  assert.ok(sent < 50, `${sent} MiB were taken`)
   await peers.stop()
 })
 

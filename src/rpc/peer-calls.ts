@@ -36,6 +36,7 @@ export interface PeerCalls {
   recoverAll (peer: PeerId, options: CallOptions): AsyncIterable<PinInfo>
   collectGarbage (peer: PeerId, options: CallOptions): Promise<RepositoryCollection>
   swarmPeers (peer: PeerId, options: CallOptions): Promise<PeerId[]>
+  /** The members as the peer sees them, without addresses and whom they see in their turn. */
   members (peer: PeerId, options: CallOptions): Promise<PeerInformation[]>
   /** Sends blocks to the IPFS node of `peer` as they come; resolves when it has all. */
   putBlocks (peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void>

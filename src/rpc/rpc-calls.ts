@@ -11,6 +11,8 @@ import type { PeerCalls } from './peer-calls.ts'
 
 /** Most members that a peer may list: far above the largest cluster. */
 const maxMembers = 10_000
+/** Characters of names and errors of all of them together. */
+const maxMembersText = 4 * 1024 * 1024
 
 /** {@link PeerCalls} over the network, wire-compatible with the reference (spec/wire.md 5). */
 export function rpcCalls ({ network, platform }: { readonly network: Network, readonly platform: Platform }): PeerCalls {
@@ -40,11 +42,21 @@ export function rpcCalls ({ network, platform }: { readonly network: Network, re
 
 async function members (client: RpcClient, peer: PeerId, options: CallOptions): Promise<PeerInformation[]> {
   const found: PeerInformation[] = []
+  let text = 0
   for await (const batch of client.stream(methods.members, peer, [], options)) {
-    found.push(...batch)
+    for (const member of batch) {
+      found.push(withoutAddresses(member))
+      text += member.peername.length + member.error.length + member.ipfs.error.length
+    }
     if (found.length > maxMembers) throw new ClusterError('TOO_LARGE', `peer ${peer} lists more than ${maxMembers} members`)
+    if (text > maxMembersText) throw new ClusterError('TOO_LARGE', `peer ${peer} has more to say of its members than anybody has`)
   }
   return found
+}
+
+/** Of n members each tells of n others: nobody needs all that. */
+function withoutAddresses (member: PeerInformation): PeerInformation {
+  return { ...member, version: '', commit: '', addresses: null, clusterPeers: null, clusterPeersAddresses: null, ipfs: { ...member.ipfs, addresses: null } }
 }
 
 async function putBlocks (client: RpcClient, peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void> {
