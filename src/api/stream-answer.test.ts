@@ -79,6 +79,9 @@ test('a stream of nothing is an answer without content, one that fails at once a
   const { port: other } = await startApi(t, { routes: failing.routes })
   const failed = await ask(other, '/stream')
   assert.deepEqual([failed.status, failed.headers['trailer'], failed.trailers, failed.body], [500, ['X-Stream-Error'], [], '{"code":500,"message":"no answer"}\n'])
+  const failingOften = counted(async function * () { throw new AggregateError([new ClusterError('TIMED_OUT', 'a: no answer'), new ClusterError('PEER_UNREACHABLE', 'b: no way')]) })
+  const { port: another } = await startApi(t, { routes: failingOften.routes })
+  assert.equal((await ask(another, '/stream')).body, '{"code":500,"message":"a: no answer; b: no way"}\n', 'all that failed are named')
 })
 
 test('a connection goes on after a stream, an empty one too', async t => {

@@ -29,7 +29,7 @@ export async function answerStream (exchange: Exchange, batches: AsyncIterable<U
   }
   if (exchange.isAbandoned) exchange.drop()
   else if (hasBegun) endStream(exchange, ['', ...errors])
-  else if (errors[0] !== undefined) answerError(exchange, errors[0])
+  else if (errors.length > 0) answerError(exchange, errors.join('; '))
   else answerNothing(exchange)
 }
 
