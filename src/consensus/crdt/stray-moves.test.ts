@@ -152,6 +152,34 @@ test('what a merge left in doubt that failed and was on disk all the same is loo
   }
 })
 
+test('a disk that fails for long is told of once and tried less and less often, and at once when it takes writes again', async () => {
+  const store = new FaultyStore()
+  const cluster = await Cluster.over([memoryStore(), store])
+  await cluster.alone(0, consensus => consensus.logMove(pinned, moved))
+  await cluster.alone(1, consensus => consensus.logUnpin(pinned))
+  const warnings: string[] = []
+  const logger = { ...silentLoggers.component('crdt'), warn: (...entry: unknown[]) => { warnings.push(String(entry.at(-1))) } }
+  const slow = { clock: cluster.peers.clock, random: { ...seededRandom(0), fraction: () => 0.9 }, loggers: { component: () => logger }, metrics: noMetrics }
+  const peer = await cluster.start(1, { platform: slow })
+  await cluster.start(0, { isFollower: true })
+  await cluster.peers.clock.advance(5_000)
+  store.isFull = true
+  let looks = 0
+  const keys = store.keys.bind(store)
+  store.keys = range => {
+    if (range.gt?.startsWith('/flotilla/suspects') === true) looks++
+    return keys(range)
+  }
+  await cluster.peers.clock.advance(10 * 60_000)
+  assert.equal(warnings.filter(text => text.includes('could not be taken back')).length, 1)
+  assert.ok(looks > 1 && looks < 20, `${looks} looks within ten minutes`)
+  store.isFull = false
+  await cluster.peers.done(peer.consensus.logPin(pinOf(2)))
+  await cluster.peers.clock.advance(10_000)
+  assert.deepEqual(await namesOf(peer), ['pin 2'])
+  await cluster.peers.stop()
+})
+
 test('a follower, whose changes nobody takes, takes nothing back', async () => {
   const cluster = await Cluster.make(2)
   await cluster.alone(0, consensus => consensus.logMove(pinned, moved))

@@ -7,6 +7,8 @@ import type { Writer } from './writer.ts'
 
 /** What one peer removes the others need not: each begins at a random moment within this time, in milliseconds. */
 const longestDelayMs = 10_000
+/** A look that failed is put off by so long at first, and at most, in milliseconds: a disk that fails is slow to heal. */
+const retryMs = { first: 5_000, longest: 60_000 }
 /** Keys in one node at most. */
 const keysAtOnce = 500
 
@@ -28,12 +30,14 @@ export class StrayMoves {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> = Promise.resolve()
   #signal: AbortSignal | undefined
+  /** Looks that failed in a row. */
+  #failures = 0
 
   constructor (options: StrayMovesOptions) {
     this.#options = options
     // What failed to be written may be on disk all the same.
     options.writer.onReload(async () => { this.#schedule() })
-    options.writer.onCommit(({ suspects }) => { if (suspects.length > 0) this.#schedule() })
+    options.writer.onCommit(({ suspects }) => { if (suspects.length > 0 || this.#failures > 0) this.#scheduleAnew() })
   }
 
   start (signal: AbortSignal): void {
@@ -46,10 +50,21 @@ export class StrayMoves {
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> { await this.#running }
 
+  /** The disk takes writes: what was put off because it did not need not wait. */
+  #scheduleAnew (): void {
+    if (this.#failures > 0) {
+      this.#cancelTimer?.()
+      this.#cancelTimer = undefined
+      this.#failures = 0
+    }
+    this.#schedule()
+  }
+
   #schedule (): void {
     const { clock, random } = this.#options.platform
     if (this.#signal?.aborted !== false) return
-    this.#cancelTimer ??= clock.after(random.fraction() * longestDelayMs, () => {
+    const pauseMs = this.#failures === 0 ? 0 : Math.min(retryMs.longest, retryMs.first * 2 ** (this.#failures - 1))
+    this.#cancelTimer ??= clock.after(pauseMs + random.fraction() * longestDelayMs, () => {
       this.#cancelTimer = undefined
       this.#running = this.#running.then(() => this.#look())
     })
@@ -64,13 +79,14 @@ export class StrayMoves {
         const noted: string[] = []
         for await (const keys of store.keys({ gt: after, lt: prefixEnd(`${suspectPrefix}/`), limit: keysAtOnce })) noted.push(...keys)
         const last = noted.at(-1)
-        if (last === undefined) return
+        if (last === undefined) break
         const removed = await remove(noted.map(key => key.slice(suspectPrefix.length)), noted.map(key => ({ type: 'del', key })))
         if (removed > 0) logger.info({ pins: removed }, 'pins that were moved to other peers while somebody unpinned them are gone now')
         after = last
       }
+      this.#failures = 0
     } catch (error) {
-      logger.warn(`moves of removed pins could not be taken back and it is tried again: ${errorText(error)}`)
+      if (this.#failures++ === 0) logger.warn(`moves of removed pins could not be taken back and it is tried again: ${errorText(error)}`)
       this.#schedule()
     }
   }
