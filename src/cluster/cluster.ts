@@ -2,7 +2,7 @@ import type { StatusRange } from '../codec/status-ranges.ts'
 import type { AddOptions, Adder, UploadedEntry } from '../adder/adder.ts'
 import type { Consensus } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
-import type { Alert, Metric } from '../domain/metric.ts'
+import { isOursAlone, type Alert, type Metric } from '../domain/metric.ts'
 import type { AddedOutput, Bandwidth, ConnectGraph, PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Pin, PinOptions, PinType } from '../domain/pin.ts'
 import type { GlobalRepositoryCollection } from '../domain/repository.ts'
@@ -178,7 +178,7 @@ export class Cluster implements ClusterOperations {
   alerts (): Alert[] { return this.#parts.alerts() }
   bandwidth (): Record<string, Bandwidth> { return this.#parts.network.bandwidth() }
   /** Names that begin with `flotilla:` are left out: our peers tell each other more than the reference's listing knows. */
-  metricNames (): string[] { return this.#parts.monitor.names().filter(name => !name.startsWith('flotilla:')) }
+  metricNames (): string[] { return this.#parts.monitor.names().filter(name => !isOursAlone(name)) }
   metrics (name: string): Metric[] { return this.#parts.monitor.latest(name) }
 }
 

@@ -74,6 +74,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const { cluster: settings, consensus: { crdt }, monitor: { pubsubmon }, allocator: { balanced }, pinTracker: { stateless } } = configuration
   const { clock } = platform
   const stopping = new AbortController()
+  const alerts = new AlertHistory(settings)
   const calls = rpcCalls({ network, platform })
   const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: pubsubmon.checkIntervalMs, platform })
   const consensus = new CrdtConsensus({
@@ -92,6 +93,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
       rebroadcastIntervalMs: crdt.rebroadcastIntervalMs,
       repairIntervalMs: crdt.repairIntervalMs,
       reports: () => monitor.latest(digestMetricName),
+      onDivergence: divergence => { alerts.diverged(divergence, clock.now()) },
     },
   })
   const ipfs = await parts.ipfs({
@@ -113,7 +115,6 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   })
   const informers = informersOf(configuration, { self, ipfs, tracker, consensus, platform })
   const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy), monitor, clock, options: settings })
-  const alerts = new AlertHistory(settings)
   const { maxBatchSize, maxBatchAgeMs } = crdt.batching
   const repair = new RepairLoop({
     self, consensus, pinning, monitor, calls, store, platform, settings: { ...settings, livenessMetric: crdt.peersetMetric, changesHeldMs: maxBatchSize > 0 ? maxBatchAgeMs : 0 },

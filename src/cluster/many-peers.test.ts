@@ -177,6 +177,20 @@ test('the graph shows all members with their nodes, and those that do not answer
   assert.deepEqual(rest.clusterLinks[ids[0]!], [ids[1]])
 }))
 
+test('a pinset that stays another one than that of another peer is an alert, a metric that only our peers know is none', () => withPeers(3, async world => {
+  const { consensus } = world.peer(1).peer
+  const { heads } = consensus.inspect()
+  assert.deepEqual(heads, [])
+  const honest = consensus.digestReport()
+  consensus.digestReport = () => JSON.stringify({ ...JSON.parse(honest) as object, digest: 'other', pins: 7 })
+  await world.clock.advance(2 * 60_000)
+  const [alert, ...others] = world.peer(0).cluster.alerts()
+  assert.deepEqual([alert?.name, alert?.peer, alert?.value, others], ['flotilla:divergence', world.peer(1).id, 'wrong set: 7 pins there, 0 here', []])
+  await world.peer(2).vanish()
+  await world.clock.advance(2 * 60_000)
+  assert.deepEqual(world.peer(0).cluster.alerts().filter(({ peer }) => peer === world.peer(2).id).map(({ name }) => name).toSorted(), ['freespace', 'ping', 'pinqueue', 'tag:group'])
+}))
+
 test('IPFS nodes are connected to those of all other peers, each once', () => withPeers(3, async world => {
   await world.clock.advance(60_000)
   for (const peer of world.peers) assert.equal(new Set(peer.swarm).size, 2)

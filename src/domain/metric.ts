@@ -17,6 +17,9 @@ export interface Metric {
   readonly receivedAt: Time
 }
 
+/** True for metrics by which our peers tell each other more than the reference knows: they are in none of its lists. */
+export function isOursAlone (name: string): boolean { return name.startsWith('flotilla:') }
+
 /** A metric that expired without a successor. */
 export interface Alert extends Metric {
   readonly triggeredAt: Time
