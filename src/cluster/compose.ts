@@ -106,10 +106,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     ipfs,
     self,
     peername: settings.peername,
-    identity: () => {
-      const { id, addresses } = ipfsIdentity.last()
-      return { ipfsPeerId: id, ipfsPeerAddresses: addresses }
-    },
+    identity: () => ipfsIdentity.told(),
     options: stateless,
     platform,
   })

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { IpfsId, Multiaddress, PeerId } from '../domain/peer.ts'
+import type { IpfsConnector } from '../ipfs/connector.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
+import { IpfsIdentity } from './ipfs-identity.ts'
+
+test('of the IPFS node statuses tell only addresses that others can reach, in one object while they are the same', async () => {
+  const id = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
+  const [home, site, outside, named] = ['/ip4/127.0.0.1/tcp/4001', '/ip4/192.168.1.7/tcp/4001', '/ip4/192.0.2.1/tcp/4001', '/dns4/node.example/tcp/4001'] as [Multiaddress, Multiaddress, Multiaddress, Multiaddress]
+  let addresses: readonly Multiaddress[] = [home, site]
+  const answer = async (): Promise<IpfsId> => ({ id, addresses: [...addresses], error: '' })
+  const clock = virtualClock()
+  const identity = new IpfsIdentity({ id: answer } as Partial<IpfsConnector> as IpfsConnector, clock)
+  assert.deepEqual(identity.told(), { ipfsPeerId: undefined, ipfsPeerAddresses: null })
+  await clock.advance(1)
+  assert.deepEqual(identity.told(), { ipfsPeerId: id, ipfsPeerAddresses: null })
+  addresses = [home, outside, site, named]
+  await identity.ask({})
+  const told = identity.told()
+  assert.deepEqual(told, { ipfsPeerId: id, ipfsPeerAddresses: [outside, named] })
+  await identity.ask({})
+  assert.equal(identity.told(), told)
+})
