@@ -17,8 +17,13 @@ const assumedLifeMs = 30_000
  * comes from a clock that runs ahead.
  */
 const intervalsPerLife = 4
-/** A metric that ends so much earlier than the one before it does not come late: the sender's clock was set back. In milliseconds, and for rare metrics in intervals. */
+/**
+ * A metric that ends so much earlier than the one before it does not come late, where messages have
+ * no numbers: the sender's clock was set back. In milliseconds, and for rare metrics in intervals.
+ */
 const clockSetBack = { ms: 60_000, intervals: 4 }
+/** A metric that counts for less than so many of its own intervals comes from a clock that is behind: it would expire before its successor is there. */
+const leastIntervalsPerLife = 1.5
 /** A lifetime up to this is believed whatever the rhythm: bursts of updates make short intervals. */
 const believedLifeMs = 120_000
 
@@ -30,6 +35,8 @@ export interface Arrival {
   readonly metric: Metric
   /** Who signed the message. */
   readonly from: PeerId
+  /** Of the message, where it has one. */
+  readonly sequence: bigint | undefined
   readonly now: Time
   /** Of the monotonic clock. */
   readonly moment: number
@@ -52,12 +59,12 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
   if (!metric.valid) return 'not valid'
   const isRunning = kept !== undefined && kept.deadline >= moment
-  if (isRunning && metric.expire < kept.signedExpire && !(arrival.isConnected() && isSetBack(metric, kept))) return 'older than the last one'
+  if (isRunning && metric.expire < kept.signedExpire && !(arrival.isConnected() && isLater(arrival, kept))) return 'older than the last one'
   const claimedMs = metric.expire - now
-  if (claimedMs > 0 && claimedMs <= longestLifeMs) return { metric, lifeMs: Math.min(claimedMs, believableLife(kept)) }
-  const lifeMs = Math.min(Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(kept))
-  if (lifeMs > 0) return { metric: { ...metric, expire: now + lifeMs }, lifeMs }
-  return claimedMs > 0 ? 'from the future' : 'expired'
+  const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
+  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(kept))
+  if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
+  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs }
 }
 
 /**
@@ -73,11 +80,37 @@ function lifeAfter ({ metric, kept, moment }: Arrival): number {
 /** What a peer that is connected has by the rhythm in which its metrics come: it lives, and another one will come. 0 for all others. */
 function rhythmOf ({ metric, now, kept, isConnected }: Arrival): number {
   if (metric.expire > now || !isConnected()) return 0
-  return kept === undefined || kept.interval === 0 ? assumedLifeMs : 2 * kept.interval
+  return kept === undefined ? assumedLifeMs : 2 * longestPause(metric, kept) || assumedLifeMs
 }
 
-function isSetBack ({ expire }: Metric, { signedExpire, interval }: KeptMetric): boolean {
-  return signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * interval)
+/**
+ * The life of a metric that would expire before its successor is there, as it seems: one of both
+ * clocks is wrong by a part of a lifetime. 0 where it would not.
+ */
+function lifeWhenShort (arrival: Arrival): number {
+  const { metric, now, kept, isConnected } = arrival
+  if (kept === undefined) return 0
+  // The shorter of both: a single long pause is none that the sender means to make.
+  const pause = longestPause(metric, kept)
+  const least = Math.min(pause, periodOf(metric, kept) || pause)
+  if (metric.expire - now >= leastIntervalsPerLife * least) return 0
+  return isConnected() ? 2 * least : Math.min(2 * least, lifeAfter(arrival))
+}
+
+/** Between two metrics of the kind, in milliseconds; 0 when that is not known. */
+function longestPause (metric: Metric, kept: KeptMetric): number {
+  return kept.interval || Math.min(periodOf(metric, kept), believedLifeMs / 2)
+}
+
+/** How much later than the last one the sender lets this one end, in milliseconds; 0 when that is not known. */
+function periodOf ({ expire }: Metric, { signedExpire }: KeptMetric): number {
+  return Number.isFinite(signedExpire) ? Math.max(0, expire - signedExpire) : 0
+}
+
+/** The sender has said it later than the last one though it ends earlier: its clock was set back in between. */
+function isLater ({ metric: { expire }, sequence }: Arrival, kept: KeptMetric): boolean {
+  if (sequence !== undefined && kept.sequence !== undefined && sequence > kept.sequence) return true
+  return kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
 }
 
 function believableLife (kept: KeptMetric | undefined): number {

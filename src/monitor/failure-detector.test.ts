@@ -15,7 +15,7 @@ test('a process that stood still gives its messages time to come in before it ju
   const paused: Clock = { ...clock, after: (delayMs, callback) => clock.after(delayMs + standsStillMs, callback) }
   const window = new MetricWindow()
   const metric: Metric = { name: 'ping', peer, value: '', expire: clock.now() + 30_000, valid: true, weight: 0, partitionable: false, receivedAt: clock.now() }
-  const put = () => window.put(metric, { signedExpire: metric.expire, lifeMs: 30_000, now: clock.monotonic(), isPreferred: () => false })
+  const put = () => window.put(metric, { signedExpire: metric.expire, sequence: undefined, lifeMs: 30_000, now: clock.monotonic(), isPreferred: () => false })
   put()
   const alerts: string[] = []
   const detector = new FailureDetector({ window, clock: paused, checkIntervalMs: 15_000, onAlert: alert => { alerts.push(alert.name) } })

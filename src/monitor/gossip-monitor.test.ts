@@ -285,6 +285,29 @@ test('a long absence does not make the next claims of a clock that runs ahead be
   await setup.stop()
 })
 
+test('a peer whose clock is set back, or is behind, lives on all the while, and dies all the same', async () => {
+  for (const behindMs of [5_000, 16_000, 20_000, 29_000, 31_000, 45_000, 59_000, 3_600_000]) {
+    for (const wasRight of [true, false]) {
+      const setup = await started()
+      const { clock, metric, send } = setup
+      await setup.network(other).start(AbortSignal.any([]))
+      const isFirstShort = !wasRight && behindMs > 15_000 && behindMs < 30_000
+      for (let n = 0; n < 30; n++) {
+        const isBehind = !wasRight || n >= 5
+        await send(other, metric({ value: String(n), expire: clock.now() + 30_000 - (isBehind ? behindMs : 0) }))
+        assert.deepEqual(values(setup), [String(n)], `${behindMs} ms behind`)
+        await clock.advance(15_000)
+        // Before the second one nobody can know how often they come.
+        if (n > 0 || !isFirstShort) assert.deepEqual(values(setup), [String(n)], `${behindMs} ms behind, before the next`)
+      }
+      assert.equal(setup.alerts.length, isFirstShort ? 1 : 0)
+      await clock.advance(120_000)
+      assert.equal(setup.alerts.length, isFirstShort ? 2 : 1)
+      await setup.stop()
+    }
+  }
+})
+
 test('an expired metric of a peer without connection is dropped with advice', async () => {
   const setup = await started()
   await setup.send(other, setup.metric({ expire: setup.clock.now() - 1 }))
@@ -294,7 +317,7 @@ test('an expired metric of a peer without connection is dropped with advice', as
 })
 
 test('a wall clock that is set makes nobody dead who is heard by way of others only, and nobody alive who is dead', async () => {
-  for (const jumpMs of [3_600_000, 60_000, -3_600_000, -30 * 86_400_000]) {
+  for (const jumpMs of [3_600_000, 60_000, 20_000, -20_000, -3_600_000, -30 * 86_400_000]) {
     const setup = await started()
     const { clock, metric, send } = setup
     await send(other, metric())

@@ -1,13 +1,12 @@
 import type { MsgpackMessage } from '../codec/message.ts'
 import type { Alert, Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
-import type { Time } from '../domain/time.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { GossipMessage, Network } from '../platform/network.ts'
 import { admit } from './admission.ts'
 import { AlertQueue } from './alert-queue.ts'
 import { FailureDetector } from './failure-detector.ts'
-import { MetricWindow, type WindowBounds } from './metric-window.ts'
+import { MetricWindow, type Placement, type WindowBounds } from './metric-window.ts'
 import type { PeerMonitor, PeerPresence } from './monitor.ts'
 import { Refusals } from './refusals.ts'
 
@@ -58,7 +57,7 @@ export class GossipMonitor implements PeerMonitor {
     await this.#options.network.publish(metricsTopic, this.#options.codec.encodeMsgpack(metric))
   }
 
-  record (metric: Metric): void { this.#keep(metric, -Infinity, metric.expire - this.#options.platform.clock.now()) }
+  record (metric: Metric): void { this.#keep(metric, { signedExpire: -Infinity, sequence: undefined, lifeMs: metric.expire - this.#options.platform.clock.now() }) }
 
   latest (name: string): Metric[] { return this.#window.latest(name, this.#moment()) }
   latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.get(name, peer)?.metric }
@@ -67,28 +66,28 @@ export class GossipMonitor implements PeerMonitor {
   presences (name: string): PeerPresence[] { return this.#window.presences(name, this.#moment()) }
   alerts ({ signal }: { readonly signal: AbortSignal }): AsyncIterable<Alert> { return this.#alerts.read(signal) }
 
-  #receive ({ from, data }: GossipMessage): void {
+  #receive ({ from, data, sequence }: GossipMessage): void {
     if (data.length > maxMetricBytes) { this.#refusals.add(from, 'too large'); return }
     const metric = this.#decode(data)
     if (metric === undefined) { this.#refusals.add(from, 'unreadable'); return }
     const admitted = admit({
       metric,
       from,
+      sequence,
       now: this.#options.platform.clock.now(),
       moment: this.#moment(),
       kept: this.#window.get(metric.name, from),
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
-    else if (!this.#keep(admitted.metric, metric.expire, admitted.lifeMs)) this.#refusals.add(from, 'no room')
+    else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs })) this.#refusals.add(from, 'no room')
   }
 
-  #keep (metric: Metric, signedExpire: Time, lifeMs: number): boolean {
+  #keep (metric: Metric, told: Pick<Placement, 'signedExpire' | 'sequence' | 'lifeMs'>): boolean {
     const { network, platform: { clock } } = this.#options
     let connected: Set<PeerId> | undefined
     return this.#window.put({ ...metric, receivedAt: clock.now() }, {
-      signedExpire,
-      lifeMs,
+      ...told,
       now: this.#moment(),
       isPreferred: peer => peer === network.self || (connected ??= new Set(network.peers())).has(peer),
     })

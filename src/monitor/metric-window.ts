@@ -25,6 +25,8 @@ export interface KeptMetric {
   metric: Metric
   /** When its sender, by its own clock, said that it expires; -Infinity when it did not come from its peer. */
   signedExpire: Time
+  /** Of the message that it came with, where that is known. */
+  sequence: bigint | undefined
   /** The metric counts up to here. */
   deadline: number
   arrivedAt: number
@@ -37,6 +39,7 @@ export interface KeptMetric {
 /** How a metric is kept; `now` of the monotonic clock. */
 export interface Placement {
   readonly signedExpire: Time
+  readonly sequence: bigint | undefined
   readonly lifeMs: number
   readonly now: number
   readonly isPreferred: (peer: PeerId) => boolean
@@ -62,7 +65,7 @@ export class MetricWindow {
    * gives way, or one for which `isPreferred` is false to one for which it is true.
    * False: there is no room.
    */
-  put (metric: Metric, { signedExpire, lifeMs, now, isPreferred }: Placement): boolean {
+  put (metric: Metric, { signedExpire, sequence, lifeMs, now, isPreferred }: Placement): boolean {
     const kept = this.#peers.get(metric.peer)?.byName.get(metric.name)
     const growth = sizeOf(metric) - (kept === undefined ? 0 : sizeOf(kept.metric))
     if (!this.#hasRoom(metric, growth, now, isPreferred)) return false
@@ -72,10 +75,10 @@ export class MetricWindow {
     const deadline = now + lifeMs
     if (kept !== undefined) {
       if (kept.deadline >= now) kept.interval = Math.max(now - kept.arrivedAt, kept.interval * intervalDecay)
-      Object.assign(kept, { metric, signedExpire, deadline, arrivedAt: now, roundsExpired: 0 })
+      Object.assign(kept, { metric, signedExpire, sequence, deadline, arrivedAt: now, roundsExpired: 0 })
       return true
     }
-    const added: KeptMetric = { metric, signedExpire, deadline, arrivedAt: now, interval: 0, roundsExpired: 0 }
+    const added: KeptMetric = { metric, signedExpire, sequence, deadline, arrivedAt: now, interval: 0, roundsExpired: 0 }
     ofPeer.byName.set(metric.name, added)
     entryOf(this.#names, metric.name, () => new Map<PeerId, KeptMetric>()).set(metric.peer, added)
     return true

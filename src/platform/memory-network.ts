@@ -31,6 +31,7 @@ interface Member {
 export class MemoryNetworks {
   readonly #clock: Clock
   readonly #members = new Map<PeerId, Member>()
+  #published = 0n
 
   constructor (clock: Clock) { this.#clock = clock }
 
@@ -101,10 +102,11 @@ export class MemoryNetworks {
   }
 
   #publish (from: Member, topic: string, data: Uint8Array): void {
+    const sequence = ++this.#published
     for (const member of this.#members.values()) {
       for (const { handler, accept } of member.topics.get(topic) ?? []) {
         if (accept?.(from.self) === false) continue
-        this.#clock.soon(() => { handler({ from: from.self, data }) })
+        this.#clock.soon(() => { handler({ from: from.self, data, sequence }) })
       }
     }
   }

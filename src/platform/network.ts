@@ -3,7 +3,12 @@ import type { Bandwidth, Multiaddress, PeerId } from '../domain/peer.ts'
 import type { CallOptions, Startable } from './lifecycle.ts'
 
 /** A message that came by gossip; `from` is the peer that signed it. */
-export interface GossipMessage { readonly from: PeerId, readonly data: Uint8Array }
+export interface GossipMessage {
+  readonly from: PeerId
+  readonly data: Uint8Array
+  /** Signed too: what the same process says later has a greater one, whatever its clock says. */
+  readonly sequence?: bigint
+}
 
 /** A stream of bytes between two peers, both ways. */
 export interface PeerStream {

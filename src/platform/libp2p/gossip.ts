@@ -88,7 +88,7 @@ export class Gossip {
     if (message.type !== 'signed') return
     const from = message.from.toString() as PeerId
     for (const { handler, accept } of this.#topics.get(message.topic) ?? []) {
-      this.#guard(message.topic, () => { if (accept === undefined || accept(from)) handler({ from, data: message.data }) })
+      this.#guard(message.topic, () => { if (accept === undefined || accept(from)) handler({ from, data: message.data, sequence: message.sequenceNumber }) })
     }
   }
 }
