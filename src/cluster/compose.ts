@@ -140,7 +140,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const cluster = new Cluster({
     self, peername: settings.peername, followerMode: settings.followerMode, network, calls, consensus, pinning, tracker, monitor, ipfs, membership, sorter, adder, alerts: () => alerts.list(), platform,
   })
-  const service = peerService({ self, peername: settings.peername, membership, consensus, tracker, ipfs })
+  const service = peerService({ self, peername: settings.peername, membership, consensus, tracker, ipfs, clock })
   return {
     configuration, platform, network, calls, cluster, consensus, tracker, monitor, ipfs, ipfsIdentity, pinning, informers, alerts, repair, answered,
     ping: { name: 'ping', metrics: async () => [pingOf({ id: self, peername: settings.peername, ipfs: ipfsIdentity.last() })] },

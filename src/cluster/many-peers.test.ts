@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { StatusRange } from '../codec/status-ranges.ts'
 import { ClusterError } from '../domain/errors.ts'
 import { defaultPinOptions } from '../domain/pin.ts'
 import { statusName, TrackerStatus, type GlobalPinInfo } from '../domain/status.ts'
@@ -61,6 +62,43 @@ test('what peers tell by ranges of the pinset is what they tell one by one', () 
   const lines = await listed(world, world.peer(0))
   assert.deepEqual(lines, await listed(world, world.peer(0), all))
   assert.deepEqual(new Set(lines.flatMap(info => Object.values(statusesOf(info)))), new Set(['pinned', 'remote', 'unexpectedly_unpinned']))
+}))
+
+test('a listing that another peer asks for range by range is not held for one that stops asking', () => withPeers(2, async world => {
+  for (let i = 0; i < 3; i++) await world.during(world.peer(0).cluster.pin(cidOf(i), defaultPinOptions))
+  await settle(world)
+  const { tracker } = world.peer(1).peer
+  const listed = tracker.listed.bind(tracker)
+  let held = 0
+  tracker.listed = async function * (options) {
+    held++
+    try {
+      for await (const step of listed(options)) for (const status of step) yield [status]
+    } finally {
+      held--
+    }
+  }
+  const leave = new AbortController()
+  const { promise: ever } = Promise.withResolvers<void>()
+  async function * asked (): AsyncGenerator<StatusRange> {
+    yield { last: 'A', digest: new Uint8Array(32) }
+    await ever
+  }
+  const ask = (): Promise<unknown> => Array.fromAsync(world.peer(0).peer.calls.statusRanges(world.peer(1).id, asked(), { signal: leave.signal })).catch((error: unknown) => error)
+  const answers = Array.from({ length: 10 }, ask)
+  await world.clock.advance(1_000)
+  assert.equal(held, 10)
+  await world.clock.advance(5_000)
+  assert.equal(held, 4)
+  await world.clock.advance(60_000)
+  assert.equal(held, 0)
+  answers.push(ask())
+  await world.clock.advance(1_000)
+  assert.equal(held, 1)
+  leave.abort()
+  await world.during(Promise.all(answers))
+  await world.clock.advance(1)
+  assert.equal(held, 0, 'it goes with the call')
 }))
 
 test('a peer that is gone: an error while its ping counts, absent afterwards', () => withPeers(3, async world => {

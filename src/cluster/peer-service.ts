@@ -2,11 +2,13 @@ import type { Consensus } from '../consensus/consensus.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import { contractVersion } from '../domain/version.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { PeerService } from '../rpc/peer-service.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
 import { answerRanges } from './answer-ranges.ts'
 import { collectLocally } from './garbage-collect.ts'
 import type { Membership } from './peers.ts'
+import { RestingListings } from './resting-listings.ts'
 
 export interface ServiceParts {
   readonly self: PeerId
@@ -15,10 +17,12 @@ export interface ServiceParts {
   readonly consensus: Consensus
   readonly tracker: PinTracker
   readonly ipfs: IpfsConnector
+  readonly clock: Clock
 }
 
 /** What this peer does for others that call it: always of itself alone, but for `members`. */
-export function peerService ({ self, peername, membership, consensus, tracker, ipfs }: ServiceParts): PeerService {
+export function peerService ({ self, peername, membership, consensus, tracker, ipfs, clock }: ServiceParts): PeerService {
+  const listings = new RestingListings(clock)
   return {
     id: options => membership.self(options),
     version: () => contractVersion,
@@ -27,7 +31,7 @@ export function peerService ({ self, peername, membership, consensus, tracker, i
     members: options => membership.all(options),
     status: (cid, options) => tracker.status(cid, options),
     statusAll: (filter, options) => tracker.statusAll(filter, options),
-    statusRanges: (ranges, options) => answerRanges(tracker.listed(options), ranges),
+    statusRanges: (ranges, options) => answerRanges(listings.read(() => tracker.listed(options)), ranges),
     recover: (cid, options) => tracker.recover(cid, options),
     recoverAll: options => tracker.recoverAll(options),
     collectGarbage: options => collectLocally(ipfs, self, peername, options),
