@@ -23,6 +23,8 @@ const maxAnnouncements = 10_000
 const maxAnnouncedBytes = 16 * 1024 * 1024
 /** Nodes that one peer has told of and that were not found yet: more are not taken from it. */
 const maxOpenOfPeer = 1_000
+/** What peers do wrong that is remembered as told; more is only counted. */
+const maxTold = 1_000
 /** Bytes of blocks that wait for their step, before no more are fetched. */
 const maxArrivedBytes = 16 * 1024 * 1024
 /** Missing nodes that wait for their step: the next look finds the others. */
@@ -72,7 +74,7 @@ export class DagWalk {
   readonly #fetcher: BlockFetcher
   readonly #stalls: StallWatch
   readonly #logger: Logger
-  readonly #metrics: { readonly merged: Counter, readonly dropped: Counter, readonly bad: Counter, readonly stalls: Counter }
+  readonly #metrics: { readonly merged: Counter, readonly dropped: Counter, readonly bad: Counter, readonly leftOut: Counter, readonly stalls: Counter }
   readonly #open = new Map<PeerId, Set<string>>()
   readonly #told = new Set<string>()
   #announcements: Announcement[] = []
@@ -111,6 +113,7 @@ export class DagWalk {
       merged: metrics.counter('ipfscluster_crdt_merged_nodes', 'Total number of nodes of other peers that were merged into the pinset'),
       dropped: metrics.counter('ipfscluster_crdt_dropped_heads', 'Total number of heads told by other peers that were not taken: too many at once'),
       bad: metrics.counter('ipfscluster_crdt_bad_nodes', 'Total number of blocks of other peers that are no nodes of the pinset, or not those that were asked for'),
+      leftOut: metrics.counter('ipfscluster_crdt_left_out_elements', 'Total number of elements in nodes of other peers that are no pins of their key'),
       stalls: metrics.counter('ipfscluster_crdt_stalls', 'Total number of times that nodes were missing and none came for a minute'),
     }
     metrics.gauge('ipfscluster_crdt_unmerged_nodes', 'Current number of nodes that are known but not merged', () => unmerged(this.records.summary))
@@ -274,6 +277,10 @@ export class DagWalk {
     const prepared = step.merged.length === 0 ? undefined : await replica.prepareForeign(step.merged)
     await writer.commit({ prepared, extra, sync: false })
     step.change.apply()
+    for (const [peer, count] of prepared?.leftOut ?? []) {
+      this.#metrics.leftOut.add(count)
+      if (this.#isNews(peer, 'elements')) this.#logger.warn({ peer }, 'a node of the pinset has elements that are no pins of their key; such are left out')
+    }
   }
 
   /** Who told of a node that is not searched for any more may tell of others. */
@@ -288,11 +295,11 @@ export class DagWalk {
     const { network, onHole } = this.#options
     for (const { node, reason, from } of step.bad) {
       this.#metrics.bad.add(1)
-      this.#logger.error({ cid: cidOfMultihash(node).toString(), peer: from }, `a node of the pinset cannot be read and counts as empty: ${reason}`)
+      if (this.#isNews(from, 'nodes')) this.#logger.error({ cid: cidOfMultihash(node).toString(), peer: from }, `a node of the pinset cannot be read and counts as empty: ${reason}. Further ones of the same peer count so without a word`)
     }
     for (const peer of step.forged) {
       this.#metrics.bad.add(1)
-      this.#warnOnce(peer, 'a peer sends blocks that are not those it names; they are dropped')
+      if (this.#isNews(peer, 'blocks')) this.#logger.warn({ peer }, 'a peer sends blocks that are not those it names; they are dropped')
     }
     if (step.merged.length > 0 || step.arrived > 0) this.#stalls.progress()
     for (const { node } of step.merged) network.announceBlock(node.cid)
@@ -310,10 +317,12 @@ export class DagWalk {
     this.#fetcher.hurry()
   }
 
-  #warnOnce (peer: PeerId, message: string): void {
-    if (this.#told.has(peer) || this.#told.size >= maxOpenOfPeer) return
-    this.#told.add(peer)
-    this.#logger.warn({ peer }, message)
+  /** False when it is known already what the peer does wrong. */
+  #isNews (peer: PeerId | undefined, what: string): boolean {
+    const offence = `${what} of ${peer}`
+    if (this.#told.has(offence) || this.#told.size >= maxTold) return false
+    this.#told.add(offence)
+    return true
   }
 
   async #wantFromDisk (): Promise<void> {

@@ -22,6 +22,8 @@ export interface Delta {
   readonly elements: readonly DeltaElement[]
   readonly tombstones: readonly DeltaElement[]
   readonly priority: number
+  /** Elements and tombstones that were left out when it was read: they cannot stand for a pin. Absent for none. */
+  readonly leftOut?: number
 }
 
 /** A delta in the DAG: its block and the blocks it follows. */
@@ -121,16 +123,20 @@ export function decodeDelta (bytes: Uint8Array): Delta {
   const elements: DeltaElement[] = []
   const tombstones: DeltaElement[] = []
   let priority = 0
+  let leftOut = 0
   readFields(bytes, malformed, (field, value, part) => {
-    if (field === 1) elements.push(...decodeElement(part))
-    else if (field === 2) tombstones.push(...decodeElement(part).filter(({ id }) => id !== ''))
-    else if (field === 3) priority = value
+    if (field === 3) priority = value
+    if (field !== 1 && field !== 2) return
+    const element = decodeElement(part)
+    if (element === undefined || (field === 2 && element.id === '')) leftOut++
+    else (field === 1 ? elements : tombstones).push(element)
   })
   if (priority > maxPriority) throw malformed('priority too large')
-  return { elements, tombstones, priority }
+  return { elements, tombstones, priority, ...leftOut > 0 && { leftOut } }
 }
 
-function decodeElement (bytes: Uint8Array): DeltaElement[] {
+/** Undefined for what cannot stand for a pin. */
+function decodeElement (bytes: Uint8Array): DeltaElement | undefined {
   let key = ''
   let id = ''
   let value: Uint8Array = empty
@@ -139,8 +145,7 @@ function decodeElement (bytes: Uint8Array): DeltaElement[] {
     else if (field === 2) id = ascii(part)
     else if (field === 3) value = part
   })
-  if (!isKey(key) || (id !== '' && !isKey(id))) return []
-  return [{ key, id, value }]
+  return isKey(key) && (id === '' || isKey(id)) ? { key, id, value } : undefined
 }
 
 /** Longest CID taken, as text with its slash. */

@@ -51,6 +51,8 @@ export class HeadBroadcast {
   readonly #topic: string
   readonly #logger: Logger
   readonly #unreadable: Counter
+  readonly #untrusted: Counter
+  readonly #loggedStrangers = new Set<PeerId>()
   readonly #loggedPeers = new Set<PeerId>()
   readonly #ends: Array<() => void> = []
   /** Heads that somebody has told of since the last rebroadcast. */
@@ -68,12 +70,13 @@ export class HeadBroadcast {
     this.#topic = crdtTopic(options.clusterName)
     this.#logger = loggers.component('crdt')
     this.#unreadable = metrics.counter('ipfscluster_crdt_unreadable_messages', 'Total number of messages about heads that could not be read')
+    this.#untrusted = metrics.counter('ipfscluster_crdt_untrusted_messages', 'Total number of messages about heads that were dropped because their peer is not trusted')
   }
 
   start (): void {
-    const { network, isTrusted } = this.#options
+    const { network } = this.#options
     this.#ends.push(
-      network.subscribe(this.#topic, message => { this.#receive(message) }, isTrusted),
+      network.subscribe(this.#topic, message => { this.#receive(message) }, from => this.#accepts(from)),
       network.onPeer((_, isConnected) => { if (isConnected) this.#greet() }))
     this.#scheduleRebroadcast()
     if (network.peers().length > 0) this.#greet()
@@ -122,6 +125,7 @@ export class HeadBroadcast {
 
   #receive ({ from, data }: GossipMessage): void {
     const { network, onHead, isTrusted } = this.#options
+    // Trust may have ended since the message was let in.
     if (!isTrusted(from)) return
     let heads: AnnouncedHead[]
     try {
@@ -134,6 +138,18 @@ export class HeadBroadcast {
       this.#noteSeen(multihashKey(head.cid.multihash.bytes))
       if (from !== network.self) onHead(head, from)
     }
+  }
+
+  /** Asked of each message before it is passed on: what those say whom this peer does not trust ends here. */
+  #accepts (from: PeerId): boolean {
+    if (this.#options.isTrusted(from)) return true
+    this.#untrusted.add(1)
+    if (!this.#loggedStrangers.has(from) && this.#loggedStrangers.size < maxLoggedPeers) {
+      this.#loggedStrangers.add(from)
+      // Followers do it as a matter of course: they repeat what they have heard.
+      this.#logger.info({ peer: from }, `peer ${from} is not in trusted_peers: what it tells of the pinset is dropped`)
+    }
+    return false
   }
 
   #noteSeen (head: string): void {

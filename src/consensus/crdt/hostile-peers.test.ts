@@ -6,10 +6,11 @@ import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { PinMessage } from '../../codec/messages.ts'
+import type { Platform } from '../../platform/lifecycle.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { BarePeer, tombstone } from './bare-peer.fixture.ts'
 import { decodeBroadcast, encodeBroadcast } from './broadcast-message.ts'
-import { CrdtPeers, namesOf, pinOf, seededRandom, type CrdtPeer } from './crdt-peers.fixture.ts'
+import { CrdtPeers, namesOf, peerOf, pinOf, seededRandom, type CrdtPeer } from './crdt-peers.fixture.ts'
 import type { DeltaNode } from './delta.ts'
 import { keyOfPin } from './pin-values.ts'
 
@@ -37,6 +38,39 @@ test('messages that cannot be read are dropped', async () => {
   await other.say(Uint8Array.of(0x12, 0x20, ...random.bytes(32)))
   await peers.done(a.consensus.logPin(pinOf(1)))
   assert.deepEqual(await namesOf(a), ['pin 1'])
+  await peers.stop()
+})
+
+test('what is wrong is counted each time and told once of each peer', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const counts = new Map<string, number>()
+  const lines: string[] = []
+  const note = (level: string) => (fields: object | string, message?: string): void => { if (level !== 'debug') lines.push(`${level} ${(fields as { peer?: string }).peer} ${message ?? ''}`) }
+  const platform: Platform = {
+    clock: peers.clock,
+    random: seededRandom(1),
+    loggers: { component: () => ({ debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') }) },
+    metrics: { counter: name => ({ add: amount => { counts.set(name, (counts.get(name) ?? 0) + amount) } }), gauge: () => ({ set: () => {} }) },
+  }
+  const [trusted, stranger] = [peerOf(1), peerOf(2)]
+  await peers.start(0, { platform, trustedPeers: [trusted] })
+  const other = await BarePeer.start(peers, 1)
+  const untrusted = await BarePeer.start(peers, 2)
+  for (let n = 0; n < 20; n++) {
+    await other.say(Uint8Array.of(0xff, n))
+    const unreadable = dagPb.encode({ Data: Uint8Array.of(0xff, 0xff, n), Links: [] })
+    other.blocks.set(cidOfBytes(unreadable).toString(), unreadable)
+    const elements = [{ key: keyOfPin(pinOf(n)), id: '', value: Uint8Array.of(0xff) }, { key: '/no key', id: '', value: Uint8Array.of(1) }]
+    await other.tell([cidOfBytes(unreadable), other.node(1, [], [], { elements, tombstones: [{ key: keyOfPin(pinOf(n)), id: '', value: new Uint8Array(0) }] }).cid])
+    const good = other.node(1, [], [pinOf(100 + n)])
+    await other.say(encodeBroadcast([{ cid: good.cid, block: unreadable }]))
+    await untrusted.tell([untrusted.node(1, [], [pinOf(200 + n)]).cid])
+    await peers.clock.advance(100)
+  }
+  const counted = ['unreadable_messages', 'untrusted_messages', 'bad_nodes', 'left_out_elements'].map(name => counts.get(`ipfscluster_crdt_${name}`))
+  assert.deepEqual(counted, [20, 20, 40, 60])
+  const told = lines.map(line => line.split(' ').slice(0, 2).join(' '))
+  assert.deepEqual(told.toSorted(), [`error ${trusted}`, `info ${stranger}`, `warn ${trusted}`, `warn ${trusted}`, `warn ${trusted}`].toSorted(), lines.join('\n'))
   await peers.stop()
 })
 

@@ -1,6 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import { cidFromKey, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { encodeDeltaNode, maxPriority, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
 import { readVarint, writeVarint } from './encoding.ts'
@@ -30,6 +31,8 @@ export interface ForeignNode {
   readonly isInner: boolean
   /** Its block is in the store already, or is written in the same batch. */
   readonly isStored?: boolean
+  /** Who has sent it, or told of it, where that is known. */
+  readonly from?: PeerId | undefined
 }
 
 /** Nodes ready to be written: all store operations but those of index, journal and log. */
@@ -104,17 +107,23 @@ export class Replica {
     return { node, ...this.#prepared([{ node, isInner: false }], changes) }
   }
 
-  /** Merges a group of nodes of other peers. */
-  async prepareForeign (nodes: readonly ForeignNode[]): Promise<Prepared> {
+  /** Merges a group of nodes of other peers; answers also of whose nodes elements were left out, and how many. */
+  async prepareForeign (nodes: readonly ForeignNode[]): Promise<Prepared & { readonly leftOut: ReadonlyMap<PeerId | undefined, number> }> {
     const parts = new Map<string, KeyPart>()
-    for (const { node } of nodes) collectParts(parts, this.#pinsOnly(node.delta), node.blockId)
+    const leftOut = new Map<PeerId | undefined, number>()
+    for (const { node: { delta, blockId }, from } of nodes) {
+      const pins = this.#pinsOnly(delta)
+      const count = (delta.leftOut ?? 0) + delta.elements.length - pins.elements.length
+      if (count > 0) leftOut.set(from, (leftOut.get(from) ?? 0) + count)
+      collectParts(parts, pins, blockId)
+    }
     const keys = [...parts.keys()]
     const current = await this.#currentValues(keys)
     const dead = await this.#deadElements(parts)
     const { survivors, suspects } = await this.#survivors(parts)
     for (const key of await this.#movedAfterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
-    return this.#prepared(nodes, changes, [...suspects])
+    return { ...this.#prepared(nodes, changes, [...suspects]), leftOut }
   }
 
   /**

@@ -252,7 +252,7 @@ export class WalkStep {
     if (missing.length === 0 && !this.isFull) {
       this.#set(name, undefined)
       this.#known.set(name, { isDone: true, record: undefined })
-      this.merged.push({ node, isInner, isStored: !isNew })
+      this.merged.push({ node, isInner, isStored: !isNew, from })
       this.#elements += node.delta.elements.length + node.delta.tombstones.length
       this.#outOfTheWay.push(name)
       return
