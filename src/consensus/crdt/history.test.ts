@@ -120,6 +120,34 @@ test('a request that is too long or cut off is not answered', async () => {
   }
 })
 
+test('who opens many streams keeps no other peer from an answer, and is told of once', async () => {
+  const clock = virtualClock()
+  const lines: string[] = []
+  let refused = 0
+  const logger = { ...silentLoggers.component('crdt'), warn: (_: object | string, text?: string) => { lines.push(String(text)) } }
+  const platform: Platform = { clock, random: seededRandom(1), loggers: { component: () => logger }, metrics: { ...noMetrics, counter: () => ({ add: count => { refused += count } }) } }
+  const networks = new MemoryNetworks(clock)
+  const [server, greedy, client] = [networks.join(peerOf(0)), networks.join(peerOf(1)), networks.join(peerOf(2))]
+  const { signal } = new AbortController()
+  for (const network of [server, greedy, client]) await network.start(signal)
+  const [only] = chain(1) as [DeltaNode]
+  serveHistory({ network: server, store: memoryStore([{ key: keys.block(nameOf(only)), value: only.bytes }]), keys, platform })
+  for (let n = 0; n < 20; n++) await greedy.open(peerOf(0), historyProtocol, {})
+  await clock.advance(1)
+  assert.equal(refused, 18)
+  const asked = Array.fromAsync(fetchHistory(client, peerOf(0), { wanted: [nameOf(only)], had: [] }, { platform, signal }))
+  await clock.advance(1_000)
+  assert.deepEqual((await asked).map(({ node }) => node), [nameOf(only)])
+  await clock.advance(30_000)
+  for (let n = 0; n < 5; n++) {
+    const stream = await greedy.open(peerOf(0), historyProtocol, {})
+    await stream.write(Buffer.alloc(5, 255))
+    await stream.closeWrite()
+    await clock.advance(1_000)
+  }
+  assert.deepEqual([refused, lines.length], [23, 1])
+})
+
 test('who opens streams and says nothing does not keep others from an answer for long', async () => {
   const [only] = chain(1) as [DeltaNode]
   const { ask, clock, client } = await scene([only])

@@ -26,6 +26,10 @@ const maxListed = 1_024
 const maxNodes = 20_000
 /** Answers at the same time, and blocks that each reads at once: together they bound the memory, as a block may have 2 MiB. */
 const maxAnswers = 8
+/** Of these, at most so many for one peer: who reads slowly must not keep the others waiting. A peer of ours asks for one at a time. */
+const maxAnswersOfPeer = 2
+/** Peers whose bad requests are logged. */
+const maxLoggedPeers = 1_000
 const blocksPerRead = 8
 /** Bytes written at once: small blocks go together. */
 const writeBytes = 64 * 1024
@@ -44,17 +48,28 @@ export interface HistoryNode { readonly node: string, readonly block: Uint8Array
 /** Answers requests of other peers, until the result is called. */
 export function serveHistory ({ network, store, keys, platform }: { readonly network: Network, readonly store: Store, readonly keys: ReplicaKeys, readonly platform: Platform }): () => void {
   const logger = platform.loggers.component('crdt')
-  let answers = 0
+  const refused = platform.metrics.counter('ipfscluster_crdt_refused_history', 'Total number of requests for history that were not answered: too many at once, or unreadable')
+  const logged = new Set<PeerId>()
+  const answers = new Map<PeerStream, PeerId>()
   return network.handle(historyProtocol, stream => {
-    if (answers >= maxAnswers) { stream.reset(); return }
-    answers++
+    const { peer } = stream
+    if (answers.size >= maxAnswers || [...answers.values()].filter(other => other === peer).length >= maxAnswersOfPeer) {
+      refused.add(1)
+      stream.reset()
+      return
+    }
+    answers.set(stream, peer)
     const silence = watchSilence(stream, platform.clock)
     answer(stream, store, keys, () => { silence.progressed() }).catch((error: unknown) => {
       stream.reset()
-      logger.debug({ peer: stream.peer }, `a request for history was not answered to its end: ${errorText(error)}`)
+      const isUnreadable = error instanceof ClusterError && error.code === 'INVALID_WIRE_DATA'
+      if (isUnreadable) refused.add(1)
+      const isNews = isUnreadable && !logged.has(peer) && logged.size < maxLoggedPeers
+      if (isNews) logged.add(peer)
+      logger[isNews ? 'warn' : 'debug']({ peer }, `a request for history was not answered to its end: ${errorText(error)}`)
     }).finally(() => {
       silence.end()
-      answers--
+      answers.delete(stream)
     })
   })
 }

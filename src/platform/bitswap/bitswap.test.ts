@@ -24,7 +24,7 @@ function block (text: string | Uint8Array): { bytes: Uint8Array, cid: CID } {
   return { bytes, cid: CID.createV1(0x70, createDigest(0x12, createHash('sha256').update(bytes).digest())) }
 }
 
-interface Peer { readonly self: PeerId, readonly network: Network, readonly bitswap: Bitswap, readonly blocks: Map<string, Uint8Array>, readonly log: string[] }
+interface Peer { readonly self: PeerId, readonly network: Network, readonly bitswap: Bitswap, readonly blocks: Map<string, Uint8Array>, readonly log: string[], readonly refused: () => number }
 
 async function peers (count: number): Promise<{ clock: ReturnType<typeof virtualClock>, all: Peer[] }> {
   const clock = virtualClock()
@@ -35,12 +35,13 @@ async function peers (count: number): Promise<{ clock: ReturnType<typeof virtual
     const network = networks.join(self)
     const blocks = new Map<string, Uint8Array>()
     const log: string[] = []
+    let refused = 0
     const logger = { debug: () => {}, info: () => {}, warn: (first: object | string, text?: string) => { log.push(text ?? String(first)) }, error: () => {} }
     const loggers: Loggers = { component: () => logger }
-    const bitswap = new Bitswap({ network, source: async cid => blocks.get(cid.toString()), platform: { clock, random: systemRandom, loggers, metrics: noMetrics } })
+    const bitswap = new Bitswap({ network, source: async cid => blocks.get(cid.toString()), platform: { clock, random: systemRandom, loggers, metrics: { ...noMetrics, counter: () => ({ add: count => { refused += count } }) } } })
     bitswap.start()
     await network.start(signal)
-    all.push({ self, network, bitswap, blocks, log })
+    all.push({ self, network, bitswap, blocks, log, refused: () => refused })
   }
   await clock.settle()
   return { clock, all }
@@ -142,6 +143,14 @@ test('hostile bytes and wishes without end are left, with one line of log, and o
   for (let i = 0; i < 100; i++) await b.network.open(a.self, bitswapProtocol, {})
   await clock.advance(10)
   assert.equal(a.log.length, 1)
+  const before = a.refused()
+  assert.ok(before >= 70, `${before} were counted`)
+  await b.network.stop()
+  await b.network.start(signal)
+  const stream = await b.network.open(a.self, bitswapProtocol, {})
+  await stream.write(hostile[0] as Uint8Array).catch(() => {})
+  await clock.advance(10)
+  assert.deepEqual([a.refused() - before, a.log.length], [1, 1], 'a new connection gives nobody a new line')
   const { bytes, cid } = block('still here')
   a.blocks.set(cid.toString(), bytes)
   const fetched = c.bitswap.fetch(cid, { from: a.self })

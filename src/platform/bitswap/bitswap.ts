@@ -3,6 +3,7 @@ import { errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { CallOptions, Platform } from '../lifecycle.ts'
 import type { Logger } from '../logger.ts'
+import type { Counter } from '../metrics.ts'
 import type { BlockSource, Network, PeerStream } from '../network.ts'
 import { blockKey, blockKeyOfBytes, keyOfSentBlock } from './block-cids.ts'
 import { readFrames } from './frames.ts'
@@ -21,6 +22,8 @@ export interface BitswapOptions {
 const maxMessageBytes = 4 * 1024 * 1024
 /** Streams that one peer may have open to us, each with a message on its way. The reference opens one for each message. */
 const maxStreamsPerPeer = 32
+/** Peers that are remembered as told of; then all are forgotten. */
+const maxBlamed = 4_096
 
 /**
  * Exchange of blocks between peers (bitswap 1.2.0, spec/wire.md 8), for the small blocks and few,
@@ -35,6 +38,7 @@ export class Bitswap {
   readonly #outboxes = new Map<PeerId, Outbox>()
   readonly #streams = new Map<PeerId, number>()
   readonly #blamed = new Set<PeerId>()
+  readonly #refused: Counter
   readonly #wanted: WantedBlocks
   readonly #served: ServedBlocks
   readonly #ends: Array<() => void> = []
@@ -44,6 +48,7 @@ export class Bitswap {
     this.#source = source
     this.#platform = platform
     this.#logger = platform.loggers.component('bitswap')
+    this.#refused = platform.metrics.counter('ipfscluster_bitswap_refused', 'Total number of streams, messages and wishes of other peers that were refused: unreadable, or too many')
     this.#wanted = new WantedBlocks({ clock: platform.clock, peers: () => network.peers(), send: (peer, key, want) => { this.#outbox(peer)?.want(key, want) } })
     this.#served = new ServedBlocks({
       source,
@@ -126,12 +131,13 @@ export class Bitswap {
     this.#outboxes.delete(peer)
     this.#served.forget(peer)
     this.#wanted.disconnected(peer)
-    this.#blamed.delete(peer)
   }
 
-  /** Once for each peer and connection. */
+  /** Counts, and tells once of each peer, however often it connects. */
   #blame (peer: PeerId, what: string): void {
+    this.#refused.add(1)
     if (this.#blamed.has(peer)) return
+    if (this.#blamed.size >= maxBlamed) this.#blamed.clear()
     this.#blamed.add(peer)
     this.#logger.warn({ peer }, `peer ${peer} ${what}`)
   }
