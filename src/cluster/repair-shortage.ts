@@ -11,17 +11,20 @@ import type { Pinning } from './pin.ts'
 export class Shortage {
   readonly #pinning: Pick<Pinning, 'factors' | 'allocate'>
   readonly #isGone: (peer: PeerId) => boolean
+  readonly #isSilent: (peer: PeerId) => boolean
 
-  constructor (pinning: Pick<Pinning, 'factors' | 'allocate'>, isGone: (peer: PeerId) => boolean) {
+  /** Holders for which `isSilent` keep their pins but are not counted, nor do they keep others from being chosen. */
+  constructor (pinning: Pick<Pinning, 'factors' | 'allocate'>, isGone: (peer: PeerId) => boolean, isSilent: (peer: PeerId) => boolean = () => false) {
     this.#pinning = pinning
     this.#isGone = isGone
+    this.#isSilent = isSilent
   }
 
   /** True when fewer holders are left than the pin's minimum. */
   isShort (pin: Pin, now: Time): boolean {
     const allocations = pin.allocations ?? []
     if (allocations.length === 0 || isExpiredAt(pin, now)) return false
-    const left = allocations.filter(peer => !this.#isGone(peer)).length
+    const left = allocations.filter(peer => !this.#isGone(peer) && !this.#isSilent(peer)).length
     return left < allocations.length && left < this.#factors(pin).replicationFactorMin
   }
 
@@ -32,12 +35,16 @@ export class Shortage {
   filled (pin: Pin, gone: readonly PeerId[], now: Time): Pin {
     const factors = this.#factors(pin)
     const kept = (pin.allocations ?? []).filter(peer => !this.#isGone(peer))
+    const silent = kept.filter(this.#isSilent)
+    const least = factors.replicationFactorMin - (kept.length - silent.length)
     const added = this.#pinning.allocate({
       ...pin,
-      replicationFactorMin: factors.replicationFactorMin - kept.length,
-      replicationFactorMax: factors.replicationFactorMax - kept.length,
+      replicationFactorMin: least,
+      replicationFactorMax: Math.max(least, factors.replicationFactorMax - kept.length),
     }, [], new Set([...kept, ...gone]))
-    return { ...pin, ...factors, allocations: [...kept, ...added], timestamp: now }
+    const tooMany = Math.max(0, kept.length + added.length - factors.replicationFactorMax)
+    const dropped = new Set(silent.slice(0, tooMany))
+    return { ...pin, ...factors, allocations: [...kept.filter(peer => !dropped.has(peer)), ...added], timestamp: now }
   }
 
   /** Pins of old versions have none of their own; where the configured ones do not go with it, one holder is the least. */

@@ -14,15 +14,17 @@ const changesAtOnce = 32
 export interface VacateParts {
   readonly consensus: Consensus
   readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
+  /** False for a peer that may be dead: whoever removes another one is not to rely on it. */
+  readonly isHeard: (peer: PeerId) => boolean
   readonly platform: Platform
 }
 
 /** Moves the pins of a peer that would have too few holders without it; answers how many. */
 export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => readonly PeerId[], { signal }: CallOptions): Promise<number> {
-  const { consensus, pinning, platform: { clock, loggers } } = parts
+  const { consensus, pinning, isHeard, platform: { clock, loggers } } = parts
   const logger = loggers.component('cluster')
   const away = (): PeerId[] => [...gone(), peer]
-  const shortage = new Shortage(pinning, holder => away().includes(holder))
+  const shortage = new Shortage(pinning, holder => away().includes(holder), holder => !isHeard(holder))
   let moved = 0
   let hopeless = 0
   const move = async (cid: Cid): Promise<void> => {

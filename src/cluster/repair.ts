@@ -125,12 +125,13 @@ export class RepairLoop {
    * without it, whoever is responsible. Resolves when all of it is durable.
    */
   async vacate (peer: PeerId, options: CallOptions = {}): Promise<void> {
-    const { settings, platform: { loggers } } = this.#parts
+    const { self, monitor, settings, platform: { loggers } } = this.#parts
     if (settings.disableRepinning || settings.followerMode) {
       loggers.component('cluster').warn({ peer }, `repinning is disabled. Will not re-allocate cids from ${peer}`)
       return
     }
-    this.#moved.add(await vacatePeer(this.#parts, peer, () => this.#gone(), options))
+    const isHeard = (holder: PeerId): boolean => holder === self || monitor.hears(livenessOf(settings), holder)
+    this.#moved.add(await vacatePeer({ ...this.#parts, isHeard }, peer, () => this.#gone(), options))
   }
 
   #gone (): PeerId[] { return [...this.#repairs].filter(([, { isConfirmed }]) => isConfirmed).map(([peer]) => peer) }
