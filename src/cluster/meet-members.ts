@@ -38,13 +38,14 @@ export async function meetMembers (parts: MeetingParts, signal: AbortSignal): Pr
   while (!signal.aborted) {
     try {
       const members = await parts.members()
-      for (const peer of again.keys()) if (!members.includes(peer)) again.delete(peer)
+      const present = new Set(members)
+      for (const peer of again.keys()) if (!present.has(peer)) again.delete(peer)
       const connected = new Set(network.peers())
       const now = clock.monotonic()
       const missing = members.filter(peer => peer !== network.self && !connected.has(peer) && now >= (again.get(peer) ?? 0))
       if (missing.length > 0 && connected.size < parts.enough) {
         for (const peer of missing) again.set(peer, now + againMs)
-        if (missing.some(peer => network.knownAddresses(peer).length === 0)) await askAround(parts, new Set(members), signal)
+        if (missing.some(peer => network.knownAddresses(peer).length === 0)) await askAround(parts, present, signal)
         await parts.connect(missing.slice(0, parts.enough - connected.size), signal)
       }
     } catch (error) {

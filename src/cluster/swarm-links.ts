@@ -37,7 +37,8 @@ export async function linkSwarms (parts: SwarmParts, signal: AbortSignal): Promi
   while (!signal.aborted) {
     try {
       const members = await parts.members()
-      for (const peer of again.keys()) if (!members.includes(peer)) again.delete(peer)
+      const present = new Set(members)
+      for (const peer of again.keys()) if (!present.has(peer)) again.delete(peer)
       const fresh = members.filter(peer => peer !== self && clock.monotonic() >= (again.get(peer) ?? 0))
       for (let at = 0; at < fresh.length && !signal.aborted; at += asksAtOnce) {
         await Promise.all(fresh.slice(at, at + asksAtOnce).map(async peer => {

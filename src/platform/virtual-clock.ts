@@ -28,7 +28,8 @@ interface Timer { readonly at: number, readonly order: number, callback: (() => 
 /** Steps at one and the same moment after which a loop that never waits is suspected. */
 const maxStepsAtOnce = 1_000_000
 
-export function virtualClock (start: Time = Date.UTC(2030, 0, 1)): VirtualClock {
+/** `settled` resolves when all promises that can settle have; by default after a turn of the real event loop. */
+export function virtualClock (start: Time = Date.UTC(2030, 0, 1), settled: () => Promise<void> = promisesSettled): VirtualClock {
   const timers = new MinHeap<Timer>((a, b) => a.at < b.at || (a.at === b.at && a.order < b.order))
   const soon: Array<() => void> = []
   let elapsed = 0
@@ -48,7 +49,7 @@ export function virtualClock (start: Time = Date.UTC(2030, 0, 1)): VirtualClock 
   const settle = async (isQuiet = false): Promise<void> => {
     for (let steps = 0; ; steps++) {
       if (steps > maxStepsAtOnce) throw new Error('the clock cannot go on: something asks for another turn without end')
-      if (!isQuiet || steps > 0) await promisesSettled()
+      if (!isQuiet || steps > 0) await settled()
       const due = soon.shift() ?? takeDue()
       if (due === undefined) return
       due()

@@ -32,6 +32,9 @@ export interface NetworkConditions {
   gossipDuplicates: number
 }
 
+/** The link between two peers, and the side on which the one that is reached is. */
+interface Way { readonly link: Link, readonly side: 0 | 1 }
+
 /** Who can reach whom: a network for every process, with all that goes wrong between them. */
 export class SimulatedNetworks {
   readonly conditions: NetworkConditions = { leastDelayMs: 1, mostDelayMs: 20, spikes: 0, gossipLoss: 0, gossipDuplicates: 0 }
@@ -42,7 +45,8 @@ export class SimulatedNetworks {
   readonly #onHeard: (peer: PeerId, topic: string, message: GossipMessage) => void
   readonly #members = new Map<PeerId, NetworkMember>()
   readonly #addresses = new Map<PeerId, Multiaddress>()
-  readonly #links = new Map<PeerId, Map<PeerId, Link>>()
+  readonly #links: Link[] = []
+  readonly #ways = new Map<PeerId, Map<PeerId, Way>>()
 
   /** `onHeard` is told of each gossip message that a process takes from another one. */
   constructor (parts: { readonly clock: Clock, readonly random: SeededRandom, readonly trace: Trace, readonly nameOf: (peer: PeerId) => string, readonly onHeard?: (peer: PeerId, topic: string, message: GossipMessage) => void }) {
@@ -70,13 +74,13 @@ export class SimulatedNetworks {
   }
 
   healAll (): void {
-    for (const link of this.#allLinks()) link.heal()
+    for (const link of this.#links) link.heal()
     this.#reviewAll()
   }
 
   /** Breaks one of the connections; it comes back by itself. */
   resetOne (): void {
-    const up = this.#allLinks().filter(link => link.isUp)
+    const up = this.#links.filter(link => link.isUp)
     if (up.length > 0) this.#lose(this.#random.pick(up))
   }
 
@@ -99,7 +103,7 @@ export class SimulatedNetworks {
   leave (member: NetworkMember): void {
     if (this.#members.get(member.self) !== member) return
     this.#members.delete(member.self)
-    for (const link of this.#allLinks()) if (link.ends?.includes(member) === true) this.#lose(link)
+    for (const link of this.#links) if (link.ends?.includes(member) === true) this.#lose(link)
   }
 
   connected (member: NetworkMember): NetworkMember[] {
@@ -175,15 +179,16 @@ export class SimulatedNetworks {
     const message = { from: from.self, data: new Uint8Array(data) }
     from.clock.soon(() => { from.deliver(topic, message) })
     const heard = new Map<NetworkMember, number>([[from, 0]])
+    let others = [...this.#members.values()].filter(member => member !== from)
     for (const [forwarder, atMs] of heard) {
-      if (heard.size === this.#members.size) break
-      for (const member of this.#members.values()) {
-        if (heard.has(member)) continue
+      if (others.length === 0) break
+      others = others.filter(member => {
         const { link, side } = this.#way(forwarder.self, member.self)
-        if (!link.isUp || link.isCutTo(side) || this.#random.chance(this.conditions.gossipLoss)) continue
-        if (forwarder !== from && (forwarder.clock.isPaused || !forwarder.accepts(topic, from.self))) continue
+        if (!link.isUp || link.isCutTo(side) || this.#random.chance(this.conditions.gossipLoss)) return true
+        if (forwarder !== from && (forwarder.clock.isPaused || !forwarder.accepts(topic, from.self))) return true
         heard.set(member, atMs + this.#delayMs())
-      }
+        return false
+      })
     }
     for (const [member, delayMs] of heard) if (member !== from) this.#deliver(member, topic, message, delayMs)
   }
@@ -232,18 +237,22 @@ export class SimulatedNetworks {
     return spikes > 0 && this.#random.chance(spikes) ? this.#random.between(delayMs, longestDelayMs) : delayMs
   }
 
-  /** The link between two peers and the side on which `to` is. */
-  #way (from: PeerId, to: PeerId): { link: Link, side: 0 | 1 } {
-    const isForward = from < to
-    const [lesser, greater] = isForward ? [from, to] : [to, from]
-    let ofLesser = this.#links.get(lesser)
-    if (ofLesser === undefined) this.#links.set(lesser, ofLesser = new Map())
-    let link = ofLesser.get(greater)
-    if (link === undefined) ofLesser.set(greater, link = new Link(this.#clock, () => this.#delayMs()))
-    return { link, side: isForward ? 1 : 0 }
+  #way (from: PeerId, to: PeerId): Way {
+    const known = this.#ways.get(from)?.get(to)
+    if (known !== undefined) return known
+    const link = new Link(this.#clock, () => this.#delayMs())
+    this.#links.push(link)
+    const there: Way = { link, side: from < to ? 1 : 0 }
+    this.#waysFrom(from).set(to, there)
+    this.#waysFrom(to).set(from, { link, side: there.side === 0 ? 1 : 0 })
+    return there
   }
 
-  #allLinks (): Link[] { return [...this.#links.values()].flatMap(links => [...links.values()]) }
+  #waysFrom (peer: PeerId): Map<PeerId, Way> {
+    let ways = this.#ways.get(peer)
+    if (ways === undefined) this.#ways.set(peer, ways = new Map())
+    return ways
+  }
 
   #reviewAll (): void {
     const peers = this.members

@@ -9,6 +9,7 @@ import { noBugs, type Bugs } from './bugs/bugs.ts'
 import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
 import { Stranger } from './hostile.ts'
 import { History } from './history.ts'
+import { quickTurns } from './quick-turns.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedNode } from './simulated-ipfs.ts'
@@ -169,7 +170,7 @@ export class World {
  * who waits for what is left of a time never finds that a little is left still, again and again.
  */
 function exactClock (): VirtualClock {
-  const clock = virtualClock()
+  const clock = virtualClock(undefined, quickTurns())
   return { ...clock, after: (delayMs, callback) => clock.after(Math.ceil(delayMs * 1_024) / 1_024, callback) }
 }
 
