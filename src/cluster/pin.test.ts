@@ -5,7 +5,8 @@ import { PinMessage, MetricMessage } from '../codec/messages.ts'
 import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
 import { parseCid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
-import { defaultPinOptions, type PinOptions } from '../domain/pin.ts'
+import { peerIdFromBytes } from '../domain/peer-id.ts'
+import { defaultPinOptions, pinWithOptions, type PinOptions } from '../domain/pin.ts'
 import { GossipMonitor } from '../monitor/gossip-monitor.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
@@ -21,17 +22,21 @@ const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
 const cid = parseCid('bafkreid3wneutgqir3hc5eaf7aznmrzz3kdb7ff6hrv7mkhsfg437l2tem')
 const other = parseCid('QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o')
 
-/** One peer with real parts, free space known, alone. */
-async function lonePeer (changes: Partial<PinningOptions> = {}): Promise<{ pinning: Pinning, consensus: CrdtConsensus, stop: () => Promise<void> }> {
+/** One peer with real parts, free space known, alone; it has heard of the free space of `others`, the largest first. */
+async function lonePeer (changes: Partial<PinningOptions> = {}, { others = [], trustedPeers = ['*'] }: { readonly others?: readonly PeerId[], readonly trustedPeers?: ReadonlyArray<PeerId | '*'> } = {}): Promise<{ pinning: Pinning, consensus: CrdtConsensus, stop: () => Promise<void> }> {
   const network = loneNetwork(self)
   const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
   await monitor.start()
-  const consensus = new CrdtConsensus({ self, store: memoryStore(), codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
+  const consensus = new CrdtConsensus({ self, store: memoryStore(), codec: PinMessage, datastoreNamespace: '/c', trustedPeers, batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
   await consensus.start()
-  await monitor.publish({ name: 'freespace', peer: self, value: '10', expire: platform.clock.now() + 600_000, valid: true, weight: 10, partitionable: false, receivedAt: 0 })
+  for (const [n, peer] of [self, ...others.toReversed()].entries()) {
+    monitor.record({ name: 'freespace', peer, value: '', expire: platform.clock.now() + 600_000, valid: true, weight: 10 + n, partitionable: false, receivedAt: 0 })
+  }
   const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace']), clock: platform.clock, options: { replicationFactorMin: -1, replicationFactorMax: -1, followerMode: false, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false, ...changes } })
   return { pinning, consensus, stop: async () => { await monitor.stop(); await consensus.stop() } }
 }
+
+function peerOf (n: number): PeerId { return peerIdFromBytes(Uint8Array.of(0, 0x24, 8, 1, 0x12, 0x20, ...new Uint8Array(32).fill(n))) }
 
 const options = (changes: Partial<PinOptions> = {}): PinOptions => ({ ...defaultPinOptions, ...changes })
 
@@ -48,6 +53,32 @@ test('one replica goes to this peer, two are more than there are', async () => {
   assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 1 }))).allocations, [self])
   await assert.rejects(pinning.pin(other, options({ replicationFactorMin: 2, replicationFactorMax: 3 })), { code: 'NOT_ENOUGH_PEERS', message: 'not enough peers to allocate CID. Needed at least: 2. Wanted at most: 3. Available candidates: 1. See logs for more info.' })
   assert.equal(await consensus.pinset().get(other), undefined)
+  await stop()
+})
+
+test('pins go to all peers, only to trusted ones, or only to others, as it is configured, also where the user wishes otherwise', async () => {
+  const [trusted, stranger] = [peerOf(1), peerOf(2)]
+  const holders = async (changes: Partial<PinningOptions>, wish: PeerId): Promise<readonly PeerId[]> => {
+    const { pinning, stop } = await lonePeer(changes, { others: [stranger, trusted], trustedPeers: [trusted] })
+    try {
+      return (await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 3, userAllocations: [wish] }))).allocations ?? []
+    } finally {
+      await stop()
+    }
+  }
+  assert.deepEqual(await holders({}, self), [self, stranger, trusted])
+  assert.deepEqual(await holders({ pinOnlyOnTrustedPeers: true }, stranger), [trusted, self])
+  assert.deepEqual(await holders({ pinOnlyOnTrustedPeers: true }, self), [self, trusted])
+  assert.deepEqual(await holders({ pinOnlyOnUntrustedPeers: true }, trusted), [stranger])
+  await assert.rejects(holders({ pinOnlyOnTrustedPeers: true, pinOnlyOnUntrustedPeers: true }, self), { code: 'NOT_ENOUGH_PEERS' })
+})
+
+test('a holder that may not hold any more stays as long as there are enough, and gives way when there are not', async () => {
+  const [trusted, stranger] = [peerOf(1), peerOf(2)]
+  const { pinning, stop } = await lonePeer({ pinOnlyOnTrustedPeers: true }, { others: [stranger, trusted], trustedPeers: [trusted] })
+  await pinning.submit({ ...pinWithOptions(cid, options({ replicationFactorMin: 1, replicationFactorMax: 2 }), platform.clock.now()), allocations: [self, stranger] })
+  assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 2 }))).allocations, [self, stranger])
+  assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 2, replicationFactorMax: 2 }))).allocations, [self, trusted])
   await stop()
 })
 
