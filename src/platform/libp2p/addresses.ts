@@ -81,3 +81,34 @@ function contains ({ bytes, bits }: Network, address: Uint8Array): boolean {
   }
   return true
 }
+
+/** True for an address that is reached through a relay. */
+export function isRelayed (address: string): boolean {
+  return address.includes('/p2p-circuit')
+}
+
+/** What is not reached from everywhere (RFC 6890, as far as it concerns peers). */
+const isOutsideOfReserved = announceFilter([
+  '/ip4/0.0.0.0/ipcidr/8', '/ip4/10.0.0.0/ipcidr/8', '/ip4/100.64.0.0/ipcidr/10', '/ip4/127.0.0.0/ipcidr/8', '/ip4/169.254.0.0/ipcidr/16',
+  '/ip4/172.16.0.0/ipcidr/12', '/ip4/192.0.0.0/ipcidr/24', '/ip4/192.0.2.0/ipcidr/24', '/ip4/192.88.99.0/ipcidr/24', '/ip4/192.168.0.0/ipcidr/16',
+  '/ip4/198.18.0.0/ipcidr/15', '/ip4/198.51.100.0/ipcidr/24', '/ip4/203.0.113.0/ipcidr/24', '/ip4/224.0.0.0/ipcidr/3', '/ip6/2001:db8::/ipcidr/32',
+] as Multiaddress[])
+
+/** True for an IP address of the Internet; for one behind a relay, its relay's counts. */
+export function isOfInternet (address: string): boolean {
+  return /^\/ip4\/|^\/ip6\/[23][0-9a-f]{3}:/.test(address) && isOutsideOfReserved(address.replace(/\/p2p.*$/, ''))
+}
+
+/**
+ * Sorts addresses in the order in which they are dialled. libp2p takes an address behind a relay for
+ * one of the relay's network, and would use the relay between two peers of one local network.
+ */
+export function byDialOrder (a: string, b: string): -1 | 0 | 1 {
+  return Math.sign(dialRank(a) - dialRank(b)) as -1 | 0 | 1
+}
+
+function dialRank (address: string): number {
+  if (isRelayed(address)) return 3
+  if (isLoopback(address as Multiaddress)) return 2
+  return isOfInternet(address) ? 0 : 1
+}

@@ -1,4 +1,4 @@
-import type { Connection, PeerId, PeerInfo, PeerRouting } from '@libp2p/interface'
+import type { Libp2pEvents, PeerId, PeerInfo, PeerRouting } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
 import type { Host } from './host.ts'
 
@@ -40,7 +40,11 @@ export class Dht implements PeerRouting {
       await one.start()
       this.#tables.push(one)
     }
-    for (const connection of host.getConnections()) await this.#tell(host, connection)
+    // A peer that listens on nothing has no address before it has a relay, and the tables look once.
+    host.addEventListener('peer:update', ({ detail: { peer, previous } }: Libp2pEvents['peer:update']) => {
+      if (previous !== undefined && previous.addresses.length === 0 && peer.addresses.length > 0 && host.getConnections(peer.id).length > 0) this.#tell(host, peer.id).catch(() => {})
+    })
+    for (const { remotePeer } of host.getConnections()) await this.#tell(host, remotePeer)
   }
 
   async detach (): Promise<void> {
@@ -48,10 +52,10 @@ export class Dht implements PeerRouting {
     await Promise.all(this.#tables.splice(0).map(table => table.stop()))
   }
 
-  /** The peer's addresses, from whichever table knows them first. */
+  /** The peer's addresses as others know them, from whichever table has them first. What is known here has not helped. */
   async findPeer (peer: PeerId, options?: { signal?: AbortSignal }): Promise<PeerInfo> {
     return Promise.any(this.#tables.map(async table => {
-      for await (const event of table.findPeer(peer, options)) {
+      for await (const event of table.findPeer(peer, { ...options, useCache: false })) {
         if (event.name === 'FINAL_PEER' && event.peer.multiaddrs.length > 0) return event.peer
       }
       throw new Error('no peer knows its addresses')
@@ -66,7 +70,7 @@ export class Dht implements PeerRouting {
     }
   }
 
-  async #tell (host: Host, { remotePeer }: Connection): Promise<void> {
+  async #tell (host: Host, remotePeer: PeerId): Promise<void> {
     const peer = await host.peerStore.get(remotePeer).catch(() => undefined)
     if (peer === undefined) return
     const info = { id: remotePeer, multiaddrs: peer.addresses.map(({ multiaddr }) => multiaddr) }

@@ -1,17 +1,17 @@
 import type { ConnectionEncrypter, DialTransportOptions, Libp2p, PeerInfo, PeerRouting, Transport } from '@libp2p/interface'
 import type { GossipSub } from '@libp2p/gossipsub'
-import type { tcp } from '@libp2p/tcp'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
 import type { Platform } from '../lifecycle.ts'
-import { announceFilter, isLoopback, servedAddresses, usesWebSockets } from './addresses.ts'
+import { announceFilter, byDialOrder, isLoopback, isOfInternet, servedAddresses, usesWebSockets } from './addresses.ts'
 import type { BandwidthCounter } from './bandwidth.ts'
 import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
 import { loadHostModules } from './host-modules.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
+import type { IsOfInternet, NodeAddress, OutsideComponents } from './outside-components.ts'
 import { patientMuxer } from './patient-muxer.ts'
 import type { PrivateNetworkOptions } from './private-network.ts'
 import { signingKey } from './signing-key.ts'
@@ -32,6 +32,8 @@ export interface HostOptions {
   readonly onStranger: PrivateNetworkOptions['onStranger']
   /** Told of peers that announce themselves on the local network. */
   readonly onLocalPeer: (peer: PeerInfo) => void
+  /** Which addresses are reached from everywhere; tests take those of loopback for such. */
+  readonly isOfInternet?: IsOfInternet | undefined
 }
 
 /** As the reference names itself: some tools look for it. */
@@ -62,7 +64,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
   const { settings, privateKey, peerRouting, bandwidth } = options
   const listen = servedAddresses(settings.listenMultiaddress)
   const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub } = await loadHostModules(options.platform.clock)
-  const outside = await partsForOutside(settings, listen)
+  const outside = await partsForOutside(options, listen)
   const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
   const host = await createLibp2p({
     privateKey: signingKey(privateKeyFromProtobuf(privateKey)),
@@ -86,6 +88,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       inboundConnectionThreshold: inboundPerSecond,
       dialTimeout: settings.dialPeerTimeoutMs,
       addressDialTimeout: settings.dialPeerTimeoutMs,
+      addressSorter: (a, b) => byDialOrder(a.multiaddr.toString(), b.multiaddr.toString()),
       inboundUpgradeTimeout: negotiationTimeoutMs,
       inboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
       outboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
@@ -99,7 +102,19 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     start: false,
   })
   spareProtocolNotes(host)
+  announceAllListened(host)
   return host
+}
+
+/**
+ * libp2p announces an address of the Internet on which the host listens only when four peers in
+ * four networks have reached it there. The reference announces it at once: peers must be told
+ * where they find a peer that has a public address, also in a cluster of two.
+ */
+function announceAllListened (host: Host): void {
+  const { components: { addressManager } } = host as unknown as { readonly components: OutsideComponents }
+  const list = addressManager.getAddressesWithMetadata.bind(addressManager)
+  addressManager.getAddressesWithMetadata = () => list().map((address): NodeAddress => address.type === 'transport' ? { ...address, verified: true } : address)
 }
 
 /**
@@ -142,20 +157,17 @@ function maxConnections ({ resourceManager, connectionManager }: NetworkSettings
   return Math.max(1, Math.min(byFiles, Math.max(minInboundConnections, byMemory, 2 * connectionManager.highWater)))
 }
 
-// The service map of libp2p is open: each service brings its own type.
-interface OutsideParts { readonly services: Record<string, never>, readonly transports: Array<ReturnType<typeof tcp>> }
+// The maps of libp2p's parts are open: each brings its own type.
+interface OutsideParts { readonly services: Record<string, never>, readonly transports: never[] }
 
 /** What helps peers behind a router to be reached. A peer that listens on its own machine alone has no use for it. */
-async function partsForOutside (settings: NetworkSettings, listen: readonly Multiaddress[]): Promise<OutsideParts> {
-  const transports: unknown[] = []
-  transports.push(listen.some(usesWebSockets) ? (await import('@libp2p/websockets')).webSockets() : lazyWebSockets)
-  if (listen.every(isLoopback)) return { services: {}, transports } as unknown as OutsideParts
-  const [{ circuitRelayTransport, circuitRelayServer }, { autoNAT }, { dcutr }, { uPnPNAT }] = await Promise.all([
-    import('@libp2p/circuit-relay-v2'), import('@libp2p/autonat'), import('@libp2p/dcutr'), import('@libp2p/upnp-nat'),
-  ])
-  transports.push(circuitRelayTransport())
-  const services = { autoNAT: autoNAT(), dcutr: dcutr(), portMap: uPnPNAT(), ...(settings.enableRelayHop ? { relay: circuitRelayServer() } : {}) }
-  return { services, transports } as unknown as OutsideParts
+async function partsForOutside ({ settings, platform, isOfInternet: isOutside }: HostOptions, listen: readonly Multiaddress[]): Promise<OutsideParts> {
+  const webSockets = listen.some(usesWebSockets) ? (await import('@libp2p/websockets')).webSockets() : lazyWebSockets
+  const isAlone = listen.every(isLoopback)
+  if (isAlone && isOutside === undefined) return { services: {}, transports: [webSockets as never] }
+  const { outsideParts } = await import('./outside.ts')
+  const { services, transport } = outsideParts({ platform, enableRelayHop: settings.enableRelayHop, mapsPorts: !isAlone, isOfInternet: isOutside ?? isOfInternet })
+  return { services: services as Record<string, never>, transports: [webSockets as never, transport as never] }
 }
 
 /** For a peer that does not listen for WebSockets: they are loaded when one is dialled. */

@@ -10,11 +10,13 @@ import { dialledPeer, readAddress } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { ConnectionTrimmer, keepConnectedTag } from './connection-trimmer.ts'
 import { Dht } from './dht.ts'
+import { PeerDialler } from './peer-dialler.ts'
 import { callFailure } from './failures.ts'
 import { Gossip } from './gossip.ts'
 import { makeHost, startHost, type Host } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
+import type { IsOfInternet } from './outside-components.ts'
 import { peerStream } from './peer-stream.ts'
 import { Strangers } from './strangers.ts'
 
@@ -24,6 +26,8 @@ export interface Libp2pNetworkOptions {
   /** The `cluster` section of the configuration. */
   readonly settings: NetworkSettings
   readonly platform: Platform
+  /** Which addresses are reached from everywhere; tests take those of loopback for such. */
+  readonly isOfInternet?: IsOfInternet
 }
 
 /** Streams of one protocol to or from one peer: a busy peer has hundreds of calls on their way. */
@@ -53,6 +57,7 @@ class Libp2pNetwork implements Network {
   readonly #dht = new Dht()
   #dhtStart: Promise<void> | undefined
   #trimmer: ConnectionTrimmer | undefined
+  #dialler: PeerDialler | undefined
   #host: Host | undefined
 
   constructor (options: Libp2pNetworkOptions) {
@@ -75,6 +80,7 @@ class Libp2pNetwork implements Network {
       platform,
       bandwidth: this.#bandwidth,
       peerRouting: this.#dht,
+      isOfInternet: this.#options.isOfInternet,
       onLocalPeer: peer => { this.#reach(peer) },
       onStranger: (address, isCertain) => {
         this.#strangers.log(address, isCertain ? `refused ${address}: it does not have the cluster secret` : `${address} hung up before it said anything: it seems not to have the cluster secret`)
@@ -82,6 +88,7 @@ class Libp2pNetwork implements Network {
     })
     signal.throwIfAborted()
     this.#host = host
+    this.#dialler = new PeerDialler({ host, known: this.#known, dht: this.#dht, clock: platform.clock, timeoutMs: settings.dialPeerTimeoutMs })
     for (const protocol of this.#handlers.keys()) await this.#serve(host, protocol)
     this.#listen(host)
     try {
@@ -106,6 +113,7 @@ class Libp2pNetwork implements Network {
     this.#gossip.stop()
     this.#bitswap.stop()
     this.#trimmer?.stop()
+    this.#dialler?.stop()
     await this.#dht.detach()
     await this.#dhtStart
     await host?.stop()
@@ -169,7 +177,7 @@ class Libp2pNetwork implements Network {
       throw callFailure(error, signal, `failed to dial ${peer}`)
     }
     try {
-      return this.#track(await connection.newStream([protocol], { maxOutboundStreams: maxStreamsPerProtocol, ...(signal !== undefined && { signal }) }), peer)
+      return this.#track(await connection.newStream([protocol], { maxOutboundStreams: maxStreamsPerProtocol, runOnLimitedConnection: true, ...(signal !== undefined && { signal }) }), peer)
     } catch (error) {
       throw callFailure(error, signal, `cannot open a stream of ${protocol} to ${peer}`)
     }
@@ -200,7 +208,7 @@ class Libp2pNetwork implements Network {
       const handler = this.#handlers.get(protocol)
       if (handler === undefined) served.reset()
       else handler(served)
-    }, { maxInboundStreams: maxStreamsPerProtocol, maxOutboundStreams: maxStreamsPerProtocol })
+    }, { maxInboundStreams: maxStreamsPerProtocol, maxOutboundStreams: maxStreamsPerProtocol, runOnLimitedConnection: true })
   }
 
   /** An error of a listener would end the process: libp2p calls it from the midst of its own work. */
@@ -256,16 +264,11 @@ class Libp2pNetwork implements Network {
     if (address !== undefined) this.#known.add(address, false)
   }
 
+  /** A direct connection if there is one, else one through a relay, which is limited in bytes and time; else a new one. */
   async #connection (host: Host, peer: PeerId, signal: AbortSignal | undefined): Promise<Connection> {
     const connected = this.#connected.get(peer)
-    const open = connected && host.getConnections(connected).find(connection => connection.status === 'open' && connection.limits === undefined)
-    if (open !== undefined) return open
-    const { peerIdFromString } = await import('@libp2p/peer-id')
-    const id = peerIdFromString(peer)
-    const { multiaddr } = await import('@multiformats/multiaddr')
-    const addresses = this.#known.addresses(peer)
-    if (addresses.length > 0) await host.peerStore.merge(id, { multiaddrs: addresses.map(address => multiaddr(address)) })
-    return host.dial(id, this.#dialOptions(signal))
+    const open = connected === undefined ? [] : host.getConnections(connected).filter(({ status }) => status === 'open')
+    return open.find(({ limits }) => limits === undefined) ?? open[0] ?? (this.#dialler as PeerDialler).dial(peer, signal)
   }
 
   #dialOptions (signal: AbortSignal | undefined): { signal: AbortSignal } {

@@ -1,7 +1,7 @@
 import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
-import { systemClock } from '../clock.ts'
+import { sleep, systemClock } from '../clock.ts'
 import type { Platform } from '../lifecycle.ts'
 import type { Loggers } from '../logger.ts'
 import { noMetrics } from '../metrics.ts'
@@ -34,11 +34,11 @@ export async function testIdentity (): Promise<{ id: PeerId, privateKey: Uint8Ar
 }
 
 /** A network with a new identity or the one given, on loopback, not started; it is stopped at the end of the test. */
-export async function testNetwork (test: { after (work: () => Promise<void>): void }, settings: Partial<NetworkSettings> = {}, identity?: Awaited<ReturnType<typeof testIdentity>>): Promise<TestNetwork> {
+export async function testNetwork (test: { after (work: () => Promise<void>): void }, settings: Partial<NetworkSettings> = {}, identity?: Awaited<ReturnType<typeof testIdentity>>, isOfInternet?: (address: string) => boolean): Promise<TestNetwork> {
   identity ??= await testIdentity()
   const self = identity.id
   const log: string[] = []
-  const network = libp2pNetwork({ identity, settings: { ...testSettings, ...settings }, platform: testPlatform(log) })
+  const network = libp2pNetwork({ identity, settings: { ...testSettings, ...settings }, platform: testPlatform(log), ...(isOfInternet && { isOfInternet }) })
   test.after(() => network.stop())
   return { network, self, log }
 }
@@ -69,6 +69,11 @@ export function hasPeer (network: Network, peer: PeerId): Promise<void> {
     })
     if (network.peers().includes(peer)) { end(); resolve() }
   })
+}
+
+/** Resolves when the network satisfies the condition: looked at again and again. */
+export async function until (condition: () => boolean): Promise<void> {
+  while (!condition()) await sleep(systemClock, 10)
 }
 
 export function testPlatform (log: string[]): Platform {

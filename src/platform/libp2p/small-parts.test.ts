@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { LengthPrefixedDecoder } from '@libp2p/utils'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { peerIdFromBytes } from '../../domain/peer-id.ts'
 import { systemClock } from '../clock.ts'
 import { virtualClock } from '../virtual-clock.ts'
-import { announceFilter, dialledPeer, isLoopback, servedAddresses } from './addresses.ts'
+import { announceFilter, byDialOrder, dialledPeer, isLoopback, isOfInternet, servedAddresses } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { Dht } from './dht.ts'
 import { messageLength } from './fast-noise.ts'
@@ -30,6 +31,13 @@ test('the dialled peer is the one behind the relay', () => {
   assert.equal(dialledPeer(`/ip4/1.2.3.4/tcp/1/p2p/${relay}/p2p-circuit/p2p/${target}` as Multiaddress), target)
   assert.equal(dialledPeer('/ip4/1.2.3.4/tcp/1' as Multiaddress), undefined)
   assert.equal(dialledPeer('/ip4/1.2.3.4/tcp/1/p2p/nonsense' as Multiaddress), undefined)
+})
+
+test('addresses of the Internet are told from the rest, and relays are dialled last', () => {
+  const relay = `/ip4/1.2.3.4/tcp/1/p2p/${peer(1)}/p2p-circuit`
+  const all = ['/ip4/127.0.0.1/tcp/1', relay, '/ip4/192.168.1.1/tcp/1', '/ip4/1.2.3.4/tcp/1', '/ip6/fd00::1/tcp/1', '/ip6/2a00::1/tcp/1', '/ip6/2001:db8::1/tcp/1', '/ip4/169.254.1.1/tcp/1', '/ip4/100.100.0.1/tcp/1', '/ip4/224.0.0.251/tcp/1', '/dns4/a.example/tcp/1']
+  assert.deepEqual(all.filter(isOfInternet), [relay, '/ip4/1.2.3.4/tcp/1', '/ip6/2a00::1/tcp/1'])
+  assert.deepEqual(all.slice(0, 4).toSorted(byDialOrder), ['/ip4/1.2.3.4/tcp/1', '/ip4/192.168.1.1/tcp/1', '/ip4/127.0.0.1/tcp/1', relay])
 })
 
 test('addresses and networks are hidden', () => {
@@ -101,6 +109,14 @@ test('a host for the outside has relays, hole punching and port mapping; its par
     privateKey, settings: { ...settings, enableRelayHop }, bandwidth: new BandwidthCounter(systemClock), peerRouting: new Dht(), platform: testPlatform([]), onStranger: () => {}, onLocalPeer: () => {},
   })
   const services = Object.keys((await make(true)).services)
-  for (const name of ['autoNAT', 'dcutr', 'identify', 'identifyPush', 'ping', 'portMap', 'pubsub', 'relay']) assert.ok(services.includes(name), name)
+  for (const name of ['autoRelay', 'dcutr', 'dialBack', 'identify', 'identifyPush', 'ping', 'portMap', 'pubsub', 'reachability', 'relay']) assert.ok(services.includes(name), name)
   assert.equal(Object.keys((await make(false)).services).includes('relay'), false)
+})
+
+test('a public address on which it listens is announced before anybody has reached it', async () => {
+  const { privateKey } = await testIdentity()
+  const host = await makeHost({ privateKey, settings: testSettings, bandwidth: new BandwidthCounter(systemClock), peerRouting: new Dht(), platform: testPlatform([]), onStranger: () => {}, onLocalPeer: () => {} })
+  const { components } = host as unknown as { readonly components: { readonly transportManager: { getAddrs: () => unknown[] } } }
+  components.transportManager.getAddrs = () => [multiaddr('/ip4/1.2.3.4/tcp/9096')]
+  assert.deepEqual(host.getMultiaddrs().map(String), [`/ip4/1.2.3.4/tcp/9096/p2p/${host.peerId.toString()}`])
 })

@@ -1,0 +1,128 @@
+import type { Connection, Libp2p } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddress, PeerId } from '../../domain/peer.ts'
+import { sleep, type Clock } from '../clock.ts'
+import { isRelayed, readAddress } from './addresses.ts'
+import type { Dht } from './dht.ts'
+import type { KnownPeers } from './known-peers.ts'
+
+export interface PeerDiallerOptions {
+  readonly host: Libp2p
+  readonly known: KnownPeers
+  /** Asked where a peer is when nothing that is known leads to it. */
+  readonly dht: Pick<Dht, 'findPeer'>
+  readonly clock: Clock
+  /** For each of: the addresses that are known, finding others, those through a relay. */
+  readonly timeoutMs: number
+}
+
+/** As the reference: so long a direct connection is tried alone. */
+const relayDelayMs = 500
+
+/**
+ * Connects to peers, each by one attempt for all that wait for it. libp2p tries one address after
+ * the other, and one that swallows packets, as those behind a router do, takes all the time that
+ * there is: the peer's relays are tried beside it. What is known may be old, or from before the
+ * peer had a relay: others are asked then.
+ */
+export class PeerDialler {
+  readonly #options: PeerDiallerOptions
+  readonly #attempts = new Map<PeerId, Promise<Connection>>()
+  readonly #stopping = new AbortController()
+
+  constructor (options: PeerDiallerOptions) { this.#options = options }
+
+  stop (): void { this.#stopping.abort() }
+
+  /** @throws what libp2p throws, or the signal's reason */
+  async dial (peer: PeerId, signal: AbortSignal | undefined): Promise<Connection> {
+    let attempt = this.#attempts.get(peer)
+    if (attempt === undefined) {
+      attempt = this.#connect(peer).finally(() => { this.#attempts.delete(peer) })
+      this.#attempts.set(peer, attempt)
+    }
+    return signal === undefined ? attempt : unlessAborted(attempt, signal)
+  }
+
+  async #connect (peer: PeerId): Promise<Connection> {
+    const addresses = this.#options.known.addresses(peer)
+    const direct = addresses.filter(address => !isRelayed(address))
+    if (direct.length === 0) return this.#otherwise(peer, addresses)
+    const firstEnded = new AbortController()
+    let isConnected = false
+    const first = this.#directly(direct).then(connection => {
+      isConnected = true
+      return connection
+    }).finally(() => { firstEnded.abort() })
+    const second = async (): Promise<Connection> => {
+      await sleep(this.#options.clock, relayDelayMs, firstEnded.signal).catch(() => {})
+      return isConnected ? first : this.#otherwise(peer, addresses)
+    }
+    // Why the direct connection failed says most.
+    return Promise.any([first, second()]).catch(() => first)
+  }
+
+  /** Through the relays that are known, else at addresses that other peers know. */
+  async #otherwise (peer: PeerId, tried: readonly Multiaddress[]): Promise<Connection> {
+    const relayed = tried.filter(isRelayed)
+    if (relayed.length > 0) {
+      try {
+        return await this.#throughRelay(relayed)
+      } catch {
+        // Its relays may have changed.
+      }
+    }
+    const found = (await this.#find(peer)).filter(address => !tried.includes(address))
+    const direct = found.filter(address => !isRelayed(address))
+    const attempts = [
+      ...(direct.length > 0 ? [this.#directly(direct)] : []),
+      ...(direct.length < found.length ? [this.#throughRelay(found.filter(isRelayed))] : []),
+    ]
+    return Promise.any(attempts)
+  }
+
+  async #find (peer: PeerId): Promise<Multiaddress[]> {
+    const { peerIdFromString } = await import('@libp2p/peer-id')
+    const { multiaddrs } = await this.#options.dht.findPeer(peerIdFromString(peer), { signal: this.#limit() })
+    return multiaddrs.flatMap(address => {
+      const text = address.toString()
+      const found = readAddress(text.endsWith(`/p2p/${peer}`) ? text : `${text}/p2p/${peer}`)
+      return found !== undefined && this.#options.known.add(found, false) === peer ? found : []
+    })
+  }
+
+  async #directly (addresses: readonly Multiaddress[]): Promise<Connection> {
+    return this.#options.host.dial(await parsed(addresses), { signal: this.#limit() })
+  }
+
+  async #throughRelay (addresses: readonly Multiaddress[]): Promise<Connection> {
+    // Not by libp2p's queue of dials, which would join this one to the direct one.
+    const { components: { transportManager } } = this.#options.host as unknown as { readonly components: { readonly transportManager: { dial (address: Multiaddr, options: { readonly signal: AbortSignal }): Promise<Connection> } } }
+    const signal = this.#limit()
+    let failure: unknown
+    for (const address of await parsed(addresses)) {
+      try {
+        return await transportManager.dial(address, { signal })
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
+  #limit (): AbortSignal { return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(this.#options.timeoutMs)]) }
+}
+
+async function parsed (addresses: readonly Multiaddress[]): Promise<Multiaddr[]> {
+  const { multiaddr } = await import('@multiformats/multiaddr')
+  return addresses.map(address => multiaddr(address))
+}
+
+function unlessAborted<T> (work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => { reject(signal.reason) }
+    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) abort()
+    work.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
+  })
+}
