@@ -13,7 +13,7 @@ export class Shortage {
   readonly #isGone: (peer: PeerId) => boolean
   readonly #isSilent: (peer: PeerId) => boolean
 
-  /** Holders for which `isSilent` keep their pins but are not counted, nor do they keep others from being chosen. */
+  /** Holders for which `isSilent` keep their pins, but others are chosen beside them as far as there is room. */
   constructor (pinning: Pick<Pinning, 'factors' | 'allocate'>, isGone: (peer: PeerId) => boolean, isSilent: (peer: PeerId) => boolean = () => false) {
     this.#pinning = pinning
     this.#isGone = isGone
@@ -35,16 +35,14 @@ export class Shortage {
   filled (pin: Pin, gone: readonly PeerId[], now: Time): Pin {
     const factors = this.#factors(pin)
     const kept = (pin.allocations ?? []).filter(peer => !this.#isGone(peer))
-    const silent = kept.filter(this.#isSilent)
-    const least = factors.replicationFactorMin - (kept.length - silent.length)
+    const counted = kept.filter(peer => !this.#isSilent(peer))
+    const room = factors.replicationFactorMax - kept.length
     const added = this.#pinning.allocate({
       ...pin,
-      replicationFactorMin: least,
-      replicationFactorMax: Math.max(least, factors.replicationFactorMax - kept.length),
+      replicationFactorMin: Math.min(factors.replicationFactorMin - counted.length, room),
+      replicationFactorMax: room,
     }, [], new Set([...kept, ...gone]))
-    const tooMany = Math.max(0, kept.length + added.length - factors.replicationFactorMax)
-    const dropped = new Set(silent.slice(0, tooMany))
-    return { ...pin, ...factors, allocations: [...kept.filter(peer => !dropped.has(peer)), ...added], timestamp: now }
+    return { ...pin, ...factors, allocations: [...kept, ...added], timestamp: now }
   }
 
   /** Pins of old versions have none of their own; where the configured ones do not go with it, one holder is the least. */
