@@ -104,6 +104,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     pinset: consensus.pinset(),
     changes: consensus.changes(),
     ipfs,
+    store,
     self,
     peername: settings.peername,
     identity: () => ipfsIdentity.told(),

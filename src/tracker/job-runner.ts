@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
 import { noTracer, type Span, type Tracer } from '../platform/tracer.ts'
 import type { StateStore } from '../state/state-store.ts'
+import type { FailedUnpins } from './failed-unpins.ts'
 import type { Job, JobEnding } from './job.ts'
 import type { NodeHealth } from './node-health.ts'
 import type { Operation } from './operation.ts'
@@ -22,6 +23,7 @@ export interface JobRunnerParts {
   readonly platform: Platform
   /** The IPFS node has confirmed the pin. */
   readonly pinned: (pin: Pin) => void
+  readonly failedUnpins: Pick<FailedUnpins, 'add' | 'delete'>
 }
 
 /** What became of an operation: `moot` when the pinset no longer asks for it, `alone` when it does not fit a batch. */
@@ -142,6 +144,7 @@ export class JobRunner {
       case 'done':
         this.#answered()
         table.succeed(operation)
+        this.#parts.failedUnpins.delete(operation.cid)
         if (outcome.pin !== undefined) this.#parts.pinned(outcome.pin)
         return
       case 'moot':
@@ -181,8 +184,10 @@ export class JobRunner {
   }
 
   #fail (operation: Operation, error: ClusterError, after: Parameters<OperationTable['fail']>[2]): void {
-    if (operation.kind === 'pin') this.#pinErrors.add(1)
     this.#logger.warn({ cid: operation.cid, operation: operation.kind, attempts: operation.attempts }, errorText(error))
+    if (operation.kind === 'pin') this.#pinErrors.add(1)
+    // What the configuration does not allow will not be allowed by another try.
+    else if (after === 'failed' && error.code !== 'UNSUPPORTED') this.#parts.failedUnpins.add(operation.cid)
     const forgotten = this.#parts.table.fail(operation, error.message, after)
     if (forgotten !== undefined && forgotten.kind !== 'pin') {
       this.#logger.warn({ cid: forgotten.cid }, 'too many unpins have failed: this one is forgotten and stays on the IPFS node. Raise max_pin_queue_size, or unpin it there')

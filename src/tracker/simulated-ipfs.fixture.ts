@@ -17,6 +17,8 @@ export class SimulatedIpfs {
   readonly requests: Cid[][] = []
   readonly unpinRequests: Cid[][] = []
   isDown = false
+  /** Why no unpin is done. */
+  unpinRefusal: ClusterError | undefined
   listings = 0
   pinMs = 10
   slowMs = 60_000
@@ -144,6 +146,7 @@ export class SimulatedIpfs {
   async #unpin (cid: Cid, options: CallOptions | undefined): Promise<void> {
     await sleep(this.#clock, this.pinMs, options?.signal)
     this.#answer(`pin/rm?arg=${cid}`)
+    if (this.unpinRefusal !== undefined) throw this.unpinRefusal
     this.pins.delete(cid)
   }
 }

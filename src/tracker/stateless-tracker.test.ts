@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compareCids, type Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
 import { TrackerStatus } from '../domain/status.ts'
 import { queueFullText } from './operations.ts'
@@ -229,6 +230,66 @@ test('figures tell of unpins that are not done, until they are', async () => {
   world.ipfs.isDown = false
   await world.clock.advance(20_000)
   assert.deepEqual([...figures(), world.ipfs.pins.size], [0, 0, 0])
+  await world.stop()
+})
+
+test('an unpin that the node refuses is not forgotten by a restart, until it is done or the peer is to hold it again', async () => {
+  const world = new World()
+  await world.start()
+  const [gone, moved, back] = [world.pin('gone'), world.pin('moved'), world.pin('back')]
+  await world.idle()
+  world.ipfs.unpinRefusal = new ClusterError('IPFS_ANSWER', 'IPFS error (pin/rm). Code: 500. Message: locked')
+  world.pinset.remove(gone.cid)
+  world.pinset.remove(back.cid)
+  world.pin('moved', { allocations: [otherPeer], replicationFactorMin: 1, replicationFactorMax: 1 })
+  await world.clock.advance(10_000)
+  const noted = async (): Promise<number> => (await Array.fromAsync(world.store.keys({}))).flat().length
+  assert.deepEqual([await world.status(gone.cid), await world.status(moved.cid), await noted()], ['unpin_error', 'remote', 3])
+  world.pin('back')
+  await world.clock.advance(10_000)
+  assert.equal(await noted(), 2)
+  await world.restart()
+  await world.clock.advance(10_000)
+  assert.deepEqual([await world.status(gone.cid), await world.status(back.cid)], ['unpin_error', 'pinned'])
+  assert.ok(world.ipfs.pins.has(moved.cid))
+  world.ipfs.unpinRefusal = undefined
+  await world.restart()
+  await world.clock.advance(10_000)
+  assert.deepEqual([...world.ipfs.pins.keys()], [back.cid])
+  assert.deepEqual([await world.status(gone.cid), await world.status(moved.cid), await noted()], ['unpinned', 'remote', 0])
+  await world.stop()
+})
+
+test('of what a peer is to hold again by the time of its start no unpin is left', async () => {
+  const world = new World()
+  await world.start()
+  const pin = world.pin('back')
+  await world.idle()
+  world.ipfs.unpinRefusal = new ClusterError('IPFS_ANSWER', 'locked')
+  world.pinset.remove(pin.cid)
+  await world.clock.advance(10_000)
+  await world.stop()
+  world.pin('back')
+  world.ipfs.unpinRefusal = undefined
+  await world.restart()
+  await world.clock.advance(10_000)
+  assert.deepEqual([world.ipfs.pins.has(pin.cid), (await Array.fromAsync(world.store.keys({}))).flat()], [true, []])
+  await world.stop()
+})
+
+test('an unpin that the configuration does not allow is not tried again after a restart', async () => {
+  const world = new World()
+  await world.start()
+  const pin = world.pin('kept')
+  await world.idle()
+  world.ipfs.unpinRefusal = new ClusterError('UNSUPPORTED', 'ipfs unpinning is disallowed by configuration on this peer')
+  world.pinset.remove(pin.cid)
+  await world.clock.advance(10_000)
+  assert.equal(await world.status(pin.cid), 'unpin_error')
+  const requests = world.ipfs.unpinRequests.length
+  await world.restart()
+  await world.clock.advance(10_000)
+  assert.equal(world.ipfs.unpinRequests.length, requests)
   await world.stop()
 })
 

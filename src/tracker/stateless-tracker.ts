@@ -4,9 +4,11 @@ import type { PeerId } from '../domain/peer.ts'
 import type { PinInfo, TrackerStatus } from '../domain/status.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
+import type { Store } from '../platform/store.ts'
 import type { ChangeLog } from '../state/changes.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { ChangeReader } from './change-reader.ts'
+import { FailedUnpins } from './failed-unpins.ts'
 import { IpfsPins } from './ipfs-pins.ts'
 import { JobRunner } from './job-runner.ts'
 import { NodeHealth } from './node-health.ts'
@@ -30,6 +32,8 @@ export interface StatelessTrackerParts {
   readonly pinset: StateStore
   readonly changes: ChangeLog
   readonly ipfs: IpfsConnector
+  /** Where it is kept over restarts which unpins have failed. */
+  readonly store?: Store | undefined
   readonly self: PeerId
   readonly peername: string
   /** The IPFS node as last seen: asked for every list of statuses, so it must not wait for anything. */
@@ -50,7 +54,8 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
   const health = new NodeHealth(platform.random)
   const ipfsPins = new IpfsPins(ipfs, platform)
   const table = new OperationTable({ ...options, maxQueueSize: options.maxPinQueueSize, clock, superseded: operation => { scheduler.superseded(operation) } })
-  const runner = new JobRunner({ table, health, pinset, ipfs, self, platform, pinned: pin => { ipfsPins.pinned(pin) } })
+  const failedUnpins = new FailedUnpins({ store: parts.store, table, pinset, self, platform })
+  const runner = new JobRunner({ table, health, pinset, ipfs, self, platform, failedUnpins, pinned: pin => { ipfsPins.pinned(pin) } })
   const scheduler: Scheduler = new Scheduler({ table, health, runner, ipfs, platform, slots: options.concurrentPins, changed: () => { reader.acknowledge() } })
   const reader = new ChangeReader({ changes, table, self, platform, queued: () => { scheduler.wake() } })
   const listing = new StatusListing({ table, pinset, ipfsPins, teller, clock })
@@ -60,12 +65,14 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
   return {
     async start (signal) {
       if (signal.aborted) throw new ClusterError('CANCELLED', 'the peer stops before the pin tracker has started')
+      await failedUnpins.restore()
       scheduler.start()
       reader.start()
     },
     async stop () {
       stopping.abort()
       await scheduler.stop()
+      await failedUnpins.settled()
       await reader.stop()
     },
     status: (cid: Cid, callOptions: CallOptions = {}): Promise<PinInfo> => recovery.status(cid, callOptions),

@@ -4,6 +4,7 @@ import type { PeerId } from '../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
 import { statusName, type PinInfo } from '../domain/status.ts'
 import { silentLoggers } from '../platform/logger.ts'
+import { memoryStore } from '../platform/memory-store.ts'
 import type { Metrics } from '../platform/metrics.ts'
 import type { Random } from '../platform/random.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
@@ -61,6 +62,7 @@ export class World {
   readonly pinset = new MemoryPinset()
   readonly ipfs = new SimulatedIpfs(this.clock)
   readonly metrics = new MemoryMetrics()
+  readonly store = memoryStore()
   readonly options: StatelessTrackerOptions
   readonly #seed: number
   tracker: PinTracker
@@ -76,6 +78,7 @@ export class World {
       pinset: this.pinset,
       changes: this.pinset,
       ipfs: this.ipfs.connector(),
+      store: this.store,
       self,
       peername: 'peer-main',
       identity: () => ({ ipfsPeerId: otherPeer, ipfsPeerAddresses: [] }),
