@@ -106,6 +106,23 @@ test('nothing is read that nobody wants', async () => {
   await batches.return(undefined)
 })
 
+test('long statuses go on before many of them are held, and no error without end is told on', async () => {
+  let read = 0
+  const long = 'x'.repeat(1024 * 1024)
+  async function * endless (): AsyncGenerator<PinInfo[]> {
+    for (const entry of sortedInfos(a, Array.from({ length: 100 }, (_, i) => i))) {
+      read++
+      yield [{ ...entry, error: long, metadata: { long } }]
+    }
+  }
+  const batches = mergeStatuses([{ peer: a, infos: endless() }], { failed: () => {}, standIn: () => undefined })
+  const { value } = await batches.next() as { value: GlobalPinInfo[] }
+  assert.ok(read <= 8, `${read} MiB were read for the first batch`)
+  assert.equal(value[0]?.metadata?.long, long)
+  assert.equal(value[0]?.peerMap[a]?.error, `${long.slice(0, 8_192)}…`)
+  await batches.return(undefined)
+})
+
 test('a list without order is sorted, in memory or through the store, and leaves nothing there', async () => {
   for (const mostInMemory of [1_000, 10]) {
     const store = memoryStore()

@@ -22,6 +22,8 @@ export interface MergeOptions {
 
 /** Statuses per step of the result. */
 const batchSize = 256
+/** And characters of what those who pinned, or a peer that lies, may make as long as they like. */
+const maxBatchText = 4 * 1024 * 1024
 
 /**
  * Joins what all peers say of each CID, at constant memory: two batches of each source at most are
@@ -34,6 +36,7 @@ export async function * mergeStatuses (sources: readonly StatusSource[], options
   try {
     let live = await advance(all, all, failed, options)
     let batch: GlobalPinInfo[] = []
+    let text = 0
     while (live.length > 0) {
       const least = leastOf(live)
       if (least.current === undefined) {
@@ -42,9 +45,11 @@ export async function * mergeStatuses (sources: readonly StatusSource[], options
       }
       const { merged, moved } = mergeAt(least, live, failed, options)
       batch.push(merged)
-      if (batch.length === batchSize) {
+      text += textOf(merged)
+      if (batch.length === batchSize || text > maxBatchText) {
         yield batch
         batch = []
+        text = 0
       }
       // Nearly always the next status is at hand: only where it is not, others must be waited for.
       const waiting = moved.filter(cursor => !cursor.step())
@@ -89,6 +94,12 @@ function mergeAt (least: Cursor, live: readonly Cursor[], failed: readonly PeerI
     if (status !== undefined) peerMap[peer] ??= status
   }
   return { merged: globalWith(teller, peerMap), moved }
+}
+
+function textOf ({ name, allocations, origins, metadata }: GlobalPinInfo): number {
+  let length = name.length + 64 * ((allocations?.length ?? 0) + (origins?.length ?? 0))
+  for (const key in metadata) length += key.length + (metadata[key] as string).length
+  return length
 }
 
 /** Where a source is. */

@@ -17,9 +17,13 @@ export function globalWith (info: PinInfo, peerMap: Record<string, PeerPinStatus
   return { cid, name, allocations, origins, created, metadata, peerMap }
 }
 
+/** Characters of an error that are told on: far above what any node or peer has to say of one pin. */
+const maxErrorText = 8_192
+
 /** What of `info` is about its peer. */
 export function peerPart (info: PinInfo): PeerPinStatus {
-  const { peername, ipfsPeerId, ipfsPeerAddresses, status, timestamp, error, attemptCount, priorityPin } = info
+  const { peername, ipfsPeerId, ipfsPeerAddresses, status, timestamp, attemptCount, priorityPin } = info
+  const error = info.error.length > maxErrorText ? `${info.error.slice(0, maxErrorText)}…` : info.error
   return { peername, ipfsPeerId, ipfsPeerAddresses, status, timestamp, error, attemptCount, priorityPin }
 }
 
