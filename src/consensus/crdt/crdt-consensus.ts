@@ -19,9 +19,6 @@ import { Replica } from './replica.ts'
 import { StrayMoves, type StrayMovesOptions } from './stray-moves.ts'
 import { Writer } from './writer.ts'
 
-/** Least time between two deltas of a burst: readers of the log lag by this, callers never wait for it. */
-const paceMs = 50
-
 /** Changes that wait for their delta before who brings more has to wait: the others hear of a change some seconds later at most. */
 const mostWaiting = 10_000
 
@@ -143,7 +140,6 @@ export class CrdtConsensus implements Consensus {
       clock,
       logger: platform.loggers.component('crdt'),
       batching: isBatching(options.batching) ? options.batching : undefined,
-      paceMs,
       isHeard: () => this.#exchange?.isHeard ?? false,
       priorityFloor: () => this.#exchange?.highestPriority ?? 0,
       onDelta: (node, isDurable) => { this.#exchange?.tell(node, isDurable) },

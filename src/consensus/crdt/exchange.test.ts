@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { PeerId } from '../../domain/peer.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { CrdtPeers, namesOf, pinOf, setOf, peerOf } from './crdt-peers.fixture.ts'
+import { crdtTopic } from './head-broadcast.ts'
 
 test('a pin of one peer is seen by the others at once, and its removal too', async () => {
   const clock = virtualClock()
@@ -15,6 +16,24 @@ test('a pin of one peer is seen by the others at once, and its removal too', asy
   for (const peer of [a, b, c]) assert.deepEqual(await namesOf(peer), [])
   assert.deepEqual(await setOf(a), await setOf(b))
   assert.deepEqual(await setOf(a), await setOf(c))
+  await peers.stop()
+})
+
+test('a burst costs the others five messages a second, and its end reaches them at once', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const [a, b] = [await peers.start(0), await peers.start(1)]
+  await peers.clock.advance(30_000)
+  let messages = 0
+  b.network.subscribe(crdtTopic('test'), () => { messages++ })
+  const acknowledged: Array<Promise<void>> = []
+  for (let n = 0; n < 400; n++) {
+    acknowledged.push(a.consensus.logPin(pinOf(n)))
+    await peers.clock.advance(5)
+  }
+  await peers.clock.advance(70)
+  assert.equal((await namesOf(b)).length, 400)
+  assert.ok(messages <= 13, `${messages} messages`)
+  await Promise.all(acknowledged)
   await peers.stop()
 })
 

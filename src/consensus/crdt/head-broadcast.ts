@@ -11,10 +11,10 @@ import type { DeltaNode } from './delta.ts'
 import type { Heads } from './heads.ts'
 import { multihashKey } from './keys.ts'
 
-/** A node up to this size goes with its announcement, in bytes: it saves a round trip… */
-const maxInlineBytes = 64 * 1024
+/** A node up to this size goes with its announcement, in bytes: it saves a round trip, in a burst too… */
+const maxInlineBytes = 256 * 1024
 /** …but every peer sends the message to many others: all of that together stays below this. Larger nodes are cheaper to fetch. */
-const maxInlineTotalBytes = 256 * 1024
+const maxInlineTotalBytes = 512 * 1024
 /** Heads of one message: the rest goes into the next. */
 const maxHeadsPerMessage = 1_000
 /** Seen heads that are remembered until the next rebroadcast. */
