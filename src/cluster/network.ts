@@ -6,5 +6,6 @@ import type { Network } from '../platform/network.ts'
 
 /** The network between the peers of the cluster, as its section says. */
 export function clusterNetwork (configuration: Configuration, identity: Identity, platform: Platform): Network {
-  return libp2pNetwork({ identity, settings: configuration.cluster, platform })
+  const { trustedPeers } = configuration.consensus.crdt
+  return libp2pNetwork({ identity, settings: configuration.cluster, platform, keptPeers: trustedPeers === 'all' ? [] : trustedPeers })
 }

@@ -5,10 +5,7 @@ import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 
 const tcp = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d+(?:\/(?:ws|wss|tls\/ws))?(?:\/p2p\/[^/]+)?$/
 
-/**
- * The listen addresses that are served. QUIC and the like cannot carry a private network: like the
- * reference we leave them out without a word, as its default configuration has one.
- */
+/** The listen addresses that are served. QUIC, of which the reference's default configuration has one, cannot carry a private network. */
 export function servedAddresses (addresses: readonly Multiaddress[]): Multiaddress[] {
   return addresses.filter(address => tcp.test(address))
 }

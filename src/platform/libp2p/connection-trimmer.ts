@@ -1,11 +1,12 @@
-import type { Connection } from '@libp2p/interface'
+import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
-import type { Host } from './host.ts'
 
 export interface TrimmerOptions {
-  readonly host: Host
+  readonly host: Pick<Libp2p, 'addEventListener' | 'removeEventListener' | 'getConnections' | 'peerStore'>
   readonly limits: { readonly highWater: number, readonly lowWater: number, readonly gracePeriodMs: number }
   readonly clock: Clock
+  /** Peers whose connections are never closed: those that this one trusts by name, and its relays. */
+  readonly isKept: (peer: PeerId) => boolean
 }
 
 /** Above the high mark it is looked at most this often what can be closed. */
@@ -13,7 +14,7 @@ const trimEveryMs = 10_000
 
 /**
  * Closes connections when there are more than `highWater`, until `lowWater` are left: the youngest
- * that carry least go first, none that is younger than the grace period. libp2p's own limit closes
+ * that carry least go first, none that is younger than the grace period or of a peer that is kept. libp2p's own limit closes
  * at one mark and knows no grace.
  */
 export class ConnectionTrimmer {
@@ -43,12 +44,12 @@ export class ConnectionTrimmer {
   }
 
   #trim (): void {
-    const { host, limits, clock } = this.#options
+    const { host, limits, clock, isKept } = this.#options
     const connections = host.getConnections()
     const excess = connections.length - limits.lowWater
     if (connections.length <= limits.highWater) return
     const now = clock.now()
-    const closable = connections.filter(connection => now - connection.timeline.open >= limits.gracePeriodMs).toSorted(byUse)
+    const closable = connections.filter(({ remotePeer, timeline }) => now - timeline.open >= limits.gracePeriodMs && !isKept(remotePeer)).toSorted(byUse)
     for (const connection of closable.slice(0, excess)) void this.#close(connection)
   }
 

@@ -5,6 +5,7 @@ import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
 import type { Platform } from '../lifecycle.ts'
 import { announceFilter, byDialOrder, isLoopback, isOfInternet, servedAddresses, usesWebSockets } from './addresses.ts'
+import type { AutoRelay } from './auto-relay.ts'
 import type { BandwidthCounter } from './bandwidth.ts'
 import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
@@ -18,8 +19,8 @@ import { signingKey } from './signing-key.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 import { streamWindowBytes } from './stream-window.ts'
 
-/** Our libp2p with the services that are always there. */
-export type Host = Libp2p<{ readonly pubsub: GossipSub }>
+/** Our libp2p with its services: the second is not there on a peer that only its own machine can dial. */
+export type Host = Libp2p<{ readonly pubsub: GossipSub, readonly autoRelay?: AutoRelay }>
 
 export interface HostOptions {
   /** The private key in libp2p's protobuf form. */

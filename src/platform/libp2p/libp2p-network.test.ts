@@ -315,3 +315,25 @@ test('connections above the high mark are closed down to the low one', async t =
   }
   await closed
 })
+
+test('names the listen addresses that it does not serve', async t => {
+  const some = await testNetwork(t, { listenMultiaddress: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '/ip4/127.0.0.1/udp/0/quic', '/ip4/127.0.0.1/udp/0/quic-v1'] as Multiaddress[] })
+  await some.network.start(signal)
+  assert.deepEqual(some.log, ['info not listening on /ip4/127.0.0.1/udp/0/quic, /ip4/127.0.0.1/udp/0/quic-v1: only TCP and WebSocket can carry a private network'])
+  assert.deepEqual(some.network.addresses().map(address => address.replace(/\d+(\/ws)?\/p2p.*/, '$1')), ['/ip4/127.0.0.1/tcp/', '/ip4/127.0.0.1/tcp//ws'])
+  const none = await testNetwork(t, { listenMultiaddress: ['/ip4/127.0.0.1/udp/0/quic'] as Multiaddress[] })
+  await none.network.start(signal)
+  assert.deepEqual(none.log, ['warn not listening on /ip4/127.0.0.1/udp/0/quic: only TCP and WebSocket can carry a private network; no other peer can dial this one'])
+  await none.network.connect(some.network.addresses()[1] as Multiaddress, {})
+  assert.deepEqual(none.network.peers(), [some.self])
+})
+
+test('announces other addresses than those on which it listens, and hides some', async t => {
+  const shown = ['/ip4/127.0.0.9/tcp/9096', '/dns4/peer.example/tcp/9096', '/ip4/10.1.2.3/tcp/9096'] as Multiaddress[]
+  const { network, self } = await testNetwork(t, { announceMultiaddress: shown, noAnnounceMultiaddress: ['/ip4/10.0.0.0/ipcidr/8', '/ip4/127.0.0.9/tcp/1'] as Multiaddress[] })
+  await network.start(signal)
+  assert.deepEqual(network.addresses(), shown.slice(0, 2).map(address => `${address}/p2p/${self}`))
+  const hidden = await testNetwork(t, { noAnnounceMultiaddress: ['/ip4/127.0.0.0/ipcidr/8'] as Multiaddress[] })
+  await hidden.network.start(signal)
+  assert.deepEqual(hidden.network.addresses(), [])
+})

@@ -6,7 +6,7 @@ import type { CallOptions, Platform } from '../lifecycle.ts'
 import type { Logger } from '../logger.ts'
 import type { BlockSource, GossipMessage, Network, PeerStream } from '../network.ts'
 import { Bitswap } from '../bitswap/bitswap.ts'
-import { dialledPeer, readAddress } from './addresses.ts'
+import { dialledPeer, readAddress, servedAddresses } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { ConnectionTrimmer, keepConnectedTag } from './connection-trimmer.ts'
 import { Dht } from './dht.ts'
@@ -26,6 +26,8 @@ export interface Libp2pNetworkOptions {
   /** The `cluster` section of the configuration. */
   readonly settings: NetworkSettings
   readonly platform: Platform
+  /** Peers whose connections are not closed when there are too many. */
+  readonly keptPeers?: readonly PeerId[]
   /** Which addresses are reached from everywhere; tests take those of loopback for such. */
   readonly isOfInternet?: IsOfInternet
 }
@@ -73,7 +75,8 @@ class Libp2pNetwork implements Network {
   }
 
   async start (signal: AbortSignal): Promise<void> {
-    const { identity, settings, platform } = this.#options
+    const { identity, settings, platform, keptPeers } = this.#options
+    this.#nameUnserved()
     const host = await makeHost({
       privateKey: identity.privateKey,
       settings,
@@ -94,7 +97,8 @@ class Libp2pNetwork implements Network {
     try {
       await startHost(host, settings)
       this.#gossip.start(host)
-      this.#trimmer = new ConnectionTrimmer({ host, limits: settings.connectionManager, clock: platform.clock })
+      const kept = new Set(keptPeers)
+      this.#trimmer = new ConnectionTrimmer({ host, limits: settings.connectionManager, clock: platform.clock, isKept: peer => kept.has(peer.toString() as PeerId) || host.services.autoRelay?.isRelay(peer) === true })
     } catch (error) {
       this.#host = undefined
       await host.stop()
@@ -103,6 +107,16 @@ class Libp2pNetwork implements Network {
     platform.clock.soon(() => {
       this.#dhtStart = this.#dht.attach(host).catch((error: unknown) => { this.#logger.error(`peers whose addresses are not known cannot be found: ${errorText(error)}`) })
     })
+  }
+
+  #nameUnserved (): void {
+    const { listenMultiaddress } = this.#options.settings
+    const served = servedAddresses(listenMultiaddress)
+    const others = listenMultiaddress.filter(address => !served.includes(address))
+    if (others.length === 0) return
+    const line = `not listening on ${others.join(', ')}: only TCP and WebSocket can carry a private network`
+    if (served.length > 0) this.#logger.info(line)
+    else this.#logger.warn(`${line}; no other peer can dial this one`)
   }
 
   async stop (): Promise<void> {

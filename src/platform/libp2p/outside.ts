@@ -42,7 +42,7 @@ export function outsideParts ({ platform: { clock, random }, enableRelayHop, map
     services: {
       dcutr: components => make(dcutr(), components),
       // As the reference: what a router has mapped is announced at once.
-      ...(mapsPorts && { portMap: (components: OutsideComponents) => make(uPnPNAT({ autoConfirmAddress: true }), components) }),
+      ...(mapsPorts && { portMap: (components: OutsideComponents) => make(uPnPNAT({ autoConfirmAddress: true, ...routerSearch }), components) }),
       dialBack: components => new DialBack({ components, clock, isOfInternet }),
       autoRelay: components => autoRelay = new AutoRelay({ components, reservations: reservations as Reservations, clock, isOfInternet }),
       ...(enableRelayHop && {
@@ -61,6 +61,9 @@ export function outsideParts ({ platform: { clock, random }, enableRelayHop, map
     },
   }
 }
+
+/** A router is looked for at the start and from time to time; where there is none libp2p would ask every second for ever. */
+const routerSearch = { initialGatewaySearchInterval: 5 * 60_000, initialGatewaySearchTimeout: 10_000, initialGatewaySearchMessageInterval: 3_000 }
 
 /** libp2p looks for relays itself, also when none is wanted: it takes every peer for one that it has looked at. */
 const allKnown = { has: () => true, add: () => {}, remove: () => {} }
