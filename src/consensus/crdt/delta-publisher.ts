@@ -7,6 +7,7 @@ import type { Logger } from '../../platform/logger.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { Wake } from '../../platform/wake.ts'
 import type { PendingChange, Pinset } from '../../state/pinset.ts'
+import { BurstPace } from './burst-pace.ts'
 import type { DeltaNode } from './delta.ts'
 import { pinDigest, type Intent, type Journal } from './journal.ts'
 import { compareBytes } from './merge.ts'
@@ -36,14 +37,15 @@ export interface BatchOptions {
 
 /**
  * Makes deltas of durable intents, in their order. Without `batching` the first waiting intent
- * starts a delta at once; those that come while it is written, or within `paceMs` after, share
- * the next: a burst becomes tens of deltas.
+ * starts a delta at once; those that come while it is written, or soon after, share the next
+ * ({@link BurstPace}): a burst becomes a few deltas a second.
  */
 export class DeltaPublisher {
   readonly #options: PublisherOptions
   #queue: Intent[] = []
   readonly #values: PinValues
   readonly #wake = new Wake()
+  readonly #pace: BurstPace
   #isFlushing = false
   #idle: Array<() => void> = []
   /** Callers that wait until fewer changes wait. */
@@ -55,6 +57,7 @@ export class DeltaPublisher {
   constructor (options: PublisherOptions) {
     this.#options = options
     this.#values = new PinValues(options.codec)
+    this.#pace = new BurstPace(options.clock)
     options.writer.onReload(() => this.#reload())
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
   }
@@ -63,6 +66,7 @@ export class DeltaPublisher {
   enqueue (intents: readonly Intent[]): void {
     for (const intent of intents) this.#show(intent)
     this.#queue.push(...intents)
+    this.#pace.came()
     this.#wake.call()
   }
 
@@ -110,7 +114,7 @@ export class DeltaPublisher {
       this.#busy = true
       await this.#commitWithRetry(signal)
       this.#tellCrowd()
-      if (!this.#isFlushing) await this.#pause(this.#options.paceMs, signal)
+      if (!this.#isFlushing) await this.#pace.rest(() => this.#isEnough(), signal)
     }
     this.#hasEnded = true
     this.#tellCrowd()
@@ -131,19 +135,25 @@ export class DeltaPublisher {
     }
   }
 
-  #nextBatch (): Intent[] {
+  /** Whether what waits need not wait for more; with `batching` the operator has said when. */
+  #isEnough (): boolean {
+    return this.#isFlushing || this.#options.batching !== undefined || this.#batchLength() < this.#queue.length
+  }
+
+  /** So many of the waiting changes go into the next delta. */
+  #batchLength (): number {
     let bytes = 0
     let length = 0
     const most = Math.min(this.#queue.length, this.#options.batching?.maxSize ?? maxIntentsPerDelta, maxIntentsPerDelta)
     while (length < most && (length === 0 || bytes < maxDeltaBytes)) bytes += (this.#queue[length++] as Intent).bytes.length + elementOverheadBytes
-    return this.#queue.slice(0, length)
+    return length
   }
 
   async #commitWithRetry (signal: AbortSignal): Promise<void> {
     for (let delay = firstRetryMs; !signal.aborted; delay = Math.min(delay * 2, lastRetryMs)) {
       try {
         await this.#options.writer.turn(async () => {
-          const batch = this.#nextBatch()
+          const batch = this.#queue.slice(0, this.#batchLength())
           await this.#commit(batch)
           this.#queue.splice(0, batch.length)
         })
@@ -154,7 +164,7 @@ export class DeltaPublisher {
         this.#tellIdle()
         this.#tellCrowd()
         this.#options.logger.error({ changes: this.#queue.length, retryMs: delay }, `a delta could not be written and is tried again; the changes are safe in the journal: ${errorText(error)}`)
-        await this.#pause(delay, signal)
+        await sleep(this.#options.clock, delay, signal).catch(() => {})
       }
     }
   }
@@ -273,10 +283,6 @@ export class DeltaPublisher {
   #tellIdle (): void {
     for (const resolve of this.#idle.splice(0)) resolve()
   }
-
-  async #pause (delayMs: number, signal: AbortSignal): Promise<void> {
-    await sleep(this.#options.clock, delayMs, signal).catch(() => {})
-  }
 }
 
 export interface PublisherOptions {
@@ -289,8 +295,6 @@ export interface PublisherOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly batching: BatchOptions | undefined
-  /** Least time between two deltas without `batching`, in milliseconds. */
-  readonly paceMs: number
   /** Whether other peers hear of our deltas: then they are on disk first. */
   readonly isHeard: () => boolean
   /** The highest priority seen in nodes that are not merged yet: what is newer than they must say so. */
