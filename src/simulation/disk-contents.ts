@@ -48,6 +48,11 @@ export function pinOf (value: string): Pin {
 const decoded = new Map<string, Pin>()
 const maxDecoded = 10_000
 
+/** What this peer is to have: the pinset on which all agree, or with what an outsider has changed for itself. */
+export function pinsetFor (peer: SimulatedPeer, pinset: ReadonlyMap<Cid, Pin>): ReadonlyMap<Cid, Pin> {
+  return peer.role === 'outsider' ? new Map([...pinsetOn(peer.disk).values].map(([cid, value]) => [cid, pinOf(value)])) : pinset
+}
+
 /** Acknowledged changes that stand in no delta yet. */
 export function journalled (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/journal/').length }
 
@@ -61,12 +66,12 @@ export function headNames (disk: SimulatedDisk): string[] {
   return keysUnder(disk, keys.headPrefix).map(key => key.slice(keys.headPrefix.length))
 }
 
-/** True when another peer has all that this one knows on its disk for good. */
+/** True when another peer whom all trust has all that this one knows on its disk for good. */
 export function isReplicated (peer: SimulatedPeer, peers: readonly SimulatedPeer[]): boolean {
   if (journalled(peer.disk) > 0) return false
   const heads = headNames(peer.disk).map(name => keys.processed(name))
   return peers.some(other => {
-    if (other === peer) return false
+    if (other === peer || other.role !== 'member') return false
     const unsynced = other.disk.unsyncedKeys()
     return heads.every(key => other.disk.values.get(key) !== undefined && !unsynced.has(key))
   })

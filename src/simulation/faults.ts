@@ -1,5 +1,6 @@
 import { sleep } from '../platform/clock.ts'
 import { isReplicated } from './disk-contents.ts'
+import { removePeer } from './removal.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import type { World } from './world.ts'
@@ -101,6 +102,13 @@ export const faults: readonly Fault[] = [
     else peer.disk.damage()
     return startAgain(peer, world)
   }) },
+  { name: 'peers rm', weight: 3, lastsMs: 60_000, strike: onPeer((peer, random, world) => {
+    const asked = world.serving()
+    if (asked.length > 0) void removePeer(world, random.pick(asked), peer)
+    if (random.chance(0.5)) return undefined
+    world.clock.after(random.between(0, 5_000), () => { if (!world.isCalm) peer.stop() })
+    return startAgain(peer, world)
+  }) },
   { name: 'IPFS down', weight: 3, lastsMs: 60_000, strike: onPeer(peer => {
     peer.node.conditions.isDown = true
     return () => { peer.node.conditions.isDown = false }
@@ -113,14 +121,18 @@ export const faults: readonly Fault[] = [
     peer.node.conditions.answerMs = random.between(100, 10_000)
     return () => { peer.node.conditions.answerMs = 20 }
   }) },
+  { name: 'IPFS full', weight: 2, lastsMs: 60_000, strike: onPeer(peer => {
+    peer.node.conditions.isFull = true
+    return () => { peer.node.conditions.isFull = false }
+  }) },
   { name: 'IPFS lies', weight: 2, lastsMs: 30_000, strike: onPeer((peer, random) => {
     peer.node.conditions.lies = random.between(0.1, 0.5)
     return () => { peer.node.conditions.lies = 0 }
   }) },
   { name: 'IPFS lost pins', weight: 3, lastsMs: 0, strike: onPeer((peer, random) => { peer.node.losePins(random.between(0.1, 1)) }) },
   { name: 'no provider', weight: 3, lastsMs: 90_000, strike (world, random) {
-    for (const cid of world.history.cids()) if (random.chance(0.3)) world.unreachable.add(cid)
-    return () => { world.unreachable.clear() }
+    for (const cid of world.history.cids()) if (random.chance(0.3)) world.content.unreachable.add(cid)
+    return () => { world.content.unreachable.clear() }
   } },
 ]
 

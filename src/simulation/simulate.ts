@@ -31,6 +31,8 @@ export interface SimulationResult {
 
 /** Runs one seed from the start of the cluster to its last rest, or to the first promise that is broken. */
 export async function simulate (options: SimulationOptions): Promise<SimulationResult> {
+  // Otherwise the first add would load it, and wait for the disk of this machine.
+  await import('../adder/single-dag.ts')
   const world = await World.create(options)
   const rejected = (reason: unknown): void => { world.violate(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`) }
   process.on('unhandledRejection', rejected)

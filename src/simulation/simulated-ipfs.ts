@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
@@ -26,27 +27,36 @@ export interface NodeConditions {
   answerMs: number
   /** Probability that a pin is confirmed and not made. */
   lies: number
+  /** Takes no block that it does not have. */
+  isFull: boolean
 }
 
-/** Content that no node finds: pins of it come to nothing until it is taken out. */
-export type Unreachable = Set<Cid>
+/** What nodes find of the content of others. */
+export interface Content {
+  /** No node finds it: pins of it come to nothing until it is taken out. */
+  readonly unreachable: Set<Cid>
+  /** The blocks of files that were added, by their roots. All other content comes from elsewhere, as soon as it is asked for. */
+  readonly dags: Map<Cid, ReadonlySet<string>>
+  readonly nodes: SimulatedNode[]
+}
 
 /** An IPFS node that outlives the processes of its cluster peer. */
 export class SimulatedNode {
   readonly id: PeerId
   readonly pins = new Map<Cid, 'recursive' | 'direct'>()
   readonly blocks = new Map<string, Uint8Array>()
-  readonly conditions: NodeConditions = { isDown: false, isHung: false, answerMs: 20, lies: 0 }
+  readonly conditions: NodeConditions = { isDown: false, isHung: false, answerMs: 20, lies: 0, isFull: false }
   usedBytes: number
   readonly #random: SeededRandom
-  readonly #unreachable: Unreachable
+  readonly #content: Content
   /** Pins that were asked for and reached the node. */
   pinRequests = 0
 
-  constructor (id: PeerId, random: SeededRandom, unreachable: Unreachable) {
+  constructor (id: PeerId, random: SeededRandom, content: Content) {
     this.id = id
     this.#random = random
-    this.#unreachable = unreachable
+    this.#content = content
+    content.nodes.push(this)
     this.usedBytes = random.integer(storageBytes / 2)
   }
 
@@ -56,6 +66,11 @@ export class SimulatedNode {
     for (const cid of lost) this.pins.delete(cid)
     return lost.length
   }
+
+  hasBlocks (blocks: ReadonlySet<string>): boolean { return blocks.values().every(block => this.blocks.has(block)) }
+
+  /** True when all blocks of a file that was added are here; also of content of which no blocks are known. */
+  isComplete (root: Cid): boolean { return this.hasBlocks(this.#content.dags.get(root) ?? new Set()) }
 
   /** The connector of one process of the peer. */
   connector (clock: PeerClock): IpfsConnector {
@@ -108,7 +123,7 @@ export class SimulatedNode {
   }
 
   async #pin (clock: PeerClock, pin: Pin, options: PinCallOptions | undefined): Promise<void> {
-    if (this.#unreachable.has(pin.cid) && !this.conditions.isDown) {
+    if (!this.conditions.isDown && !this.#finds(pin.cid)) {
       await this.#request(clock, options, pinTimeoutMs)
       throw new ClusterError('IPFS_STALLED', `no block came for ${pinTimeoutMs} ms`)
     }
@@ -121,21 +136,46 @@ export class SimulatedNode {
     await this.#request(clock, options, 1)
     const errors: Array<ClusterError | undefined> = []
     for (const [done, pin] of pins.entries()) {
-      if (this.#unreachable.has(pin.cid)) {
+      if (!this.#finds(pin.cid)) {
         // The connector gives up on a batch sooner, and on all that is left of it.
         await this.#request(clock, options, pinTimeoutMs / 4)
         return [...errors, ...pins.slice(done).map(() => new ClusterError('IPFS_STALLED', 'came to a halt'))]
       }
       if (done % 8 === 0) await this.#request(clock, options, this.#random.fraction() * this.conditions.answerMs)
-      this.#take(pin)
+      errors.push(this.#tryToTake(pin))
       options?.onProgress?.(done + 1)
-      errors.push(undefined)
     }
     return errors
   }
 
+  /** True when all that it does not have of this content is somewhere, with a node that answers. */
+  #finds (cid: Cid): boolean {
+    const { unreachable, dags, nodes } = this.#content
+    if (unreachable.has(cid)) return false
+    const others = nodes.filter(node => !node.conditions.isDown && !node.conditions.isHung)
+    return (dags.get(cid) ?? new Set()).values().every(block => this.blocks.has(block) || others.some(node => node.blocks.has(block)))
+  }
+
+  #tryToTake (pin: Pin): ClusterError | undefined {
+    try {
+      this.#take(pin)
+      return undefined
+    } catch (error) {
+      if (error instanceof ClusterError) return error
+      throw error
+    }
+  }
+
+  #fetch (block: string): void {
+    const bytes = this.#content.nodes.find(node => node.blocks.has(block))?.blocks.get(block)
+    if (bytes !== undefined) this.blocks.set(block, bytes)
+  }
+
   #take (pin: Pin): void {
     this.pinRequests++
+    const missing = [...this.#content.dags.get(pin.cid) ?? []].filter(block => !this.blocks.has(block))
+    if (this.conditions.isFull && (missing.length > 0 || !this.pins.has(pin.cid))) throw noSpace()
+    for (const block of missing) this.#fetch(block)
     if (this.#random.chance(this.conditions.lies)) return
     if (pin.maxDepth === 0) {
       if (!this.pins.has(pin.cid)) this.pins.set(pin.cid, 'direct')
@@ -154,10 +194,21 @@ export class SimulatedNode {
 
   async #putBlocks (clock: PeerClock, blocks: AsyncIterable<Block>, options: CallOptions | undefined): Promise<void> {
     for await (const block of blocks) {
-      await this.#request(clock, options, 1)
-      this.blocks.set(block.cid.toString(), block.bytes)
+      await this.#request(clock, options, this.#random.fraction() * this.conditions.answerMs)
+      this.#store(block)
     }
     await this.#request(clock, options, 1)
+  }
+
+  /** A copy: whoever sent it uses the memory again. */
+  #store ({ cid, bytes, release }: Block): void {
+    const name = cid.toString()
+    if (!this.blocks.has(name)) {
+      if (this.conditions.isFull) throw noSpace()
+      if (!createHash('sha256').update(bytes).digest().equals(cid.multihash.digest)) throw new ClusterError('IPFS_ANSWER', `${name} is not the CID of its bytes`)
+      this.blocks.set(name, new Uint8Array(bytes))
+    }
+    release?.()
   }
 
   #block (cid: Cid): Uint8Array {
@@ -166,3 +217,5 @@ export class SimulatedNode {
     return bytes
   }
 }
+
+function noSpace (): ClusterError { return new ClusterError('IPFS_ANSWER', 'no space left on device') }

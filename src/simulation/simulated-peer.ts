@@ -5,7 +5,9 @@ import type { Configuration } from '../config/configuration.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
+import type { Role } from './configuration.ts'
 import { Figures } from './figures.ts'
+import { History } from './history.ts'
 import { PeerClock } from './peer-clock.ts'
 import type { SimulatedNode } from './simulated-ipfs.ts'
 import type { SimulatedDisk } from './simulated-store.ts'
@@ -36,9 +38,12 @@ export class SimulatedPeer {
   readonly name: string
   readonly self: PeerId
   readonly number: number
+  readonly role: Role
   readonly configuration: Configuration
   readonly disk: SimulatedDisk
   readonly node: SimulatedNode
+  /** Where its changes are recorded: those of an outsider are its own affair. */
+  readonly history: History
   readonly #world: World
   #process: PeerProcess | undefined
   #processes = 0
@@ -51,11 +56,13 @@ export class SimulatedPeer {
   /** Wall clock of the machine, ahead of the world's. */
   wallOffsetMs = 0
 
-  constructor (world: World, parts: { readonly name: string, readonly self: PeerId, readonly number: number, readonly configuration: Configuration, readonly disk: SimulatedDisk, readonly node: SimulatedNode }) {
+  constructor (world: World, parts: { readonly name: string, readonly self: PeerId, readonly number: number, readonly role: Role, readonly configuration: Configuration, readonly disk: SimulatedDisk, readonly node: SimulatedNode }) {
     this.#world = world
     this.name = parts.name
     this.self = parts.self
     this.number = parts.number
+    this.role = parts.role
+    this.history = parts.role === 'outsider' ? new History(() => {}, () => {}) : world.history
     this.configuration = parts.configuration
     this.disk = parts.disk
     this.node = parts.node
@@ -164,7 +171,7 @@ export class SimulatedPeer {
       platform,
     })
     this.#world.bugs.peer(peer, this)
-    this.#world.history.record(this.self, peer.consensus)
+    this.history.record(this.self, peer.consensus)
     await startAll(peer.components, { signal: loops.signal, logger: platform.loggers.component('cluster') })
     process.peer = peer
     process.isServing = true

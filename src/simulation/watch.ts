@@ -37,6 +37,8 @@ function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): voi
   if (now - dead.goneSince < detectableMs || told.has(`${dead.name} ${dead.goneSince}`)) return
   told.add(`${dead.name} ${dead.goneSince}`)
   for (const observer of world.serving()) {
+    // It keeps none.
+    if (observer.role === 'follower') continue
     const heardAt = world.heard.get(observer.self)?.get(dead.self)?.at
     const steadySince = observer.process?.steadySince ?? Infinity
     // A process that stood still reads late what came meanwhile: only from then on can it miss what it has heard.

@@ -1,16 +1,24 @@
 import { createHash } from 'node:crypto'
+import type { AddOptions } from '../adder/adder.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { defaultPinOptions, type PinOptions } from '../domain/pin.ts'
 import { sleep } from '../platform/clock.ts'
+import { addFile } from './add-file.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
+import { addOptions, upload } from './uploads.ts'
 import type { World } from './world.ts'
 
 /** A user gives up on a request after this, in milliseconds. */
 const patienceMs = 60_000
-/** Every list ends by then, with data or with an error, whatever other peers do, in milliseconds. */
+/** Every list and every add ends by then, with data or with an error, whatever other peers do, in milliseconds. */
 const listPatienceMs = 300_000
+
+/** How many requests are adds of files, and of how many files. */
+const addShare = 0.06
+const files = 40
 
 /** How soon a user notices that the peer is gone, in milliseconds. */
 const lookMs = 2_000
@@ -29,6 +37,8 @@ export class Workload {
   readonly #options: WorkloadOptions
   readonly #shared: Cid[]
   readonly #known: Cid[] = []
+  /** Pinned by outsiders. */
+  readonly #foreign: Cid[] = []
   #made = 0
   #names = 0
   requests = 0
@@ -58,6 +68,8 @@ export class Workload {
   async #ask (peer: SimulatedPeer, random: SeededRandom): Promise<void> {
     const cluster = peer.serving?.cluster
     if (cluster === undefined) return
+    if (peer.role === 'outsider') return this.#askOutsider(peer, cluster, random)
+    if (random.chance(addShare)) return this.#add(peer, cluster, random)
     const kind = random.fraction()
     const cid = kind < 0.6 && random.chance(0.5) ? this.#newCid() : this.#someCid(random)
     const [what, request]: [string, () => Promise<unknown>] = kind < 0.6
@@ -77,10 +89,39 @@ export class Workload {
     await this.#answer(peer, what, cid, request)
   }
 
+  async #add (peer: SimulatedPeer, cluster: Cluster, random: SeededRandom): Promise<void> {
+    const file = await upload(random.integer(files))
+    this.#world.content.dags.set(file.root, file.blocks)
+    const options: AddOptions = { ...addOptions, pin: { ...this.#pinOptions(random), mode: 'recursive' }, local: random.chance(0.1) }
+    const gaveUp = new AbortController()
+    const isBroken = random.chance(0.1)
+    let isStored = false
+    await this.#answer(peer, 'add', file.root, async () => {
+      await addFile(this.#world, peer, cluster, file, options, { isBroken, signal: gaveUp.signal })
+      isStored = true
+    })
+    gaveUp.abort(new ClusterError('CANCELLED', 'the client has gone away'))
+    // Its content is somewhere from now on, whoever pins it.
+    if (isStored && !this.#known.includes(file.root)) this.#known.push(file.root)
+  }
+
+  /** What is pinned there concerns nobody else. */
+  async #askOutsider (peer: SimulatedPeer, cluster: Cluster, random: SeededRandom): Promise<void> {
+    if (this.#foreign.length > 0 && random.chance(0.4)) {
+      const cid = random.pick(this.#foreign)
+      return random.chance(0.5) ? this.#answer(peer, 'unpin', cid, () => cluster.unpin(cid)) : this.#answer(peer, 'status', cid, () => cluster.status(cid))
+    }
+    const cid = cidOf(`foreign ${this.#foreign.length}`)
+    this.#foreign.push(cid)
+    return this.#answer(peer, 'pin', cid, () => cluster.pin(cid, { ...this.#pinOptions(random), expireAt: 0 }))
+  }
+
   async #answer (peer: SimulatedPeer, what: string, cid: Cid, request: () => Promise<unknown>): Promise<void> {
-    const { clock, trace, history } = this.#world
+    const { clock, trace } = this.#world
+    const { history } = peer
     this.requests++
-    const isChange = ['pin', 'unpin', 'update'].includes(what)
+    const isChange = ['pin', 'unpin', 'update', 'add'].includes(what)
+    const mustEnd = !isChange || what === 'add'
     const asked = { process: peer.process, at: clock.monotonic() }
     const acknowledgedBefore = history.acknowledged
     const answered = isChange ? history.userAsks(peer.self) : undefined
@@ -90,14 +131,15 @@ export class Workload {
       () => { outcome = 'done' },
       (error: unknown) => { outcome = codeOf(error) },
     )
-    await Promise.race([asking.then(() => { gaveUp.abort() }), this.#patience(peer, isChange ? patienceMs : listPatienceMs, gaveUp.signal)])
+    await Promise.race([asking.then(() => { gaveUp.abort() }), this.#patience(peer, mustEnd ? listPatienceMs : patienceMs, gaveUp.signal)])
     answered?.()
     if (outcome === 'done') this.answered++
     else this.refused++
     trace.note(peer.name, `${what} ${cid.slice(-6)}: ${outcome}`)
     const isSteady = peer.process === asked.process && (asked.process?.steadySince ?? Infinity) <= asked.at && asked.process?.clock.isPaused === false
-    if (!isChange && outcome === 'no answer' && isSteady) this.#world.violate(`every list ends: ${peer.name} has not answered ${what} for ${listPatienceMs / 1_000} s`)
+    if (mustEnd && outcome === 'no answer' && isSteady) this.#world.violate(`every list and every add ends: ${peer.name} has not answered ${what} for ${listPatienceMs / 1_000} s`)
     if (/THREW|INTERNAL/.test(outcome)) this.#world.violate(`${peer.name} answered ${what} with an error that is none of the product's: ${outcome}`)
+    if (isChange && outcome === 'done' && peer.role === 'follower') this.#world.violate(`a follower changes nothing: ${peer.name} acknowledged ${what} ${cid}`)
     if (isChange && outcome === 'done' && history.acknowledged === acknowledgedBefore) this.#world.violate(`${peer.name} acknowledged ${what} ${cid} without having logged it`)
   }
 

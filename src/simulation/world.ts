@@ -1,4 +1,3 @@
-import type { Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { PeerId } from '../domain/peer.ts'
@@ -10,9 +9,10 @@ import { peerConfiguration, randomSettings, type ClusterSettings } from './confi
 import { Stranger } from './hostile.ts'
 import { History } from './history.ts'
 import { quickTurns } from './quick-turns.ts'
+import type { Removal } from './removal.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { seededRandom } from './seeded-random.ts'
-import { SimulatedNode } from './simulated-ipfs.ts'
+import { SimulatedNode, type Content } from './simulated-ipfs.ts'
 import { SimulatedNetworks } from './simulated-network.ts'
 import { SimulatedPeer } from './simulated-peer.ts'
 import { SimulatedDisk } from './simulated-store.ts'
@@ -43,8 +43,9 @@ export class World {
   /** In half of all worlds there is one. */
   readonly stranger: Stranger | undefined
   readonly peers: SimulatedPeer[] = []
-  /** Content that nobody has at present. */
-  readonly unreachable = new Set<Cid>()
+  readonly content: Content = { unreachable: new Set(), dags: new Map(), nodes: [] }
+  /** What operators move away from peers at this moment. */
+  readonly removals = new Set<Removal>()
   /** What was found wrong. */
   readonly violations: string[] = []
   /** No fault may strike. */
@@ -78,9 +79,10 @@ export class World {
         name,
         self,
         number: n,
-        configuration: await peerConfiguration(world.settings, name, members, `region${n % 2}`),
+        role: world.settings.roles[n] ?? 'member',
+        configuration: await peerConfiguration(world.settings, n, members),
         disk: new SimulatedDisk(random.fork('disk')),
-        node: new SimulatedNode(ids[options.peers + n] as PeerId, random.fork('ipfs'), world.unreachable),
+        node: new SimulatedNode(ids[options.peers + n] as PeerId, random.fork('ipfs'), world.content),
       })
       world.peers.push(peer)
       world.#byId.set(self, peer)
@@ -94,6 +96,9 @@ export class World {
 
   /** Peers that answer requests. */
   serving (): SimulatedPeer[] { return this.peers.filter(peer => peer.serving !== undefined) }
+
+  /** Those of them whom all trust. */
+  servingMembers (): SimulatedPeer[] { return this.serving().filter(peer => peer.role === 'member') }
 
   violate (what: string): void {
     // Only that it happened goes into the hash: texts of errors differ with how much of their stack is kept.
@@ -122,10 +127,10 @@ export class World {
     this.isCalm = true
     Object.assign(this.networks.conditions, { leastDelayMs: 1, mostDelayMs: 20, spikes: 0, gossipLoss: 0, gossipDuplicates: 0 })
     this.networks.healAll()
-    this.unreachable.clear()
+    this.content.unreachable.clear()
     for (const peer of this.peers) {
       Object.assign(peer.disk.conditions, { isFull: false, writeMs: 0.2, syncMs: 4, failure: 0 })
-      Object.assign(peer.node.conditions, { isDown: false, isHung: false, answerMs: 20, lies: 0 })
+      Object.assign(peer.node.conditions, { isDown: false, isHung: false, answerMs: 20, lies: 0, isFull: false })
       peer.setWallOffset(0)
       peer.resume()
       if (peer === this.lost) peer.losePower()
@@ -153,15 +158,19 @@ export class World {
     return behindMs < 2 * this.settings.pingIntervalMs || this.networks.areConnected(receiver, sender)
   }
 
-  /** Moves are for pins of peers that are gone: who was heard a moment ago keeps what it has. */
+  /** Moves are for pins of peers that are gone or that an operator removes: who was heard a moment ago keeps what it has. */
   #checkMove (by: PeerId, before: Pin | undefined, pin: Pin): void {
     for (const holder of before?.allocations ?? []) {
-      if (pin.allocations?.includes(holder) === true) continue
+      if (pin.allocations?.includes(holder) === true || this.#isRemoved(by, holder)) continue
       const now = this.clock.monotonic()
       const { at = -Infinity, since = -Infinity } = this.heard.get(by)?.get(holder) ?? {}
       const silentMs = now - at
       if (silentMs < this.settings.pingIntervalMs && now - since > returnMs) this.violate(`moves are bounded by what was affected: ${this.nameOf(by)} moves ${pin.cid} away from ${this.nameOf(holder)}, which it heard ${(silentMs / 1_000).toFixed(1)} s ago`)
     }
+  }
+
+  #isRemoved (by: PeerId, holder: PeerId): boolean {
+    return this.removals.values().some(removal => removal.by.self === by && removal.by.process === removal.process && removal.peer === holder)
   }
 }
 

@@ -1,4 +1,5 @@
 import { decodeBroadcast } from '../../consensus/crdt/broadcast-message.ts'
+import type { PeerId } from '../../domain/peer.ts'
 import { metricsTopic } from '../../monitor/gossip-monitor.ts'
 import type { StoreOperation } from '../../platform/store.ts'
 import { plantedBug, type PlantedBug } from './bugs.ts'
@@ -29,6 +30,9 @@ export const holes: readonly PlantedBug[] = [
         if (topic === metricsTopic || decodeBroadcast(data).some(({ block }) => block !== undefined)) await publish(topic, data)
       }
     },
+  }),
+  plantedBug('everybody is trusted', '`trusted_peers: ["*"]`, the default of `init`, takes changes from whoever has the secret', {
+    peer ({ consensus }) { consensus.trust('*' as PeerId) },
   }),
   plantedBug('count drifts', 'figures drifted away from what they count (#1120, #1645)', {
     store: store => inherit(store, {

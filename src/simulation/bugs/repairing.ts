@@ -19,6 +19,9 @@ export const repairing: readonly PlantedBug[] = [
   plantedBug('nobody repins', 'repinning was left to a peer that did not do it (#1064)', {
     peer ({ repair }) { repair.run = async () => {} },
   }),
+  plantedBug('removal moves nothing', 'pins of a removed peer stayed with it (the reference with repinning disabled)', {
+    peer ({ repair }) { repair.vacate = async () => {} },
+  }),
   plantedBug('moves at once', 'one blip moved everything, so repinning had to be off (#369)', {
     peer ({ monitor, calls, configuration: { cluster } }) {
       const presences = monitor.presences.bind(monitor)

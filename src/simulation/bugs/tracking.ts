@@ -29,6 +29,15 @@ export const tracking: readonly PlantedBug[] = [
       return { ...ipfs, pin: (pin, options) => held(ipfs.pin(pin, options), options?.signal), pinMany: (pins, options) => held(ipfs.pinMany(pins, options), options?.signal) }
     },
   }),
+  plantedBug('blocks that nobody took', 'an add went on when putting its blocks had failed (#1131, #1646)', {
+    ipfs: ipfs => ({
+      ...ipfs,
+      async putBlocks (blocks, options) {
+        await ipfs.putBlocks(blocks, options).catch(() => {})
+        for await (const block of blocks) block.release?.()
+      },
+    }),
+  }),
   plantedBug('status without looking', 'items that the node does not hold were shown as pinned (#1319)', {
     ipfs: ipfs => ({ ...ipfs, pinStatus: async () => 'recursive' }),
   }),

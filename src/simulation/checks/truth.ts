@@ -1,6 +1,7 @@
 import type { Cid } from '../../domain/cid.ts'
 import { isAllocatedTo, type Pin } from '../../domain/pin.ts'
 import { statusName, TrackerStatus } from '../../domain/status.ts'
+import { pinsetFor } from '../disk-contents.ts'
 import type { World } from '../world.ts'
 import type { Check } from './check.ts'
 
@@ -15,10 +16,11 @@ const settleMs = 1_000
 /** What peers say of the state of pins is how it is. */
 export const truth: Check = {
   promise: 'status tells the truth',
-  async atRest ({ world, pinset }) {
+  async atRest ({ world, pinset: agreed }) {
     const broken: string[] = []
     const random = world.random.fork(`truth/${world.clock.monotonic()}`)
     for (const peer of world.serving()) {
+      const pinset = pinsetFor(peer, agreed)
       const cluster = peer.serving?.cluster
       if (cluster === undefined) continue
       const expected = (cid: Parameters<typeof cluster.status>[0]): number => {
@@ -40,7 +42,7 @@ export const truth: Check = {
         if (status !== expected(cid)) broken.push(`${peer.name} says that ${cid} is ${statusName(status)}, it is ${statusName(expected(cid))}`)
       }
     }
-    return [...broken, ...await toldOfLost(world, pinset), ...await toldOfOthers(world, pinset)]
+    return [...broken, ...await toldOfLost(world, agreed), ...await toldOfOthers(world, agreed)]
   },
 }
 
@@ -48,8 +50,9 @@ export const truth: Check = {
 async function toldOfLost (world: World, pinset: ReadonlyMap<Cid, Pin>): Promise<string[]> {
   const broken: string[] = []
   const random = world.random.fork(`lost/${world.clock.monotonic()}`)
-  for (const { name, self, node, serving } of world.serving()) {
-    const held = [...pinset].filter(([cid, pin]) => isAllocatedTo(pin, self) && node.pins.has(cid))
+  for (const peer of world.serving()) {
+    const { name, self, node, serving } = peer
+    const held = [...pinsetFor(peer, pinset)].filter(([cid, pin]) => isAllocatedTo(pin, self) && node.pins.has(cid))
     if (serving === undefined || held.length === 0) continue
     const [cid] = random.pick(held)
     const type = node.pins.get(cid) ?? 'recursive'
@@ -64,16 +67,17 @@ async function toldOfLost (world: World, pinset: ReadonlyMap<Cid, Pin>): Promise
   return broken
 }
 
-/** One peer is asked for the state of pins on all peers. */
+/** One peer that all trust is asked for the state of pins on all peers. */
 async function toldOfOthers (world: World, pinset: ReadonlyMap<Cid, Pin>): Promise<string[]> {
   const broken: string[] = []
   const random = world.random.fork(`others/${world.clock.monotonic()}`)
-  const asked = random.pick(world.serving())
+  const asked = random.pick(world.servingMembers())
   const cluster = asked.serving?.cluster
   if (cluster === undefined) return []
   for (const [cid, pin] of random.shuffled([...pinset]).slice(0, askedOfAll)) {
     const { peerMap } = await world.while(cluster.status(cid), limitMs)
     for (const peer of world.peers) {
+      if (peer.role === 'outsider' && peer.history.of(cid).length > 0) continue
       const told = peerMap[peer.self]?.status
       // Of one that is gone it is only known that it holds nothing, or that it does not answer.
       const allowed: Array<TrackerStatus | undefined> = !isAllocatedTo(pin, peer.self) ? [TrackerStatus.remote] : peer.serving === undefined ? [TrackerStatus.clusterError, undefined] : [TrackerStatus.pinned]
