@@ -175,8 +175,15 @@ test('a peer that sends names without end gets as many as a peer may have', asyn
 
 test('values are bounded by their bytes', async () => {
   const setup = await started()
-  for (const name of ['a', 'b', 'c']) await setup.send(other, setup.metric({ name, value: 'x'.repeat(30_000) }))
+  for (const name of ['a', 'b', 'c']) await setup.send(other, setup.metric({ name, value: 'x'.repeat(40_000) }))
   assert.deepEqual(setup.monitor.names(), ['a', 'b'])
+  await setup.stop()
+})
+
+test('short metrics count with what keeping them costs', async () => {
+  const setup = await started({ bounds: { bytes: 100_000 } })
+  for (let n = 0; n < 500; n++) setup.monitor.record(setup.metric({ name: 'n', peer: `12D3KooWstranger${n}` as PeerId, value: '' }))
+  assert.equal(setup.monitor.latest('n').length, 199)
   await setup.stop()
 })
 

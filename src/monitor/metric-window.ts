@@ -9,12 +9,14 @@ export interface WindowBounds {
   readonly peers: number
   /** A peer has five and one per tag. */
   readonly namesOfPeer: number
-  /** Of names and values: a ping with all addresses of an IPFS node has a few KiB. */
+  /** Of names and values, with what keeping each costs: a ping with all addresses of an IPFS node has a few KiB. */
   readonly bytesOfPeer: number
   readonly bytes: number
 }
 
-const defaultBounds: WindowBounds = { peers: 10_000, namesOfPeer: 64, bytesOfPeer: 64 * 1024, bytes: 32 * 1024 * 1024 }
+const defaultBounds: WindowBounds = { peers: 10_000, namesOfPeer: 64, bytesOfPeer: 96 * 1024, bytes: 64 * 1024 * 1024 }
+/** What a kept metric takes besides name and value, about. */
+const overheadBytes = 500
 /** The full window is not searched for a place again within this time, in milliseconds: a flood is not to cost more. */
 const searchAgainMs = 1_000
 /** An interval that was long once counts less with every arrival. */
@@ -143,7 +145,7 @@ export class MetricWindow {
   }
 }
 
-function sizeOf (metric: Metric): number { return metric.name.length + metric.value.length }
+function sizeOf (metric: Metric): number { return overheadBytes + metric.name.length + metric.value.length }
 
 function entryOf<K, V> (map: Map<K, V>, key: K, make: () => V): V {
   let found = map.get(key)
