@@ -47,7 +47,7 @@ function runInChild () {
     return
   }
   const { spawn } = require('node:child_process')
-  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' })
+  const child = spawn(node, [...process.execArgv, ...process.argv.slice(1)], { stdio: 'inherit' })
   for (const signal of signals) {
     process.on(signal, () => { child.kill(signal) })
   }

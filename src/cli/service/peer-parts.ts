@@ -1,4 +1,5 @@
 import type { RunDaemon } from '../../cluster/daemon.ts'
+import { systemClock } from '../../platform/clock.ts'
 import type { OpenCrdt } from './state-crdt.ts'
 import type { OpenState } from './state.ts'
 
@@ -17,7 +18,9 @@ export const peerParts: PeerParts = {
     // Not before the API answers: to load it takes some milliseconds of a start, in which few buffers are used.
     const { collectBuffersWithHeap } = await import('../../platform/buffer-memory.ts')
     collectBuffersWithHeap()
-    return running
+    const { collectAtRest, thisProcess } = await import('../../platform/rest-collection.ts')
+    const endCollecting = collectAtRest(systemClock, thisProcess())
+    return { stopped: running.stopped.finally(endCollecting) }
   },
   async openState (peer, log) {
     const { openStateAccess } = await import('../../cluster/state-access.ts')

@@ -15,6 +15,7 @@ import { lockFolder } from '../../platform/folder-lock.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { silentLoggers } from '../../platform/logger.ts'
 import { systemRandom } from '../../platform/random.ts'
+import { collectAtRest, thisProcess } from '../../platform/rest-collection.ts'
 import { openLoggers, parseLogLevels } from '../loggers.ts'
 import { processTerminal } from '../command-line/process-terminal.ts'
 import { StopSignals } from '../service/stop-signals.ts'
@@ -76,7 +77,8 @@ async function start (options: StartOptions, say: (text: string) => Promise<void
     try {
       const running = await runPeer({ configuration, identity, bootstrap: [], loggers, signal: signals.stop })
       await say(whatRuns(configuration, identity.id, isNew))
-      await running.stopped
+      const endCollecting = collectAtRest(systemClock, thisProcess())
+      await running.stopped.finally(endCollecting)
     } catch (error) {
       // Ctrl-C while it starts.
       if (error !== signals.stop.reason) throw error
