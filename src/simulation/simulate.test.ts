@@ -28,7 +28,7 @@ test('a seed can be replayed: everything happens again, to the same trace', asyn
   assert.ok(lines.length >= first.events)
 })
 
-for (const name of ['no fsync', 'answer from memory', 'no second try']) {
+for (const name of ['no fsync', 'answer from memory', 'no second try', 'blocks that nobody took']) {
   test(`the checks notice a planted bug: ${name}`, async () => {
     const bug = plantedBugs.find(planted => planted.name === name)
     assert.ok(bug !== undefined)
