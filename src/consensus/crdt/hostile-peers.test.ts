@@ -158,6 +158,28 @@ test('a priority beyond all measure does not make later changes unreadable', asy
   await peers.stop()
 })
 
+test('heads by the thousand do not make nodes that nobody takes: one after the other they are followed', async () => {
+  const { peers, a, other } = await scene()
+  const heads = Array.from({ length: 2_500 }, (_, n) => other.node(1, [], [pinOf(n)]))
+  for (let at = 0; at < heads.length; at += 500) {
+    await other.tell(heads.slice(at, at + 500).map(({ cid }) => cid))
+    await peers.clock.advance(10_000)
+  }
+  assert.equal(a.consensus.inspect().headCount, 2_500)
+  const counts: number[] = []
+  for (let n = 0; n < 4; n++) {
+    await peers.done(a.consensus.logPin(pinOf(3_000 + n)))
+    await peers.clock.advance(1_000)
+    counts.push(a.consensus.inspect().headCount)
+  }
+  assert.deepEqual(counts, [1_501, 502, 1, 1])
+  const b = await peers.start(2)
+  await peers.clock.advance(120_000)
+  assert.equal((await namesOf(b)).length, 2_504)
+  assert.deepEqual(b.consensus.inspect().heads, a.consensus.inspect().heads)
+  await peers.stop()
+})
+
 test('a peer that tells of a thousand nodes that nobody has does not keep others waiting', async () => {
   const { peers, a, other } = await scene()
   const honest = await BarePeer.start(peers, 2)

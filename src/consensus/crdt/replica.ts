@@ -14,6 +14,11 @@ import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, typ
 const layoutVersion = 2
 /** Elements of one key that are read: more would be an attack, a key has one per concurrent pin. */
 const maxElementsOfKey = 10_000
+/**
+ * Heads that one node follows; the rest is for the nodes after it. A peer that makes heads by the
+ * thousand must not make a node of ours larger than any that others take.
+ */
+const maxParents = 1_000
 /** Blocks that are kept decoded while survivors are looked up: neighbours often stand in the same one. */
 const maxDecodedBlocks = 64
 
@@ -94,7 +99,7 @@ export class Replica {
     const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
     const delta: Delta = { elements, tombstones, priority: Math.min(maxPriority, Math.max(this.heads.highestSeen, priorityFloor) + 1) }
-    const node = encodeDeltaNode(delta, this.heads.cids())
+    const node = encodeDeltaNode(delta, this.heads.cids().slice(0, maxParents))
     const parts = new Map<string, KeyPart>()
     collectParts(parts, delta, node.blockId)
     const current = await this.#currentValues([...parts.keys()])
