@@ -84,7 +84,8 @@ export class Exchange {
   get isAbandoned (): boolean { return this.response.destroyed }
 
   cancel (reason: string): void {
-    this.#cancelled?.abort(new ClusterError('CANCELLED', reason))
+    this.#cancelled ??= new AbortController()
+    this.#cancelled.abort(new ClusterError('CANCELLED', reason))
   }
 
   /** Answers one JSON value. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { SetDigest } from './digest.ts'
@@ -23,6 +24,15 @@ test('what is removed leaves no trace, in any order', () => fc.assert(fc.propert
   for (const [key, value] of kept) expected.add(key, value)
   assert.equal(digest.toString(), expected.toString())
 })))
+
+test('the digest of one entry is the hash of its key and its value, of any size', () => {
+  for (const size of [0, 100, 4_096 - 4, 4_096 - 3, 100_000]) {
+    const value = randomBytes(size)
+    const digest = new SetDigest()
+    digest.add('KEY', value)
+    assert.equal(digest.toString(), createHash('sha256').update('KEY\0').update(value).digest('hex'), `${size} bytes`)
+  }
+})
 
 test('other entries give another digest', () => {
   const of = (...list: Array<[string, number[]]>): string => {

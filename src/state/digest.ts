@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
 
 const words = 8
-const separator = Uint8Array.of(0)
+/** Entries are put together here to be hashed, but for the few that are larger. */
+const room = Buffer.allocUnsafeSlow(4_096)
 
 /**
  * A digest of a set of entries that does not depend on their order, and follows each change in
@@ -43,5 +44,10 @@ export class SetDigest {
 }
 
 function entryHash (key: string, value: Uint8Array): Uint8Array {
-  return hash('sha256', Buffer.concat([Buffer.from(key, 'latin1'), separator, value]), 'buffer')
+  const length = key.length + 1 + value.length
+  const entry = length <= room.length ? room.subarray(0, length) : Buffer.allocUnsafe(length)
+  entry.write(key, 'latin1')
+  entry[key.length] = 0
+  entry.set(value, key.length + 1)
+  return hash('sha256', entry, 'buffer')
 }

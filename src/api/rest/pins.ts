@@ -17,7 +17,8 @@ export class PinHandlers {
   constructor (operations: ClusterOperations) { this.#operations = operations }
 
   pin = async (exchange: Exchange): Promise<void> => {
-    const pin = await this.#operations.pin(readCid(exchange), readPinOptions(exchange), { signal: exchange.signal })
+    // The exchange itself: its signal is made when somebody asks for it, which few pins need.
+    const pin = await this.#operations.pin(readCid(exchange), readPinOptions(exchange), exchange)
     exchange.json(PinMessage.encodeJson(pin))
   }
 

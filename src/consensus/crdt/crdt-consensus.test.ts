@@ -56,6 +56,14 @@ test('a pin can be read as soon as it is acknowledged, and is gone as soon as it
   await consensus.stop()
 })
 
+test('a change that need not wait asks for no signal', async () => {
+  const consensus = await started(memoryStore())
+  const options = { get signal (): AbortSignal { throw new Error('a signal was asked for') } }
+  await consensus.logPin(pin(1), options)
+  await consensus.logUnpin(pin(1), options)
+  await consensus.stop()
+})
+
 test('the store has the keys of the Go program', async () => {
   const store = memoryStore()
   const consensus = await started(store)

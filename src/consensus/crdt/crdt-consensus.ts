@@ -137,6 +137,7 @@ export class CrdtConsensus implements Consensus {
       journal: this.#journal,
       pinset: this.#pinset,
       codec,
+      values,
       clock,
       logger: platform.loggers.component('crdt'),
       batching: isBatching(options.batching) ? options.batching : undefined,
@@ -179,16 +180,16 @@ export class CrdtConsensus implements Consensus {
 
   async ready (): Promise<void> {}
 
-  logPin (pin: Pin, { signal }: CallOptions = {}): Promise<void> {
-    return this.#append({ cid: pin.cid, pin, signal })
+  logPin (pin: Pin, options: CallOptions = {}): Promise<void> {
+    return this.#append({ cid: pin.cid, pin, options })
   }
 
-  logMove (observed: Pin, pin: Pin, { signal }: CallOptions = {}): Promise<void> {
-    return this.#append({ cid: pin.cid, pin, observed, signal })
+  logMove (observed: Pin, pin: Pin, options: CallOptions = {}): Promise<void> {
+    return this.#append({ cid: pin.cid, pin, observed, options })
   }
 
-  logUnpin ({ cid }: Pin, { signal }: CallOptions = {}): Promise<void> {
-    return this.#append({ cid, pin: undefined, signal })
+  logUnpin ({ cid }: Pin, options: CallOptions = {}): Promise<void> {
+    return this.#append({ cid, pin: undefined, options })
   }
 
   #append (change: Change): Promise<void> {
@@ -206,7 +207,7 @@ export class CrdtConsensus implements Consensus {
   async #appendLater (change: Change, crowd: number): Promise<void> {
     const { store } = this.#options
     const opening = store.openings?.()
-    await this.#publisher.room(crowd, change.signal)
+    await this.#publisher.room(crowd, change.options.signal)
     // As in the journal: what is to be removed may be lost, and come back from the other peers.
     if (change.pin === undefined && opening !== store.openings?.()) throw openedAnew()
     return this.#append(change)
@@ -286,8 +287,8 @@ interface Change {
   readonly cid: Cid
   readonly pin: Pin | undefined
   readonly observed?: Pin
-  /** Ends the wait for room. */
-  readonly signal: AbortSignal | undefined
+  /** Their signal ends the wait for room. It is asked for only then: it may have to be made, for each of thousands of changes a second. */
+  readonly options: CallOptions
 }
 
 function isBatching ({ maxSize, maxAgeMs }: BatchOptions): boolean { return maxSize > 0 && maxAgeMs > 0 }

@@ -11,7 +11,7 @@ import { BurstPace } from './burst-pace.ts'
 import type { DeltaNode } from './delta.ts'
 import { pinDigest, type Intent, type Journal } from './journal.ts'
 import { compareBytes } from './merge.ts'
-import { PinValues } from './pin-values.ts'
+import type { PinValues } from './pin-values.ts'
 import type { Replica } from './replica.ts'
 import type { Writer } from './writer.ts'
 
@@ -43,7 +43,6 @@ export interface BatchOptions {
 export class DeltaPublisher {
   readonly #options: PublisherOptions
   #queue: Intent[] = []
-  readonly #values: PinValues
   readonly #wake = new Wake()
   readonly #pace: BurstPace
   #isFlushing = false
@@ -56,7 +55,6 @@ export class DeltaPublisher {
 
   constructor (options: PublisherOptions) {
     this.#options = options
-    this.#values = new PinValues(options.codec)
     this.#pace = new BurstPace(options.clock)
     options.writer.onReload(() => this.#reload())
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
@@ -64,7 +62,10 @@ export class DeltaPublisher {
 
   /** Takes durable intents; readers see them from now on. */
   enqueue (intents: readonly Intent[]): void {
-    for (const intent of intents) this.#show(intent)
+    for (const intent of intents) {
+      this.#show(intent)
+      if (intent.pin !== undefined) this.#options.values.note(intent.bytes, intent.pin)
+    }
     this.#queue.push(...intents)
     this.#pace.came()
     this.#wake.call()
@@ -214,7 +215,7 @@ export class DeltaPublisher {
     const stored = await store.getMany(moves.map(({ cid }) => pinset.valueKey(cid)))
     for (const [i, move] of moves.entries()) {
       const value = stored[i]
-      const pin = value && this.#values.read(value)
+      const pin = value && this.#options.values.read(value)
       if (this.#follows(move, pin)) continue
       latest.delete(move.cid)
       still.set(move.cid, { cid: move.cid, pin })
@@ -292,6 +293,8 @@ export interface PublisherOptions {
   readonly journal: Journal
   readonly pinset: Pinset
   readonly codec: ProtobufMessage<Pin>
+  /** Those of the writer: what was read for the journal is not read again. */
+  readonly values: PinValues
   readonly clock: Clock
   readonly logger: Logger
   readonly batching: BatchOptions | undefined

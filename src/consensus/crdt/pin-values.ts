@@ -9,6 +9,9 @@ export class PinValues {
 
   constructor (codec: ProtobufMessage<Pin>) { this.#codec = codec }
 
+  /** Takes a pin that was read from these bytes already. */
+  note (value: Uint8Array, pin: Pin): void { this.#read.set(value, pin) }
+
   /** Undefined when the bytes are no pin. */
   read (value: Uint8Array): Pin | undefined {
     const known = this.#read.get(value)
