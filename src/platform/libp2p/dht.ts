@@ -1,5 +1,7 @@
 import type { Libp2pEvents, PeerId, PeerInfo, PeerRouting } from '@libp2p/interface'
 import type { KadDHT } from '@libp2p/kad-dht'
+import type { Clock } from '../clock.ts'
+import { isOfInternet, isRelayed } from './addresses.ts'
 import type { Host } from './host.ts'
 
 const wanProtocol = '/ipfs/kad/1.0.0'
@@ -11,6 +13,7 @@ const concurrency = 10
 interface Table extends KadDHT {
   start (): Promise<void>
   stop (): Promise<void>
+  setMode (mode: 'client' | 'server'): Promise<void>
   /** To be told of peers that connected before the table was there. */
   onPeerConnect (peer: PeerInfo): Promise<void>
 }
@@ -25,11 +28,18 @@ export class Dht implements PeerRouting {
   #tables: Table[] = []
   #isStopped = false
 
-  async attach (host: Host): Promise<void> {
+  async attach (host: Host, clock: Clock): Promise<void> {
     const { kadDHT, passthroughMapper, removePrivateAddressesMapper } = await import('@libp2p/kad-dht')
+    const { selectIpnsRecord, validateIpnsRecord } = await import('./ipns-record.ts')
+    const { DhtRecords } = await import('./dht-records.ts')
     const { components } = host as unknown as { components: Parameters<ReturnType<typeof kadDHT>>[0] }
+    const records = {
+      // libp2p itself has those of public keys (`pk`).
+      validators: { ipns: (key: Uint8Array, record: Uint8Array) => validateIpnsRecord(key, record, clock.now()) },
+      selectors: { ipns: (_key: Uint8Array, records: Uint8Array[]) => selectIpnsRecord(records) },
+    }
     const table = (name: string, init: Parameters<typeof kadDHT>[0]): Table =>
-      kadDHT({ alpha: concurrency, allowQueryWithZeroPeers: true, datastorePrefix: `/dht-${name}`, metricsPrefix: `dht_${name}`, logPrefix: `dht:${name}`, ...init })(components) as Table
+      kadDHT({ alpha: concurrency, allowQueryWithZeroPeers: true, datastorePrefix: `/dht-${name}`, metricsPrefix: `dht_${name}`, logPrefix: `dht:${name}`, ...records, ...init })(Object.create(components, { datastore: { value: new DhtRecords() } }) as typeof components) as Table
     const tables = [
       table('wan', { protocol: wanProtocol, peerInfoMapper: removePrivateAddressesMapper }),
       // All are members of one private network: the addresses behind their router are no secret among them.
@@ -44,6 +54,8 @@ export class Dht implements PeerRouting {
     host.addEventListener('peer:update', ({ detail: { peer, previous } }: Libp2pEvents['peer:update']) => {
       if (previous !== undefined && previous.addresses.length === 0 && peer.addresses.length > 0 && host.getConnections(peer.id).length > 0) this.#tell(host, peer.id).catch(() => {})
     })
+    // From now on libp2p follows the addresses itself; what they became before, it has not seen.
+    if (host.getMultiaddrs().some(address => isOfInternet(address.toString()) && !isRelayed(address.toString()))) await tables[0]?.setMode('server')
     for (const { remotePeer } of host.getConnections()) await this.#tell(host, remotePeer)
   }
 

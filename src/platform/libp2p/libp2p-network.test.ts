@@ -7,7 +7,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import type { Multiaddress } from '../../domain/peer.ts'
 import { sleep, systemClock } from '../clock.ts'
 import type { GossipMessage, PeerStream } from '../network.ts'
-import { connectedNetworks, hasPeer, testIdentity, testNetwork, testSettings, type TestNetwork } from './network.fixture.ts'
+import { connectedNetworks, hasPeer, testIdentity, testNetwork, testSettings, until, type TestNetwork } from './network.fixture.ts'
 
 const signal = new AbortController().signal
 
@@ -336,4 +336,13 @@ test('announces other addresses than those on which it listens, and hides some',
   const hidden = await testNetwork(t, { noAnnounceMultiaddress: ['/ip4/127.0.0.0/ipcidr/8'] as Multiaddress[] })
   await hidden.network.start(signal)
   assert.deepEqual(hidden.network.addresses(), [])
+})
+
+test('a peer with a public address answers questions of the Internet\'s table, others those of the local one', async t => {
+  const open = await testNetwork(t, { announceMultiaddress: ['/ip4/1.2.3.4/tcp/9096'] as Multiaddress[] })
+  const [other, hidden] = await connectedNetworks(t, 2) as [TestNetwork, TestNetwork]
+  await open.network.start(signal)
+  await open.network.connect(other.network.addresses()[0] as Multiaddress, {})
+  await until(() => other.network.speaks(open.self, '/ipfs/kad/1.0.0') && other.network.speaks(hidden.self, '/ipfs/lan/kad/1.0.0'))
+  assert.equal(other.network.speaks(hidden.self, '/ipfs/kad/1.0.0'), false)
 })

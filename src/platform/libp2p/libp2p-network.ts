@@ -105,7 +105,7 @@ class Libp2pNetwork implements Network {
       throw error
     }
     platform.clock.soon(() => {
-      this.#dhtStart = this.#dht.attach(host).catch((error: unknown) => { this.#logger.error(`peers whose addresses are not known cannot be found: ${errorText(error)}`) })
+      this.#dhtStart = this.#dht.attach(host, platform.clock).catch((error: unknown) => { this.#logger.error(`peers whose addresses are not known cannot be found: ${errorText(error)}`) })
     })
   }
 

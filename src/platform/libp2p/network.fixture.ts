@@ -71,9 +71,15 @@ export function hasPeer (network: Network, peer: PeerId): Promise<void> {
   })
 }
 
-/** Resolves when the network satisfies the condition: looked at again and again. */
+const patienceMs = 50_000
+
+/** Resolves when the condition is true: it is looked at again and again. */
 export async function until (condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(systemClock, 10)
+  const end = systemClock.monotonic() + patienceMs
+  while (!condition()) {
+    if (systemClock.monotonic() > end) throw new Error(`waited in vain for ${condition.toString()}`)
+    await sleep(systemClock, 10)
+  }
 }
 
 export function testPlatform (log: string[]): Platform {

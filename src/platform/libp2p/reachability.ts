@@ -102,6 +102,11 @@ export class Reachability {
       if (answer.address !== undefined) this.#reachedAt(answer.address)
       this.#learn('public')
     } else if (answer?.status === dialStatus.dialError) this.#learn('private')
+    else {
+      // It could not tell: the next one is asked.
+      this.#schedule(firstProbeMs)
+      return
+    }
     this.#schedule(this.#status === 'unknown' || this.#confidence < maxConfidence ? retryMs : refreshMs)
   }
 
