@@ -1,6 +1,7 @@
 import type { Libp2p, PeerId } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../clock.ts'
+import { isRelayed } from './addresses.ts'
 import type { IsOfInternet, OutsideComponents } from './outside-components.ts'
 import { hopProtocol } from './relay-hop.ts'
 
@@ -23,6 +24,8 @@ export interface AutoRelayOptions {
 const wantedRelays = 2
 /** How often it is looked for relays while there are too few. */
 const lookEveryMs = 30_000
+/** A relay says itself where it is: what it makes up is announced no further than this. */
+const maxAddressesPerRelay = 8
 /** A relay that refused, most often because it is full, is left alone for so long. */
 const refusedForMs = 10 * 60_000
 
@@ -111,10 +114,13 @@ export class AutoRelay {
   #reserved ({ relay, details }: Reserved): void {
     const key = relay.toString()
     this.#withdraw(this.#relays.get(key) ?? [])
-    const all = details.reservation.addrs.map(bytes => multiaddr(bytes).encapsulate('/p2p-circuit'))
+    const all = details.reservation.addrs.map(bytes => multiaddr(bytes)).filter(address => {
+      const text = address.toString()
+      return text.endsWith(`/p2p/${key}`) && !isRelayed(text)
+    })
     const ofInternet = all.filter(address => this.#options.isOfInternet(address.toString()))
     // Relays also tell their addresses in networks that others are not in.
-    const addresses = ofInternet.length > 0 ? ofInternet : all
+    const addresses = (ofInternet.length > 0 ? ofInternet : all).slice(0, maxAddressesPerRelay).map(address => address.encapsulate('/p2p-circuit'))
     this.#relays.set(key, addresses)
     if (this.#isWanted) this.#announce(addresses)
   }
