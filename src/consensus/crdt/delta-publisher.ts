@@ -146,7 +146,10 @@ export class DeltaPublisher {
     let bytes = 0
     let length = 0
     const most = Math.min(this.#queue.length, this.#options.batching?.maxSize ?? maxIntentsPerDelta, maxIntentsPerDelta)
-    while (length < most && (length === 0 || bytes < maxDeltaBytes)) bytes += (this.#queue[length++] as Intent).bytes.length + elementOverheadBytes
+    for (; length < most; length++) {
+      bytes += (this.#queue[length] as Intent).bytes.length + elementOverheadBytes
+      if (length > 0 && bytes > maxDeltaBytes) break
+    }
     return length
   }
 
@@ -237,10 +240,15 @@ export class DeltaPublisher {
       if (intent.observed !== undefined) moves.push(key)
     }
     const extra = journal.removal(this.#finishedEntries(batch))
-    const prepared = await replica.prepareLocal(additions, removals, { priorityFloor: this.#options.priorityFloor(), moves })
+    const prepare = (): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, removals, { priorityFloor: this.#options.priorityFloor(), moves })
+    let prepared = await prepare()
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
     const sync = this.#options.isHeard()
+    for (; prepared?.isPart === true; prepared = await prepare()) {
+      await this.#options.writer.commit({ prepared, sync })
+      this.#options.onDelta(prepared.node, sync)
+    }
     // Whoever has seen a move that came to nothing, and acted on it, is told what is there.
     await this.#options.writer.commit({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
@@ -265,8 +273,13 @@ export class DeltaPublisher {
     const { writer, replica, isHeard, priorityFloor, onDelta } = this.#options
     return writer.turn(async () => {
       const strays = await replica.strays(suspects)
-      const prepared = strays.length === 0 ? undefined : await replica.prepareLocal(new Map(), strays, { priorityFloor: priorityFloor() })
+      const prepare = async (): ReturnType<Replica['prepareLocal']> => strays.length === 0 ? undefined : replica.prepareLocal(new Map(), strays, { priorityFloor: priorityFloor() })
+      let prepared = await prepare()
       const sync = prepared !== undefined && isHeard()
+      for (; prepared?.isPart === true; prepared = await prepare()) {
+        await writer.commit({ prepared, sync })
+        onDelta(prepared.node, sync)
+      }
       await writer.commit({ prepared, extra, sync })
       if (prepared !== undefined) onDelta(prepared.node, sync)
       return strays.length

@@ -7,13 +7,16 @@ import { encodeDeltaNode, maxPriority, type Delta, type DeltaElement, type Delta
 import { readVarint, writeVarint } from './encoding.ts'
 import { Heads } from './heads.ts'
 import { multihashKey, suspectKey, type ReplicaKeys } from './keys.ts'
+import { LivingElements, type KeyElements } from './living-elements.ts'
 import { readable } from './readable-node.ts'
 import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
 
 /** Version of the layout as the Go program counts it, plus one (spec/wire.md 7). */
 const layoutVersion = 2
-/** Elements of one key that are read: more would be an attack, a key has one per concurrent pin. */
-const maxElementsOfKey = 10_000
+/** Tombstones of one node, in bytes: with as many bytes of elements, and its parents, it is still one that others take. */
+const maxTombstoneBytes = 512 * 1024
+/** Bytes of a tombstone besides key and block ID. */
+const tombstoneOverheadBytes = 12
 /**
  * Heads that one node follows; the rest is for the nodes after it. A peer that makes heads by the
  * thousand must not make a node of ours larger than any that others take.
@@ -51,7 +54,11 @@ export interface Prepared {
   readonly applied: () => void
 }
 
-export interface PreparedNode extends Prepared { readonly node: DeltaNode }
+export interface PreparedNode extends Prepared {
+  readonly node: DeltaNode
+  /** The removals have more elements than one node can name: this one has some of them and nothing else. It is to be written, and all prepared again. */
+  readonly isPart: boolean
+}
 
 /**
  * The replicated set on a store: makes nodes from local changes and merges nodes of others. It
@@ -65,6 +72,7 @@ export class Replica {
   /** False for what is no pin of the key. */
   readonly isValue: (key: string, value: Uint8Array) => boolean
   readonly heads: Heads
+  readonly #living: LivingElements
   #isOwn = true
 
   /** `isValue` false: what stands there is no pin of that key, and counts as if it were not there. */
@@ -73,6 +81,7 @@ export class Replica {
     this.#keys = keys
     this.isValue = isValue
     this.heads = new Heads(keys)
+    this.#living = new LivingElements(store, keys)
   }
 
   /** @throws ClusterError `STORE_DAMAGED` when the layout is of a later version */
@@ -90,18 +99,19 @@ export class Replica {
    * The node for local changes, or undefined when nothing would change (removals of what is not
    * there). `additions` by key (with its slash); `removals` are keys; a key stands in one of both.
    * `moves` are those of the additions that give what is there other holders.
-   * Its priority is above that of all heads, and above `priorityFloor`.
+   * Its priority is above that of all heads, and above `priorityFloor`. It may be but a part.
    */
   async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [] }: { readonly priorityFloor?: number, readonly moves?: readonly string[] } = {}): Promise<PreparedNode | undefined> {
-    const living = await this.#livingElements(removals)
-    const tombstones: DeltaElement[] = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id, value: nothing })))
+    const { tombstones, isPart, unfinished } = tombstonesOf(await this.#living.find(removals))
     const origins = await this.#originsOfMoves(moves)
-    const elements: DeltaElement[] = [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
+    const elements: DeltaElement[] = isPart ? [] : [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
     const delta: Delta = { elements, tombstones, priority: Math.min(maxPriority, Math.max(this.heads.highestSeen, priorityFloor) + 1) }
     const node = encodeDeltaNode(delta, this.heads.cids().slice(0, maxParents))
     const parts = new Map<string, KeyPart>()
     collectParts(parts, delta, node.blockId)
+    // What has elements left keeps its value until they are gone too: readers see that it is to go.
+    if (unfinished !== undefined) parts.delete(unfinished)
     const current = await this.#currentValues([...parts.keys()])
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, {
       current: current.get(key),
@@ -109,7 +119,7 @@ export class Replica {
       // All living elements of a removed key die here, so none can take over.
       survivors: part.tombstones.size > 0 ? [] : undefined,
     }))
-    return { node, ...this.#prepared([{ node, isInner: false }], changes) }
+    return { node, isPart, ...this.#prepared([{ node, isInner: false }], changes) }
   }
 
   /** Merges a group of nodes of other peers; answers also of whose nodes elements were left out, and how many. */
@@ -136,12 +146,12 @@ export class Replica {
    * tombstone has met. Their authors knew nothing of the removal, and nobody has pinned it again.
    */
   async strays (keys: readonly string[]): Promise<string[]> {
-    const living = await this.#livingElements(keys)
+    const living = await this.#living.find(keys)
     const origins = await this.#origins(living)
     // What follows nothing is a user's: there is no tombstone for nothing.
     const dead = await this.#store.getMany(living.flatMap(({ key, elements }) => elements.map(id => this.#keys.tombstone(key, origins.get(key + id) ?? ''))))
     let at = 0
-    return living.filter(({ elements }) => elements.map(() => dead[at++]).every(tombstone => tombstone !== undefined)).map(({ key }) => key)
+    return living.filter(({ elements, hasMore }) => elements.map(() => dead[at++]).every(tombstone => tombstone !== undefined) && !hasMore).map(({ key }) => key)
   }
 
   /** Takes heads away that other nodes follow. */
@@ -153,15 +163,16 @@ export class Replica {
 
   /**
    * Gives each key the value that its stored elements say, where it has another one. Keys of which
-   * a block is gone are left as they are. `decoded` keeps blocks from one call to the next.
+   * a block is gone, or that have elements by the ten thousand, are left as they are. `decoded` keeps blocks from one call to the next.
    */
   async prepareBest (keys: readonly string[], decoded: Map<string, DeltaNode>): Promise<Prepared> {
     const current = await this.#currentValues(keys)
-    const living = new Map((await this.#livingElements(keys)).map(({ key, elements }) => [key, elements]))
+    const living = new Map((await this.#living.find(keys)).map(found => [found.key, found]))
     const changes: KeyChange[] = []
     for (const key of keys) {
       const survivors: Value[] = []
-      const elements = living.get(key) ?? []
+      const { elements = [], hasMore = false } = living.get(key) ?? {}
+      if (hasMore) continue
       for (const id of elements) survivors.push(...await this.#valuesIn(id, key, decoded))
       if (survivors.length < elements.length && elements.some(id => !decoded.has(id))) continue
       changes.push(mergeKey(key, { elements: [], tombstones: nobodyDies }, { current: current.get(key), dead: nobody, survivors }))
@@ -240,11 +251,9 @@ export class Replica {
     const survivors = new Map<string, Value[]>()
     const suspects = new Set<string>()
     const decoded = new Map<string, DeltaNode>()
-    for (const { key, elements } of await this.#livingElements(keys)) {
-      const { tombstones } = parts.get(key) as KeyPart
-      const staying = elements.filter(id => !tombstones.has(id))
+    for (const { key, elements: staying, isAnyLost } of await this.#living.find(keys, (key, id) => parts.get(key)?.tombstones.has(id) === true)) {
       if (staying.length > 0) suspects.add(key)
-      if (staying.length === elements.length) continue
+      if (!isAnyLost) continue
       const values: Value[] = []
       for (const id of staying) values.push(...await this.#valuesIn(id, key, decoded))
       survivors.set(key, values)
@@ -264,7 +273,7 @@ export class Replica {
   /** By key the element of a user that a move of it follows. */
   async #originsOfMoves (keys: readonly string[]): Promise<Map<string, string>> {
     if (keys.length === 0) return new Map()
-    const living = await this.#livingElements(keys)
+    const living = await this.#living.find(keys)
     const origins = await this.#origins(living)
     return new Map(living.map(({ key, elements }) => {
       const ofUser = elements.find(id => !origins.has(key + id))
@@ -298,15 +307,21 @@ export class Replica {
     const bytes = await this.#store.get(this.#keys.block(blockId.slice(1)))
     return bytes && readable(blockId.slice(1), bytes)
   }
+}
 
-  /** Block IDs of the elements of each key that no tombstone has met; keys that have none are left out. */
-  async #livingElements (keys: readonly string[]): Promise<Array<{ key: string, elements: string[] }>> {
-    const elementKeys = await this.#store.keysUnder(keys.map(key => this.#keys.elementPrefix(key)), maxElementsOfKey)
-    const living = keys.map((key, i) => ({ key, elements: (elementKeys[i] ?? []).map(found => found.slice(this.#keys.elementPrefix(key).length - 1)) }))
-    const tombstones = await this.#store.getMany(living.flatMap(({ key, elements }) => elements.map(id => this.#keys.tombstone(key, id))))
-    let at = 0
-    return living.map(({ key, elements }) => ({ key, elements: elements.filter(() => tombstones[at++] === undefined) })).filter(({ elements }) => elements.length > 0)
+/** As many tombstones of these elements as fit into one node; `unfinished` is the key that has more. */
+function tombstonesOf (living: readonly KeyElements[]): { readonly tombstones: DeltaElement[], readonly isPart: boolean, readonly unfinished: string | undefined } {
+  const tombstones: DeltaElement[] = []
+  let bytes = 0
+  for (const { key, elements, hasMore } of living) {
+    for (const id of elements) {
+      if (bytes >= maxTombstoneBytes) return { tombstones, isPart: true, unfinished: tombstones.at(-1)?.key === key ? key : undefined }
+      tombstones.push({ key, id, value: nothing })
+      bytes += key.length + id.length + tombstoneOverheadBytes
+    }
+    if (hasMore) return { tombstones, isPart: true, unfinished: key }
   }
+  return { tombstones, isPart: false, unfinished: undefined }
 }
 
 const nothing = new Uint8Array(0)
