@@ -36,8 +36,11 @@ export interface DeltaNode {
   readonly delta: Delta
 }
 
-/** Largest delta node taken, in bytes: that of bitswap. */
-export const maxNodeBytes = 2 * 1024 * 1024
+/**
+ * Largest delta node taken, in bytes: that of a message of bitswap. Ours have less than half of it; the
+ * Go program names in one node all elements of a pin that is removed, and its peers take that.
+ */
+export const maxNodeBytes = 4 * 1024 * 1024
 /**
  * The highest priority taken, and given: far above what changes one after the other can reach. A
  * peer that begins there takes the order from later changes, but cannot make them unreadable.

@@ -24,7 +24,7 @@ export const historyProtocol = '/flotilla/crdt/history/1.0.0'
 const maxListed = 1_024
 /** Nodes of one answer: who wants more asks again. Bounds what both sides keep in mind. */
 const maxNodes = 20_000
-/** Answers at the same time, and blocks that each reads at once: together they bound the memory, as a block may have 2 MiB. */
+/** Answers at the same time, and blocks that each reads at once: together they bound the memory, as a block may have 4 MiB. */
 const maxAnswers = 8
 /** Of these, at most so many for one peer: who reads slowly must not keep the others waiting. A peer of ours asks for one at a time. */
 const maxAnswersOfPeer = 2

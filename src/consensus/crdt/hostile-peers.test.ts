@@ -158,6 +158,18 @@ test('a priority beyond all measure does not make later changes unreadable', asy
   await peers.stop()
 })
 
+test('a node as large as the Go program may write it is merged', async () => {
+  const { peers, a, other } = await scene()
+  const pinned = other.node(1, [], [pinOf(1), pinOf(2)])
+  const dying = Array.from({ length: 25_000 }, (_, n) => ({ ...tombstone(pinOf(1), pinned), id: `${pinned.blockId.slice(0, -4)}${n.toString(32).padStart(4, '2').toUpperCase().replaceAll(/[0189]/g, 'A')}` }))
+  const large = other.node(2, [pinned], [], { tombstones: [...dying, tombstone(pinOf(1), pinned)] })
+  assert.ok(large.bytes.length > 3_000_000, `${large.bytes.length} bytes`)
+  await other.tell([large.cid])
+  await peers.clock.advance(10_000)
+  assert.deepEqual([await namesOf(a), health(a)], [['pin 2'], well])
+  await peers.stop()
+})
+
 test('heads by the thousand do not make nodes that nobody takes: one after the other they are followed', async () => {
   const { peers, a, other } = await scene()
   const heads = Array.from({ length: 2_500 }, (_, n) => other.node(1, [], [pinOf(n)]))

@@ -56,7 +56,7 @@ test('no node of removals is larger than others take, however many elements ther
     const nodes = await removed(keys, count)
     assert.equal(nodes.reduce((sum, { delta }) => sum + delta.tombstones.length, 0), keys.length * count)
     for (const node of nodes) {
-      assert.ok(node.bytes.length < maxNodeBytes / 2, `${node.bytes.length} bytes`)
+      assert.ok(node.bytes.length < maxNodeBytes / 4, `${node.bytes.length} bytes`)
       decodeDeltaNode(node.bytes)
     }
     assert.deepEqual(nodes.map(({ delta }) => delta.elements.length), [...nodes.slice(1).map(() => 0), 1])
