@@ -10,6 +10,7 @@ import type { Kind, ListedPeer } from './member.ts'
 
 const ourPrograms = fileURLToPath(new URL('../../bin', import.meta.url))
 const standIn = fileURLToPath(new URL('../../bench/fake-ipfs.mjs', import.meta.url))
+const gatewayStandIn = fileURLToPath(new URL('internet-gateway.ts', import.meta.url))
 const [apiPort, ipfsPort] = [9094, 5001]
 
 /** Why network namespaces cannot be made here; false when they can. */
@@ -109,6 +110,21 @@ export class Machine {
 
   initialize (): void {
     run(join(this.#parts.programs, 'ipfs-cluster-service'), ['init', '--datastore', 'leveldb'], this.#environment)
+  }
+
+  /** Instead of a peer, runs a router that says to have mapped ports of this public address. */
+  startGateway (publicAddress: string): void {
+    const log = openSync(join(this.#parts.folder, 'log'), 'a')
+    this.#processes.push(spawn('ip', ['netns', 'exec', this.namespace, process.execPath, gatewayStandIn, this.#parts.address, publicAddress], { env: this.#environment, stdio: ['ignore', log, log] }))
+    closeSync(log)
+  }
+
+  /** Ends the peer in good order. */
+  async stop (): Promise<void> {
+    const daemon = this.#processes.at(-1) as ChildProcess
+    const ended = once(daemon, 'exit')
+    daemon.kill('SIGTERM')
+    await ended
   }
 
   /** Starts the peer and its IPFS node and waits for its REST API. */

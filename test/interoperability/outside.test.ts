@@ -60,3 +60,15 @@ test('on one local network peers with another secret stay apart, which is logged
   assert.equal(refused(), 1)
   assert.deepEqual([a.sees(), b.sees()], [['a'], ['b']])
 })
+
+test('a router is asked to let others in, its public address is announced, and it is told of the end', { skip, timeout: 200_000 }, async t => {
+  const net = await internet(t)
+  const gateway = net.add({ kind: 'ours', name: 'gateway' })
+  const peer = net.add({ kind: 'ours', name: 'peer', isHidden: true })
+  gateway.startGateway('11.9.9.9')
+  await peer.start()
+  await peer.until('the mapped address', () => peer.addresses().includes(`/ip4/11.9.9.9/tcp/9096/p2p/${peer.id}`))
+  await peer.stop()
+  assert.match(gateway.log, /^AddAnyPortMapping 10\.99\.0\.\d+ 9096 9096$/m)
+  assert.match(gateway.log, /^DeletePortMapping +9096$/m)
+})
