@@ -146,7 +146,8 @@ export class GossipLinks {
     const { protocols } = this.#host.services.pubsub
     for (const connection of this.#host.getConnections()) {
       const peer = connection.remotePeer
-      if (this.#insides.streamsOutbound.has(peer.toString()) || connection.status !== 'open') continue
+      // Through a relay there is no gossip: what the relay itself hears and tells costs none of its few bytes.
+      if (this.#insides.streamsOutbound.has(peer.toString()) || connection.status !== 'open' || connection.limits !== undefined) continue
       const known = await this.#host.peerStore.get(peer).catch(() => undefined)
       if (known?.protocols.some(protocol => protocols.includes(protocol)) === true) this.#insides.onPeerConnected(peer, connection)
     }

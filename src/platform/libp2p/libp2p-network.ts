@@ -157,7 +157,7 @@ class Libp2pNetwork implements Network {
     try {
       const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
       const peer = connection.remotePeer.toString() as PeerId
-      await this.#gossip.linked(peer, signal)
+      if (connection.limits === undefined) await this.#gossip.linked(peer, signal)
       return peer
     } catch (error) {
       throw callFailure(error, signal, `failed to dial ${dialledPeer(address) ?? address}`)

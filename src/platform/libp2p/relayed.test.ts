@@ -76,6 +76,24 @@ test('a peer that cannot be reached takes a slot at a relay, and another finds i
   await echo(b, a)
   assert.ok(b.network.peers().includes(a.self))
   assert.deepEqual(Buffer.from(await b.network.fetchBlock(cid, { from: a.self })), data)
+
+  // Who is told the address needs to know nobody.
+  const c = await peer(t, [])
+  assert.equal(await c.network.connect(relayed(a)[0] as Multiaddress, {}), a.self)
+  await echo(c, a)
+  serveEcho(c)
+  await echo(a, c)
+})
+
+test('gossip of a peer that nobody can dial reaches others by the relay, as a member of the topic', { timeout: 60_000 }, async t => {
+  const r = await relay(t, '127.0.0.2')
+  const [a, b] = [await peer(t, []), await peer(t, [])]
+  const heard: string[] = []
+  for (const { network, self } of [a, b, r]) network.subscribe('topic', ({ data }) => { heard.push(`${self} ${Buffer.from(data).toString()}`) })
+  await connect(a, r)
+  await connect(b, r)
+  await a.network.publish('topic', Buffer.from('hello'))
+  await until(() => [a, b, r].every(({ self }) => heard.includes(`${self} hello`)))
 })
 
 test('a relayed connection ends at the limit of the relay, and the next call gets a new one', { timeout: 60_000 }, async t => {
