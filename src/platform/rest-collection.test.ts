@@ -4,9 +4,11 @@ import { getHeapStatistics } from 'node:v8'
 import { collectAtRest, thisProcess } from './rest-collection.ts'
 import { virtualClock } from './virtual-clock.ts'
 
+const mebibyte = 1024 * 1024
+
 interface Simulated {
-  /** Five seconds in which the process takes so many milliseconds of CPU. */
-  readonly work: (ms: number) => Promise<void>
+  /** Five seconds in which the process takes so many milliseconds of CPU and so much more memory, in MiB. */
+  readonly work: (ms: number, mebibytes?: number) => Promise<void>
   readonly collections: () => number
   readonly stop: () => void
 }
@@ -15,19 +17,26 @@ interface Simulated {
 function simulated (collectionMs = 0): Simulated {
   const clock = virtualClock()
   let usedMs = 500
+  let bytes = 100 * mebibyte
   let collections = 0
   let tookMs = 0
+  /** The memory comes back after the collection. */
+  let given = false
   const stop = collectAtRest({ ...clock, monotonic: () => clock.monotonic() + tookMs }, {
     cpuMs: () => usedMs,
+    residentBytes: () => bytes,
     collect () {
       collections++
+      given = true
       tookMs += collectionMs
       usedMs += collectionMs
     },
   })
   return {
-    async work (ms) {
+    async work (ms, mebibytes = ms / 10) {
       usedMs += ms
+      bytes = (given ? 100 * mebibyte : bytes) + mebibytes * mebibyte
+      given = false
       await clock.advance(5_000)
     },
     collections: () => collections,
@@ -44,6 +53,22 @@ test('garbage is collected once when a burst is over, not in it', async () => {
   assert.equal(collections(), 1)
   for (let i = 0; i < 20; i++) await work(50)
   assert.equal(collections(), 1)
+  stop()
+})
+
+test('work that leaves no garbage asks for no collection', async () => {
+  const { work, collections, stop } = simulated()
+  await work(4_000)
+  await work(50)
+  assert.equal(collections(), 1)
+  for (let i = 0; i < 20; i++) {
+    await work(4_000, 0)
+    await work(50, 1)
+  }
+  assert.equal(collections(), 1)
+  await work(4_000, 30)
+  await work(50)
+  assert.equal(collections(), 2)
   stop()
 })
 
