@@ -45,6 +45,8 @@ export class DeltaPublisher {
   #queue: Intent[] = []
   readonly #wake = new Wake()
   readonly #pace: BurstPace
+  /** So many of the first have waited long enough, or are enough: more than one delta takes, perhaps. */
+  #due = 0
   #isFlushing = false
   #idle: Array<() => void> = []
   /** Callers that wait until fewer changes wait. */
@@ -127,13 +129,17 @@ export class DeltaPublisher {
 
   async #waitForBatch (signal: AbortSignal): Promise<void> {
     const { batching, clock } = this.#options
-    if (batching === undefined) return
+    if (batching === undefined || this.#due > 0) return
     const oldest = clock.monotonic()
     while (!signal.aborted && !this.#isFlushing && !this.#isStale() && this.#queue.length < batching.maxSize) {
       const left = batching.maxAgeMs - (clock.monotonic() - oldest)
-      if (left <= 0) return
+      if (left <= 0) {
+        this.#due = this.#queue.length
+        return
+      }
       await this.#wake.rest(signal, { clock, timeMs: left })
     }
+    this.#due = this.#queue.length - this.#queue.length % batching.maxSize
   }
 
   /** Whether what waits need not wait for more; with `batching` the operator has said when. */
@@ -160,6 +166,7 @@ export class DeltaPublisher {
           const batch = this.#queue.slice(0, this.#batchLength())
           await this.#commit(batch)
           this.#queue.splice(0, batch.length)
+          this.#due = Math.max(0, this.#due - batch.length)
         })
         this.#failing = undefined
         return
@@ -180,6 +187,7 @@ export class DeltaPublisher {
     const left = await journal.stored(last)
     for (const intent of this.#queue) pinset.dropPending(intent)
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
+    this.#due = Math.min(this.#due, this.#queue.length)
     for (const intent of this.#queue) this.#show(intent)
     journal.dropRefused()
   }

@@ -108,6 +108,20 @@ test('a batch goes when it is full or old, and more than its queue takes is refu
   await peers.stop()
 })
 
+test('what has waited long enough goes at once, also when it is too much for one delta', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const { consensus } = await peers.start(0, { batching: { maxSize: 10_000, maxAgeMs: 10_000 } })
+  await peers.done(Promise.all(Array.from({ length: 4_500 }, (_, n) => consensus.logPin(pinOf(n)))))
+  await peers.clock.advance(9_000)
+  assert.equal(consensus.pinset().count(), 0)
+  await peers.clock.advance(2_000)
+  assert.equal(consensus.pinset().count(), 4_500)
+  await peers.done(consensus.logPin(pinOf(4_500)))
+  await peers.clock.advance(9_000)
+  assert.equal(consensus.pinset().count(), 4_500, 'the next one waits for its own time')
+  await peers.stop()
+})
+
 test('a change made while older ones are still on their way wins over them', async () => {
   const peers = new CrdtPeers(virtualClock())
   const a = await peers.start(0)
