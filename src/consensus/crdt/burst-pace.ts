@@ -3,9 +3,12 @@ import { sleep, type Clock } from '../../platform/clock.ts'
 /** Least time between two deltas, in milliseconds. */
 const paceMs = 50
 /** A burst is over when no change has come for so long. */
-const quietMs = 25
-/** While a burst lasts there is a delta each so often: other peers hear of a change so much later at most. */
-const burstMs = 200
+const quietMs = 20
+/**
+ * While a burst lasts there is a delta each so often: other peers hear of a change so much later at most.
+ * Longer saves more, but what is left for them to do at the end of the burst grows with it.
+ */
+const burstMs = 150
 
 /**
  * Says how long changes gather for the next delta. A delta costs every peer a message, its signature, a
