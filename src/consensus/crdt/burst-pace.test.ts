@@ -32,11 +32,11 @@ test('without a burst the next delta may follow after the least time', async () 
 })
 
 test('changes of a burst gather, for as long as others may wait', async () => {
-  assert.equal(await restOf({ everyMs: 5, untilMs: 5_000 }), 150)
+  assert.equal(await restOf({ everyMs: 5, untilMs: 5_000 }), 100)
 })
 
 test('the last changes of a burst go when no more have come for a moment', async () => {
-  assert.equal(await restOf({ everyMs: 10, untilMs: 110 }), 130)
+  assert.equal(await restOf({ everyMs: 10, untilMs: 60 }), 80)
 })
 
 test('when enough have gathered the delta is made', async () => {

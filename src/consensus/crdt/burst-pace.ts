@@ -8,7 +8,7 @@ const quietMs = 20
  * While a burst lasts there is a delta each so often: other peers hear of a change so much later at most.
  * Longer saves more, but what is left for them to do at the end of the burst grows with it.
  */
-const burstMs = 150
+const burstMs = 100
 
 /**
  * Says how long changes gather for the next delta. A delta costs every peer a message, its signature, a
