@@ -29,6 +29,8 @@ const askTimeoutMs = 30_000
 const maxConfidence = 3
 /** A host has few addresses that others see: who is told more takes no more. */
 const maxObserved = 10
+/** One peer that makes up addresses leaves room for what others tell. */
+const maxObservedByPeer = 2
 
 /**
  * Learns whether peers of the Internet can reach this one: asks others to dial it (AutoNAT 1), and
@@ -39,7 +41,8 @@ export class Reachability {
   readonly #options: ReachabilityOptions
   #status: Status = 'unknown'
   #confidence = 0
-  readonly #observed = new Set<string>()
+  /** Addresses at which others have reached this peer, each with the peer that told it. */
+  readonly #observed = new Map<string, string>()
   readonly #askedAt = new Map<string, number>()
   #cancelTimer: (() => void) | undefined
   #isSoon = false
@@ -61,20 +64,26 @@ export class Reachability {
   #identified ({ connection, protocols, observedAddr }: IdentifyResult): void {
     const observed = observedAddr?.toString().replace(/\/p2p\/[^/]+$/, '')
     // What a peer sees that was dialled from here is the address of an outgoing connection.
-    if (connection.direction === 'inbound' && connection.limits === undefined && observed !== undefined) this.#reachedAt(observed as Multiaddress)
+    if (connection.direction === 'inbound' && connection.limits === undefined && observed !== undefined) this.#reachedAt(observed as Multiaddress, connection)
     if (this.#status === 'unknown' && protocols.includes(autonatProtocol)) this.#schedule(firstProbeMs)
   }
 
-  #reachedAt (address: Multiaddress): void {
+  #reachedAt (address: Multiaddress, { remotePeer, remoteAddr }: Connection): void {
     const { components, isOfInternet } = this.#options
     const [served] = servedAddresses([address])
     if (served === undefined || isRelayed(served) || (isLoopback(served) && !isOfInternet(served))) return
     const isOwn = components.addressManager.getAddressesWithMetadata().some(({ multiaddr: own, type }) => type === 'transport' && own.toString() === served)
-    if (!isOwn && (this.#observed.has(served) || this.#observed.size < maxObserved)) {
-      this.#observed.add(served)
+    if (!isOwn && this.#hasRoom(served, remotePeer.toString())) {
+      this.#observed.set(served, remotePeer.toString())
       components.addressManager.confirmObservedAddr(multiaddr(served), { type: 'observed' })
     }
-    if (isOfInternet(served)) this.#learn('public')
+    // One of the same local network says nothing of those outside (as the reference).
+    if (isOfInternet(served) && isOfInternet(remoteAddr.toString())) this.#learn('public')
+  }
+
+  #hasRoom (address: string, by: string): boolean {
+    if (this.#observed.has(address)) return true
+    return this.#observed.size < maxObserved && [...this.#observed.values()].filter(peer => peer === by).length < maxObservedByPeer
   }
 
   #schedule (delayMs: number): void {
@@ -99,7 +108,7 @@ export class Reachability {
     const answer = await this.#ask(connection).catch(() => undefined)
     if (this.#isStopped) return
     if (answer?.status === dialStatus.ok) {
-      if (answer.address !== undefined) this.#reachedAt(answer.address)
+      if (answer.address !== undefined) this.#reachedAt(answer.address, connection)
       this.#learn('public')
     } else if (answer?.status === dialStatus.dialError) this.#learn('private')
     else {
@@ -156,7 +165,7 @@ export class Reachability {
   }
 
   #forgetObserved (): void {
-    for (const address of this.#observed) {
+    for (const address of this.#observed.keys()) {
       if (!this.#options.isOfInternet(address)) continue
       this.#observed.delete(address)
       this.#options.components.addressManager.removeObservedAddr(multiaddr(address))
