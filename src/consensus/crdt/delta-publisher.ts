@@ -248,12 +248,12 @@ export class DeltaPublisher {
       if (intent.observed !== undefined) moves.push(key)
     }
     const extra = journal.removal(this.#finishedEntries(batch))
-    const prepare = (): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, removals, { priorityFloor: this.#options.priorityFloor(), moves })
-    let prepared = await prepare()
+    const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves })
+    let prepared = await prepare(removals)
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
     const sync = this.#options.isHeard()
-    for (; prepared?.isPart === true; prepared = await prepare()) {
+    for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
       await this.#options.writer.commit({ prepared, sync })
       this.#options.onDelta(prepared.node, sync)
     }
@@ -281,10 +281,10 @@ export class DeltaPublisher {
     const { writer, replica, isHeard, priorityFloor, onDelta } = this.#options
     return writer.turn(async () => {
       const strays = await replica.strays(suspects)
-      const prepare = async (): ReturnType<Replica['prepareLocal']> => strays.length === 0 ? undefined : replica.prepareLocal(new Map(), strays, { priorityFloor: priorityFloor() })
-      let prepared = await prepare()
+      const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(new Map(), left, { priorityFloor: priorityFloor() })
+      let prepared = await prepare(strays)
       const sync = prepared !== undefined && isHeard()
-      for (; prepared?.isPart === true; prepared = await prepare()) {
+      for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
         await writer.commit({ prepared, sync })
         onDelta(prepared.node, sync)
       }

@@ -35,25 +35,34 @@ async function replicaWith (keys: readonly string[], count: number): Promise<{ r
   } }
 }
 
-/** Removes the keys; answers the nodes that it took. */
-async function removed (keys: readonly string[], count: number): Promise<DeltaNode[]> {
-  const { replica, commit } = await replicaWith(keys, count)
+/** Removes the keys; answers the nodes that it took, and how many values were asked of the store. */
+async function removed (keys: readonly string[], count: number): Promise<{ readonly nodes: DeltaNode[], readonly reads: number }> {
+  const { replica, commit, store } = await replicaWith(keys, count)
+  const getMany = store.getMany.bind(store)
+  let reads = 0
+  store.getMany = asked => {
+    reads += asked.length
+    return getMany(asked)
+  }
   const nodes: DeltaNode[] = []
-  for (;;) {
-    const prepared = await replica.prepareLocal(new Map([[keyOfPin(pinOf(999)), Uint8Array.of(1)]]), keys)
+  for (let left = keys; ;) {
+    const prepared = await replica.prepareLocal(new Map([[keyOfPin(pinOf(999)), Uint8Array.of(1)]]), left)
     assert.ok(prepared !== undefined && nodes.length < 100)
     await commit(prepared)
     nodes.push(prepared.node)
-    if (!prepared.isPart) break
+    left = prepared.left
+    if (left.length === 0) break
   }
+  const result = { nodes, reads }
   assert.equal((await replica.prepareLocal(new Map(), keys)), undefined, 'no element is left')
-  return nodes
+  return result
 }
 
 test('no node of removals is larger than others take, however many elements there are; what is added comes in the last', async () => {
   const keysOf = (count: number): string[] => Array.from({ length: count }, (_, n) => keyOfPin(pinOf(n)))
-  for (const { keys, count } of [{ keys: keysOf(200), count: 40 }, { keys: keysOf(1), count: 5_000 }, { keys: keysOf(2), count: 3 }]) {
-    const nodes = await removed(keys, count)
+  for (const { keys, count } of [{ keys: keysOf(200), count: 40 }, { keys: keysOf(30), count: 500 }, { keys: keysOf(1), count: 5_000 }, { keys: keysOf(2), count: 3 }]) {
+    const { nodes, reads } = await removed(keys, count)
+    assert.ok(reads < 2.1 * keys.length * count, `${reads} reads`)
     assert.equal(nodes.reduce((sum, { delta }) => sum + delta.tombstones.length, 0), keys.length * count)
     for (const node of nodes) {
       assert.ok(node.bytes.length < maxNodeBytes / 4, `${node.bytes.length} bytes`)
@@ -72,7 +81,7 @@ test('what was pinned more than ten thousand times is gone when it is removed, a
   for (let isPart = true; isPart;) {
     const prepared = await own.replica.prepareLocal(new Map(), [key])
     assert.ok(prepared !== undefined)
-    isPart = prepared.isPart
+    isPart = prepared.left.length > 0
     await own.commit(prepared)
     await other.commit(await other.replica.prepareForeign([{ node: prepared.node, isInner: false }]))
     assert.deepEqual([await valueAt(own), await valueAt(other)].map(value => value !== undefined), [isPart, isPart])

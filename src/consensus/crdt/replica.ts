@@ -7,16 +7,13 @@ import { encodeDeltaNode, maxPriority, type Delta, type DeltaElement, type Delta
 import { readVarint, writeVarint } from './encoding.ts'
 import { Heads } from './heads.ts'
 import { multihashKey, suspectKey, type ReplicaKeys } from './keys.ts'
-import { LivingElements, type KeyElements } from './living-elements.ts'
+import { LivingElements } from './living-elements.ts'
 import { readable } from './readable-node.ts'
 import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
+import { tombstonesOf } from './tombstones.ts'
 
 /** Version of the layout as the Go program counts it, plus one (spec/wire.md 7). */
 const layoutVersion = 2
-/** Tombstones of one node, in bytes: with as many bytes of elements, and its parents, it is still one that others take. */
-const maxTombstoneBytes = 512 * 1024
-/** Bytes of a tombstone besides key and block ID. */
-const tombstoneOverheadBytes = 12
 /**
  * Heads that one node follows; the rest is for the nodes after it. A peer that makes heads by the
  * thousand must not make a node of ours larger than any that others take.
@@ -56,8 +53,11 @@ export interface Prepared {
 
 export interface PreparedNode extends Prepared {
   readonly node: DeltaNode
-  /** The removals have more elements than one node can name: this one has some of them and nothing else. It is to be written, and all prepared again. */
-  readonly isPart: boolean
+  /**
+   * The removals that are still to be done, when they have more elements than one node can name: this
+   * one has some of them and nothing else. It is to be written, and the rest prepared. Empty: it is whole.
+   */
+  readonly left: readonly string[]
 }
 
 /**
@@ -102,9 +102,9 @@ export class Replica {
    * Its priority is above that of all heads, and above `priorityFloor`. It may be but a part.
    */
   async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [] }: { readonly priorityFloor?: number, readonly moves?: readonly string[] } = {}): Promise<PreparedNode | undefined> {
-    const { tombstones, isPart, unfinished } = tombstonesOf(await this.#living.find(removals))
+    const { tombstones, left, unfinished } = await tombstonesOf(this.#living, removals)
     const origins = await this.#originsOfMoves(moves)
-    const elements: DeltaElement[] = isPart ? [] : [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
+    const elements: DeltaElement[] = left.length > 0 ? [] : [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
     const delta: Delta = { elements, tombstones, priority: Math.min(maxPriority, Math.max(this.heads.highestSeen, priorityFloor) + 1) }
     const node = encodeDeltaNode(delta, this.heads.cids().slice(0, maxParents))
@@ -119,7 +119,7 @@ export class Replica {
       // All living elements of a removed key die here, so none can take over.
       survivors: part.tombstones.size > 0 ? [] : undefined,
     }))
-    return { node, isPart, ...this.#prepared([{ node, isInner: false }], changes) }
+    return { node, left, ...this.#prepared([{ node, isInner: false }], changes) }
   }
 
   /** Merges a group of nodes of other peers; answers also of whose nodes elements were left out, and how many. */
@@ -307,21 +307,6 @@ export class Replica {
     const bytes = await this.#store.get(this.#keys.block(blockId.slice(1)))
     return bytes && readable(blockId.slice(1), bytes)
   }
-}
-
-/** As many tombstones of these elements as fit into one node; `unfinished` is the key that has more. */
-function tombstonesOf (living: readonly KeyElements[]): { readonly tombstones: DeltaElement[], readonly isPart: boolean, readonly unfinished: string | undefined } {
-  const tombstones: DeltaElement[] = []
-  let bytes = 0
-  for (const { key, elements, hasMore } of living) {
-    for (const id of elements) {
-      if (bytes >= maxTombstoneBytes) return { tombstones, isPart: true, unfinished: tombstones.at(-1)?.key === key ? key : undefined }
-      tombstones.push({ key, id, value: nothing })
-      bytes += key.length + id.length + tombstoneOverheadBytes
-    }
-    if (hasMore) return { tombstones, isPart: true, unfinished: key }
-  }
-  return { tombstones, isPart: false, unfinished: undefined }
 }
 
 const nothing = new Uint8Array(0)
