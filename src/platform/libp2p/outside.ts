@@ -8,6 +8,7 @@ import { DialBack } from './dial-back.ts'
 import type { IsOfInternet, OutsideComponents } from './outside-components.ts'
 import { Reachability } from './reachability.ts'
 import { RelayHop, relayLimits, type RelayServer } from './relay-hop.ts'
+import { limitRouters, type RouterSearch } from './router-limit.ts'
 
 export interface OutsideOptions {
   readonly platform: Platform
@@ -32,8 +33,10 @@ export function outsideParts ({ platform: { clock, random }, enableRelayHop, map
   let hop: RelayHop | undefined
   return {
     transport: components => {
-      const transport = make<Transport & { readonly reservationStore: Reservations }>(circuitRelayTransport({ discoveryFilter: allKnown }), components)
+      const transport = make<Transport & { readonly reservationStore: Reservations & { relayFilter: object } }>(circuitRelayTransport({ discoveryFilter: allKnown }), components)
       reservations = transport.reservationStore
+      // A relay that was gone or closed for a moment would never be asked again; AutoRelay leaves it alone for a while.
+      transport.reservationStore.relayFilter = noneKnown
       // The addresses by which relays are used are announced by AutoRelay. A listener of libp2p
       // would end the slots of all others with its own.
       transport.listenFilter = () => []
@@ -42,7 +45,13 @@ export function outsideParts ({ platform: { clock, random }, enableRelayHop, map
     services: {
       dcutr: components => make(dcutr(), components),
       // As the reference: what a router has mapped is announced at once.
-      ...(mapsPorts && { portMap: (components: OutsideComponents) => make(uPnPNAT({ autoConfirmAddress: true, ...routerSearch }), components) }),
+      ...(mapsPorts && {
+        portMap: (components: OutsideComponents) => {
+          const portMap = make<{ readonly portMappingClient: RouterSearch }>(uPnPNAT({ autoConfirmAddress: true, ...routerSearch }), components)
+          limitRouters(portMap.portMappingClient)
+          return portMap
+        },
+      }),
       dialBack: components => new DialBack({ components, clock, isOfInternet }),
       autoRelay: components => autoRelay = new AutoRelay({ components, reservations: reservations as Reservations, clock, isOfInternet }),
       ...(enableRelayHop && {
@@ -67,6 +76,7 @@ const routerSearch = { initialGatewaySearchInterval: 5 * 60_000, initialGatewayS
 
 /** libp2p looks for relays itself, also when none is wanted: it takes every peer for one that it has looked at. */
 const allKnown = { has: () => true, add: () => {}, remove: () => {} }
+const noneKnown = { ...allKnown, has: () => false }
 
 /** Each of libp2p's parts names only what it needs itself; all of it is there. */
 function make<Part> (factory: unknown, components: OutsideComponents): Part {
