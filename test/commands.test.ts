@@ -31,7 +31,7 @@ test('a command is found by its path, by links to it and to its folders, and fro
 
 test('the Node.js that is named comes first, with the arguments as they are', { skip }, () => {
   const output = run(join(bin, 'ipfs-cluster-ctl'), ['a b', '', '*'], { env: { PATH: process.env.PATH, FLOTILLA_NODE: '/bin/echo' } })
-  assert.equal(output, `0 --max-semi-space-size=8 ${join(bin, 'ipfs-cluster-ctl')} a b  *\n`)
+  assert.equal(output, `0 --max-semi-space-size=32 ${join(bin, 'ipfs-cluster-ctl')} a b  *\n`)
 })
 
 test('the room for young objects is the one that NODE_OPTIONS names, if it names one', { skip }, () => {
