@@ -1,5 +1,5 @@
 import type { ProtobufMessage } from '../../codec/message.ts'
-import { cidKey, type Cid } from '../../domain/cid.ts'
+import { cidFromKey, cidKey, type Cid } from '../../domain/cid.ts'
 import { errorText } from '../../domain/errors.ts'
 import type { Pin } from '../../domain/pin.ts'
 import { sleep, type Clock } from '../../platform/clock.ts'
@@ -11,8 +11,9 @@ import { BurstPace } from './burst-pace.ts'
 import type { DeltaNode } from './delta.ts'
 import { pinDigest, type Intent, type Journal } from './journal.ts'
 import { compareBytes } from './merge.ts'
-import type { PinValues } from './pin-values.ts'
-import type { Replica } from './replica.ts'
+import { LaterElements } from './later-elements.ts'
+import { keyOfPin, type PinValues } from './pin-values.ts'
+import type { Prepared, Replica } from './replica.ts'
 import type { Writer } from './writer.ts'
 
 /** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
@@ -45,6 +46,8 @@ export class DeltaPublisher {
   #queue: Intent[] = []
   readonly #wake = new Wake()
   readonly #pace: BurstPace
+  /** What came from others behind the unpins that wait. */
+  readonly #later = new LaterElements()
   /** So many of the first have waited long enough, or are enough: more than one delta takes, perhaps. */
   #due = 0
   #isFlushing = false
@@ -59,12 +62,15 @@ export class DeltaPublisher {
     this.#options = options
     this.#pace = new BurstPace(options.clock)
     options.writer.onReload(() => this.#reload())
+    options.writer.onCommit(({ parts }) => { if (parts !== undefined && options.pinset.pendingCount() > 0) this.#later.note(parts, key => this.#isRemoved(key)) })
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
   }
 
   /** Takes durable intents; readers see them from now on. */
   enqueue (intents: readonly Intent[]): void {
     for (const intent of intents) {
+      // Now the user has seen, or could see, what came before.
+      if (intent.observed === undefined) this.#later.forget(keyOfPin(intent))
       this.#show(intent)
       if (intent.pin !== undefined) this.#options.values.note(intent.bytes, intent.pin)
     }
@@ -201,6 +207,13 @@ export class DeltaPublisher {
     if (before === undefined || this.#follows(intent, before.pin)) pinset.showPending(intent)
   }
 
+  /** Whether an unpin of the key is what readers see. */
+  #isRemoved (key: string): boolean {
+    const cid = cidFromKey(key.slice(1))
+    const pending = cid && this.#options.pinset.pending(cid)
+    return pending !== undefined && pending.pin === undefined
+  }
+
   /** False for a move of another pin than this one. */
   #follows ({ observed }: Intent, pin: Pin | undefined): boolean {
     if (observed === undefined) return true
@@ -247,8 +260,9 @@ export class DeltaPublisher {
       else additions.set(key, intent.bytes)
       if (intent.observed !== undefined) moves.push(key)
     }
+    const later = this.#later.of(removals)
     const extra = journal.removal(this.#finishedEntries(batch))
-    const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves })
+    const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves, later })
     let prepared = await prepare(removals)
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
@@ -257,10 +271,29 @@ export class DeltaPublisher {
       await this.#options.writer.commit({ prepared, sync })
       this.#options.onDelta(prepared.node, sync)
     }
+    for (const [cid, change] of await this.#outliving(later.keys(), prepared)) {
+      latest.delete(cid)
+      if (change !== undefined) still.set(cid, change)
+    }
     // Whoever has seen a move that came to nothing, and acted on it, is told what is there.
     await this.#options.writer.commit({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
+    for (const key of later.keys()) if (!this.#isRemoved(key)) this.#later.forget(key)
     if (prepared !== undefined) this.#options.onDelta(prepared.node, sync)
+  }
+
+  /** Of unpinned keys that others have pinned since what is there, unless the last node changes it. */
+  async #outliving (keys: Iterable<string>, last: Prepared | undefined): Promise<Array<[Cid, PendingChange | undefined]>> {
+    const { store, pinset, values } = this.#options
+    const changed = new Set(last?.changes.map(({ cid }) => cid))
+    const found: Array<[Cid, PendingChange | undefined]> = []
+    for (const key of keys) {
+      const cid = cidFromKey(key.slice(1))
+      if (cid === undefined) continue
+      const value = await store.get(pinset.valueKey(cid))
+      found.push([cid, changed.has(cid) ? undefined : { cid, pin: value && values.read(value) }])
+    }
+    return found
   }
 
   /**

@@ -47,8 +47,16 @@ export interface Prepared {
   readonly changes: ValueChange[]
   /** Keys that may be kept by strays alone from now on; the operations note them for {@link Replica.strays}. */
   readonly suspects: readonly string[]
+  /** What nodes of other peers say of each key; absent for what this peer does itself. */
+  readonly parts?: ReadonlyMap<string, KeyPart>
   /** Takes the new heads in; to be called when the operations are on disk. */
   readonly applied: () => void
+}
+
+interface LocalOptions {
+  readonly priorityFloor?: number
+  readonly moves?: readonly string[]
+  readonly later?: ReadonlyMap<string, ReadonlySet<string>>
 }
 
 export interface PreparedNode extends Prepared {
@@ -99,10 +107,10 @@ export class Replica {
    * The node for local changes, or undefined when nothing would change (removals of what is not
    * there). `additions` by key (with its slash); `removals` are keys; a key stands in one of both.
    * `moves` are those of the additions that give what is there other holders.
-   * Its priority is above that of all heads, and above `priorityFloor`. It may be but a part.
+   * `later` are elements by key that the removals leave alone. Its priority is above that of all heads, and above `priorityFloor`. It may be but a part.
    */
-  async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [] }: { readonly priorityFloor?: number, readonly moves?: readonly string[] } = {}): Promise<PreparedNode | undefined> {
-    const { tombstones, left, unfinished } = await tombstonesOf(this.#living, removals)
+  async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [], later = new Map() }: LocalOptions = {}): Promise<PreparedNode | undefined> {
+    const { tombstones, left, unfinished, spared } = await tombstonesOf(this.#living, removals, later)
     const origins = await this.#originsOfMoves(moves)
     const elements: DeltaElement[] = left.length > 0 ? [] : [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
@@ -113,12 +121,13 @@ export class Replica {
     // What has elements left keeps its value until they are gone too: readers see that it is to go.
     if (unfinished !== undefined) parts.delete(unfinished)
     const current = await this.#currentValues([...parts.keys()])
-    const changes = [...parts].map(([key, part]) => mergeKey(key, part, {
-      current: current.get(key),
-      dead: nobody,
-      // All living elements of a removed key die here, so none can take over.
-      survivors: part.tombstones.size > 0 ? [] : undefined,
-    }))
+    const decoded = new Map<string, DeltaNode>()
+    const changes: KeyChange[] = []
+    for (const [key, part] of parts) {
+      // All other living elements of a removed key die here, so none of them can take over.
+      const survivors = part.tombstones.size > 0 ? await this.#valuesOf(spared.get(key) ?? [], key, decoded) : undefined
+      changes.push(mergeKey(key, part, { current: current.get(key), dead: nobody, survivors }))
+    }
     return { node, left, ...this.#prepared([{ node, isInner: false }], changes) }
   }
 
@@ -138,7 +147,7 @@ export class Replica {
     const { survivors, suspects } = await this.#survivors(parts)
     for (const key of await this.#movedAfterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
-    return { ...this.#prepared(nodes, changes, [...suspects]), leftOut }
+    return { ...this.#prepared(nodes, changes, [...suspects]), parts, leftOut }
   }
 
   /**
@@ -254,9 +263,7 @@ export class Replica {
     for (const { key, elements: staying, isAnyLost } of await this.#living.find(keys, (key, id) => parts.get(key)?.tombstones.has(id) === true)) {
       if (staying.length > 0) suspects.add(key)
       if (!isAnyLost) continue
-      const values: Value[] = []
-      for (const id of staying) values.push(...await this.#valuesIn(id, key, decoded))
-      survivors.set(key, values)
+      survivors.set(key, await this.#valuesOf(staying, key, decoded))
     }
     return { survivors, suspects }
   }
@@ -289,6 +296,12 @@ export class Replica {
       const origin = stored[i]
       return origin === undefined || origin.length === 0 ? [] : [[key + id, Buffer.from(origin).toString('latin1')] as const]
     }))
+  }
+
+  async #valuesOf (blockIds: readonly string[], key: string, decoded: Map<string, DeltaNode>): Promise<Value[]> {
+    const values: Value[] = []
+    for (const id of blockIds) values.push(...await this.#valuesIn(id, key, decoded))
+    return values
   }
 
   /** The greatest value that a stored node gives to a key. */

@@ -16,24 +16,31 @@ export interface Removals {
   readonly left: readonly string[]
   /** The one of these of which some elements die. */
   readonly unfinished: string | undefined
+  /** The living elements that are spared, by key. */
+  readonly spared: ReadonlyMap<string, readonly string[]>
 }
 
-/** As many tombstones of these keys as fit into one node. */
-export async function tombstonesOf (living: LivingElements, keys: readonly string[]): Promise<Removals> {
+/** As many tombstones of these keys as fit into one node; `toSpare` are block IDs by key that do not die. */
+export async function tombstonesOf (living: LivingElements, keys: readonly string[], toSpare: ReadonlyMap<string, ReadonlySet<string>>): Promise<Removals> {
   const tombstones: DeltaElement[] = []
+  const spared = new Map<string, readonly string[]>()
   let bytes = 0
   // Not all at once: what does not fit would be read again for each node.
   for (let at = 0, size = 1; at < keys.length; at += size, size = nextSize(size, (maxTombstoneBytes - bytes) / bytes * at)) {
     for (const { key, elements, hasMore } of await living.find(keys.slice(at, at + size))) {
+      const sparing = toSpare.get(key)
+      if (sparing !== undefined) spared.set(key, elements.filter(id => sparing.has(id)))
+      const isBegun = (): boolean => tombstones.at(-1)?.key === key
       for (const id of elements) {
-        if (bytes >= maxTombstoneBytes) return { tombstones, left: keys.slice(keys.indexOf(key, at)), unfinished: tombstones.at(-1)?.key === key ? key : undefined }
+        if (sparing?.has(id) === true) continue
+        if (bytes >= maxTombstoneBytes) return { tombstones, left: keys.slice(keys.indexOf(key, at)), unfinished: isBegun() ? key : undefined, spared }
         tombstones.push({ key, id, value: nothing })
         bytes += key.length + id.length + overheadBytes
       }
-      if (hasMore) return { tombstones, left: keys.slice(keys.indexOf(key, at)), unfinished: key }
+      if (hasMore && isBegun()) return { tombstones, left: keys.slice(keys.indexOf(key, at)), unfinished: key, spared }
     }
   }
-  return { tombstones, left: [], unfinished: undefined }
+  return { tombstones, left: [], unfinished: undefined, spared }
 }
 
 /** Keys to be read next: as many as are likely to fit, and at most twice as many as before. */

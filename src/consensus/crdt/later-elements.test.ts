@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { virtualClock } from '../../platform/virtual-clock.ts'
+import { CrdtPeers, namesOf, pinOf, type CrdtPeer } from './crdt-peers.fixture.ts'
+
+/** What the last change tells of the pin. */
+async function lastTold ({ consensus }: CrdtPeer, peers: CrdtPeers): Promise<string | undefined> {
+  const stop = new AbortController()
+  const reading = Array.fromAsync(consensus.changes().read({ signal: stop.signal }))
+  await peers.clock.advance(100)
+  stop.abort()
+  return (await peers.done(reading)).flat().findLast(({ cid }) => cid === pinOf(1).cid)?.pin?.name
+}
+
+for (const [pace, batching] of [['a burst', undefined], ['batches', { maxSize: 100, maxAgeMs: 10_000 }]] as const) {
+  for (const isUnpinned of [false, true]) {
+    test(`with ${pace}, who pins anew${isUnpinned ? ' what he has unpinned too' : ''} while an unpin elsewhere waits for its delta is not undone by it`, async () => {
+      const peers = new CrdtPeers(virtualClock())
+      const [a, b] = [await peers.start(0, { ...(batching && { batching }) }), await peers.start(1)]
+      await peers.clock.advance(1_000)
+      await peers.done(b.consensus.logPin(pinOf(1)))
+      await peers.clock.advance(1_000)
+      await peers.done(a.consensus.logPin(pinOf(2)))
+      await peers.done(a.consensus.logUnpin(pinOf(1)))
+      if (isUnpinned) await peers.done(b.consensus.logUnpin(pinOf(1)))
+      await peers.done(b.consensus.logPin(pinOf(1, { name: 'again' })))
+      await peers.clock.advance(20)
+      assert.ok(!(await namesOf(a)).includes('again'), 'the unpin waits')
+      await peers.clock.advance(20_000)
+      for (const peer of [a, b]) assert.deepEqual((await namesOf(peer)).toSorted(), ['again', 'pin 2'])
+      assert.equal(await lastTold(a, peers), 'again')
+      assert.equal(a.consensus.digestReport(), b.consensus.digestReport())
+      await peers.done(a.consensus.logUnpin(pinOf(1)))
+      await peers.clock.advance(20_000)
+      for (const peer of [a, b]) assert.deepEqual(await namesOf(peer), ['pin 2'])
+      assert.equal(await lastTold(a, peers), undefined)
+      await peers.stop()
+    })
+  }
+}
+
+test('a move of what was unpinned while that waits does not keep it', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const [a, b] = [await peers.start(0, { batching: { maxSize: 100, maxAgeMs: 10_000 } }), await peers.start(1)]
+  await peers.clock.advance(1_000)
+  await peers.done(b.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(1_000)
+  await peers.done(a.consensus.logUnpin(pinOf(1)))
+  const [found] = (await Array.fromAsync(b.consensus.pinset().list({}))).flat()
+  await peers.done(b.consensus.logMove(found as NonNullable<typeof found>, pinOf(1, { name: 'moved' })))
+  await peers.clock.advance(11_000)
+  for (const peer of [a, b]) assert.deepEqual(await namesOf(peer), [])
+  await peers.stop()
+})
