@@ -2,11 +2,13 @@ import type { Connection, Libp2p, PeerId } from '@libp2p/interface'
 import type { Clock } from '../clock.ts'
 
 export interface TrimmerOptions {
-  readonly host: Pick<Libp2p, 'addEventListener' | 'removeEventListener' | 'getConnections' | 'peerStore'>
+  readonly host: Pick<Libp2p, 'addEventListener' | 'removeEventListener' | 'getConnections'>
   readonly limits: { readonly highWater: number, readonly lowWater: number, readonly gracePeriodMs: number }
   readonly clock: Clock
   /** Peers whose connections are never closed: those that this one trusts by name, and its relays. */
   readonly isKept: (peer: PeerId) => boolean
+  /** Has a peer not dialled anew that is about to lose its connection. */
+  readonly release: (peer: PeerId) => Promise<void>
 }
 
 /** Above the high mark it is looked at most this often what can be closed. */
@@ -54,19 +56,14 @@ export class ConnectionTrimmer {
   }
 
   async #close (connection: Connection): Promise<void> {
-    const { host } = this.#options
     try {
-      // Else libp2p would dial it anew at once.
-      await host.peerStore.merge(connection.remotePeer, { tags: { [keepConnectedTag]: undefined } })
+      await this.#options.release(connection.remotePeer)
       await connection.close()
     } catch (error) {
       connection.abort(error as Error)
     }
   }
 }
-
-/** Peers with this tag are dialled anew when their connection breaks: libp2p takes every name that begins so. */
-export const keepConnectedTag = 'keep-alive-cluster'
 
 function byUse (a: Connection, b: Connection): number {
   return a.streams.length - b.streams.length || b.timeline.open - a.timeline.open

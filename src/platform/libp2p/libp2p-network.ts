@@ -8,7 +8,7 @@ import type { BlockSource, GossipMessage, Network, PeerStream } from '../network
 import { Bitswap } from '../bitswap/bitswap.ts'
 import { dialledPeer, readAddress, servedAddresses } from './addresses.ts'
 import { BandwidthCounter } from './bandwidth.ts'
-import { ConnectionTrimmer, keepConnectedTag } from './connection-trimmer.ts'
+import { ConnectionTrimmer } from './connection-trimmer.ts'
 import { Dht } from './dht.ts'
 import { PeerDialler } from './peer-dialler.ts'
 import { callFailure } from './failures.ts'
@@ -18,6 +18,7 @@ import { KnownPeers } from './known-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet } from './outside-components.ts'
 import { peerStream } from './peer-stream.ts'
+import { RedialledPeers } from './redialled-peers.ts'
 import { Strangers } from './strangers.ts'
 
 export interface Libp2pNetworkOptions {
@@ -94,11 +95,17 @@ class Libp2pNetwork implements Network {
     this.#dialler = new PeerDialler({ host, known: this.#known, dht: this.#dht, clock: platform.clock, timeoutMs: settings.dialPeerTimeoutMs })
     for (const protocol of this.#handlers.keys()) await this.#serve(host, protocol)
     this.#listen(host)
+    const kept = new Set(keptPeers)
+    const isKept = (peer: Libp2pPeerId): boolean => kept.has(peer.toString() as PeerId)
+    const redialled = new RedialledPeers({ host, limits: settings.connectionManager, isKept, clock: platform.clock })
     try {
       await startHost(host, settings)
       this.#gossip.start(host)
-      const kept = new Set(keptPeers)
-      this.#trimmer = new ConnectionTrimmer({ host, limits: settings.connectionManager, clock: platform.clock, isKept: peer => kept.has(peer.toString() as PeerId) || host.services.autoRelay?.isRelay(peer) === true })
+      this.#trimmer = new ConnectionTrimmer({
+        host, limits: settings.connectionManager, clock: platform.clock,
+        isKept: peer => isKept(peer) || host.services.autoRelay?.isRelay(peer) === true,
+        release: peer => redialled.release(peer),
+      })
     } catch (error) {
       this.#host = undefined
       await host.stop()
@@ -252,9 +259,6 @@ class Libp2pNetwork implements Network {
       for (const listener of this.#listeners) this.#guard('a listener for peers', () => { listener(peer, isConnected) })
     }
     host.addEventListener('peer:connect', tell(true))
-    host.addEventListener('peer:connect', ({ detail }) => {
-      host.peerStore.merge(detail, { tags: { [keepConnectedTag]: { value: 0 } } }).catch(() => {})
-    })
     host.addEventListener('peer:disconnect', tell(false))
     host.addEventListener('peer:identify', ({ detail: { peerId, protocols } }) => {
       const peer = peerId.toString() as PeerId
