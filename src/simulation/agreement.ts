@@ -24,13 +24,13 @@ export function agreed (world: World): StoredPinset | undefined {
   return first
 }
 
-/** True when nodes hold what this pinset asks of them, and nothing is under way. */
+/** True when nodes hold what this pinset asks of them, all peers have told of themselves, and nothing is under way. */
 export function isDone (world: World, { values }: StoredPinset): boolean {
   const pinset = new Map([...values].map(([cid, value]) => [cid, pinOf(value)]))
   if (pinset.values().some(pin => pin.expireAt !== 0)) return false
   if (world.lost !== undefined && shortages(world, pinset).length > 0) return false
   // An unpin that a node which hung has not answered is told as such until its time is up, though there is nothing left to unpin.
-  return world.present().every(peer => differences(peer, pinsetFor(peer, pinset)).length === 0 && ['pin_queued', 'pinning', 'pin_error', 'unpinning', 'unpin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
+  return world.present().every(peer => peer.process?.isReady === true && differences(peer, pinsetFor(peer, pinset)).length === 0 && ['pin_queued', 'pinning', 'pin_error', 'unpinning', 'unpin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
 }
 
 export async function wait (world: World, isOver: () => boolean, limitMs: number): Promise<void> {

@@ -28,6 +28,8 @@ export interface PeerProcess {
   peer: Peer | undefined
   /** True from the end of its start to the beginning of its stop. */
   isServing: boolean
+  /** Its IPFS node has answered, and it tells others of itself. */
+  isReady: boolean
   /** Since when it has served, gone on after a pause, and had the right time, without a break, by the world's monotonic clock. */
   steadySince: number
   readonly loops: AbortController
@@ -81,7 +83,7 @@ export class SimulatedPeer {
     this.#isWanted = true
     if (this.#process !== undefined) return
     this.goneSince = Infinity
-    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, steadySince: Infinity, loops: new AbortController() }
+    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController() }
     this.#process = process
     this.#world.trace.note(this.name, `process ${process.number} starts`)
     process.clock.soon(() => {
@@ -177,7 +179,7 @@ export class SimulatedPeer {
     process.isServing = true
     process.steadySince = this.#steadyFromNow()
     this.#world.trace.note(this.name, 'serves')
-    await livePeer(peer, { connectSwarmsDelayMs: 30_000 }, loops.signal)
+    await livePeer(peer, { connectSwarmsDelayMs: 30_000, onReady: () => { process.isReady = true } }, loops.signal)
   }
 
   async #stop (process: PeerProcess, peer: Peer): Promise<void> {
