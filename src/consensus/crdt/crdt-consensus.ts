@@ -158,7 +158,7 @@ export class CrdtConsensus implements Consensus {
     await this.#pinset.load({ isTrusted: this.#replica.isOwn })
     await this.#changes.load()
     await this.#exchange?.load()
-    this.#publisher.enqueue(await this.#journal.load())
+    await this.#publisher.restore(await this.#journal.load())
     this.#running = this.#publisher.run(this.#stopping.signal)
     this.#exchange?.start(this.#stopping.signal)
     this.#strays?.start(this.#stopping.signal)

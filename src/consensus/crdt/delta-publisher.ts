@@ -10,8 +10,8 @@ import type { PendingChange, Pinset } from '../../state/pinset.ts'
 import { BurstPace } from './burst-pace.ts'
 import type { DeltaNode } from './delta.ts'
 import { pinDigest, type Intent, type Journal } from './journal.ts'
-import { compareBytes } from './merge.ts'
 import { LaterElements } from './later-elements.ts'
+import { compareBytes, type KeyPart } from './merge.ts'
 import { keyOfPin, type PinValues } from './pin-values.ts'
 import type { Prepared, Replica } from './replica.ts'
 import type { Writer } from './writer.ts'
@@ -25,6 +25,7 @@ const maxIntentsPerDelta = 2_000
 /** The first retry after a failed write, doubled up to the last. */
 const firstRetryMs = 200
 const lastRetryMs = 10_000
+const noParts: ReadonlyMap<string, KeyPart> = new Map()
 
 /** When a delta is made of what waits. */
 export interface BatchOptions {
@@ -62,8 +63,17 @@ export class DeltaPublisher {
     this.#options = options
     this.#pace = new BurstPace(options.clock)
     options.writer.onReload(() => this.#reload())
-    options.writer.onCommit(({ parts }) => { if (parts !== undefined && options.pinset.pendingCount() > 0) this.#later.note(parts, key => this.#isRemoved(key)) })
+    const isRemoved = (key: string): boolean => this.#isRemoved(key)
+    const partsBehind = ({ parts = noParts }: Prepared): ReadonlyMap<string, KeyPart> => options.pinset.pendingCount() > 0 ? parts : noParts
+    options.writer.onPrepared(prepared => this.#later.operations(partsBehind(prepared), isRemoved, options.journal.last))
+    options.writer.onCommit(prepared => { this.#later.note(partsBehind(prepared), isRemoved) })
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
+  }
+
+  /** Takes the intents of an earlier run, with what came behind them. */
+  async restore (intents: readonly Intent[]): Promise<void> {
+    this.enqueue(intents)
+    await this.#later.load(this.#options.store, intents)
   }
 
   /** Takes durable intents; readers see them from now on. */
@@ -195,6 +205,7 @@ export class DeltaPublisher {
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
     this.#due = Math.min(this.#due, this.#queue.length)
     for (const intent of this.#queue) this.#show(intent)
+    await this.#later.load(this.#options.store, this.#queue)
     journal.dropRefused()
   }
 
@@ -261,7 +272,8 @@ export class DeltaPublisher {
       if (intent.observed !== undefined) moves.push(key)
     }
     const later = this.#later.of(removals)
-    const extra = journal.removal(this.#finishedEntries(batch))
+    const next = this.#queue[batch.length]?.entry ?? Infinity
+    const extra = [...journal.removal(this.#finishedEntries(batch)), ...this.#later.removal(next)]
     const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves, later })
     let prepared = await prepare(removals)
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
@@ -279,6 +291,7 @@ export class DeltaPublisher {
     await this.#options.writer.commit({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
     for (const key of later.keys()) if (!this.#isRemoved(key)) this.#later.forget(key)
+    this.#later.removed(next)
     if (prepared !== undefined) this.#options.onDelta(prepared.node, sync)
   }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { memoryStore } from '../../platform/memory-store.ts'
+import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { CrdtPeers, namesOf, pinOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 
@@ -51,4 +53,36 @@ test('a move of what was unpinned while that waits does not keep it', async () =
   await peers.clock.advance(11_000)
   for (const peer of [a, b]) assert.deepEqual(await namesOf(peer), [])
   await peers.stop()
+})
+
+/** What a process that is killed now leaves on disk. */
+async function leftOf (store: Store): Promise<Store> {
+  const copy = memoryStore()
+  for await (const entries of store.iterate({})) await copy.batch(entries.map(({ key, value }) => ({ type: 'put', key, value })), { sync: true })
+  return copy
+}
+
+test('who pins anew elsewhere is not undone by an unpin that is made from the journal after a crash', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const [a, b] = [await peers.start(0, { batching: { maxSize: 100, maxAgeMs: 10_000 } }), await peers.start(1)]
+  await peers.clock.advance(1_000)
+  await peers.done(b.consensus.logPin(pinOf(1)))
+  await peers.done(b.consensus.logPin(pinOf(2)))
+  await peers.clock.advance(1_000)
+  await peers.done(a.consensus.logUnpin(pinOf(1)))
+  await peers.done(a.consensus.logUnpin(pinOf(2)))
+  await peers.done(b.consensus.logPin(pinOf(1, { name: 'again' })))
+  await peers.done(b.consensus.logPin(pinOf(2, { name: 'again 2' })))
+  await peers.clock.advance(1_000)
+  // This user unpins once more, and could know of the pin.
+  await peers.done(a.consensus.logUnpin(pinOf(2)))
+  const left = await leftOf(a.store)
+  await peers.stop()
+
+  const later = new CrdtPeers(virtualClock())
+  const again = await later.start(0, { store: left })
+  await later.clock.advance(20_000)
+  assert.deepEqual(await namesOf(again), ['again'])
+  assert.deepEqual(await Array.fromAsync(left.iterate({ gte: '/flotilla/later', lt: '/flotilla/later0' })), [], 'the notes are gone with the unpins')
+  await later.stop()
 })

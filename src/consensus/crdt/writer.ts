@@ -37,6 +37,7 @@ export class Writer {
   readonly #options: WriterOptions
   readonly #reloads: Array<() => Promise<void>> = []
   readonly #listeners: Array<(prepared: Prepared) => void> = []
+  readonly #companions: Array<(prepared: Prepared) => readonly StoreOperation[]> = []
   /** The opening of the store from which all that is kept in memory is. */
   #opening: number | undefined
   #hasFailed = false
@@ -52,6 +53,9 @@ export class Writer {
 
   /** `listener` is called after each commit that merged something. */
   onCommit (listener: (prepared: Prepared) => void): void { this.#listeners.push(listener) }
+
+  /** What `operations` answers goes into the batch of what is merged. */
+  onPrepared (operations: (prepared: Prepared) => readonly StoreOperation[]): void { this.#companions.push(operations) }
 
   /** Whether the store was opened anew and nobody had a turn since. */
   isStale (): boolean { return this.#options.store.openings?.() !== this.#opening }
@@ -97,8 +101,9 @@ export class Writer {
     const { operations, figures } = pinset.operations(pinChanges)
     const told = new Map<Cid, PendingChange>([...pinChanges.map(change => [change.cid, change] as const), ...known])
     const { operations: logOperations, numbered } = changes.append([...told.values()].map(({ cid, pin }) => ({ cid, pin })))
+    const companions = prepared === undefined ? [] : this.#companions.flatMap(operationsOf => operationsOf(prepared))
     try {
-      await store.batch([...prepared?.operations ?? [], ...operations, ...logOperations, ...extra], { sync, opening: this.#opening })
+      await store.batch([...prepared?.operations ?? [], ...operations, ...logOperations, ...companions, ...extra], { sync, opening: this.#opening })
     } catch (error) {
       this.#hasFailed = true
       throw error
