@@ -3,6 +3,8 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { crc32c } from './leveldb-log.ts'
 import { checkLevelDb } from './leveldb-check.ts'
 import { openLevelDbStore } from './leveldb-store.ts'
@@ -22,7 +24,14 @@ before(async () => {
   const running = join(root, 'running')
   const store = await openLevelDbStore(running)
   for (let n = 0; n < batches; n++) await fill(store, n)
-  await copyFolder(running, killed)
+  // LevelDB makes tables of its logs in the background: a copy of that half done has other files.
+  while (true) {
+    const seen = await sizes(running)
+    await copyFolder(running, killed)
+    if (isDeepStrictEqual(await sizes(running), seen) && seen.filter(([name]) => name.endsWith('.log')).length === 1) break
+    await rm(killed, { recursive: true })
+    await setTimeout(20)
+  }
   await store.close()
 })
 
@@ -34,9 +43,20 @@ function fill (store: Store, n: number): Promise<void> {
 
 function key (n: number, i: number): string { return `/${String(n).padStart(4, '0')}/${i}` }
 
+async function sizes (folder: string): Promise<Array<[string, number]>> {
+  const found: Array<[string, number]> = []
+  for (const name of (await readdir(folder)).toSorted()) found.push([name, (await stat(join(folder, name)).catch(() => undefined))?.size ?? 0])
+  return found
+}
+
 async function copyFolder (from: string, to: string): Promise<void> {
   await mkdir(to)
-  for (const name of await readdir(from)) await copyFile(join(from, name), join(to, name))
+  for (const name of await readdir(from)) await copyFile(join(from, name), join(to, name)).catch(ifGone)
+}
+
+/** What LevelDB has removed meanwhile is not copied. */
+function ifGone (error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
 }
 
 async function copied (t: { name: string }): Promise<string> {
