@@ -1,20 +1,17 @@
-import type { ProtobufMessage } from '../../codec/message.ts'
 import { cidFromKey, cidKey, type Cid } from '../../domain/cid.ts'
 import { errorText } from '../../domain/errors.ts'
 import type { Pin } from '../../domain/pin.ts'
-import { sleep, type Clock } from '../../platform/clock.ts'
-import type { Logger } from '../../platform/logger.ts'
-import type { Store, StoreOperation } from '../../platform/store.ts'
+import { sleep } from '../../platform/clock.ts'
+import type { StoreOperation } from '../../platform/store.ts'
 import { Wake } from '../../platform/wake.ts'
-import type { PendingChange, Pinset } from '../../state/pinset.ts'
+import type { PendingChange } from '../../state/pinset.ts'
 import { BurstPace } from './burst-pace.ts'
-import type { DeltaNode } from './delta.ts'
-import { pinDigest, type Intent, type Journal } from './journal.ts'
+import { pinDigest, type Intent } from './journal.ts'
 import { LaterElements } from './later-elements.ts'
 import { compareBytes, type KeyPart } from './merge.ts'
-import { keyOfPin, type PinValues } from './pin-values.ts'
+import { keyOfPin } from './pin-values.ts'
+import type { PublisherOptions } from './publisher-options.ts'
 import type { Prepared, Replica } from './replica.ts'
-import type { Writer } from './writer.ts'
 
 /** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
 const maxDeltaBytes = 1024 * 1024
@@ -26,16 +23,6 @@ const maxIntentsPerDelta = 2_000
 const firstRetryMs = 200
 const lastRetryMs = 10_000
 const noParts: ReadonlyMap<string, KeyPart> = new Map()
-
-/** When a delta is made of what waits. */
-export interface BatchOptions {
-  /** Make a delta when so many changes wait… */
-  readonly maxSize: number
-  /** …or when the oldest waits for so long. */
-  readonly maxAgeMs: number
-  /** So many changes may wait for their delta; more are refused, also without batches. Absent: any number. */
-  readonly maxQueueSize?: number
-}
 
 /**
  * Makes deltas of durable intents, in their order. Without `batching` the first waiting intent
@@ -351,24 +338,4 @@ export class DeltaPublisher {
   #tellIdle (): void {
     for (const resolve of this.#idle.splice(0)) resolve()
   }
-}
-
-export interface PublisherOptions {
-  readonly writer: Writer
-  readonly replica: Replica
-  readonly store: Store
-  readonly journal: Journal
-  readonly pinset: Pinset
-  readonly codec: ProtobufMessage<Pin>
-  /** Those of the writer: what was read for the journal is not read again. */
-  readonly values: PinValues
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly batching: BatchOptions | undefined
-  /** Whether other peers hear of our deltas: then they are on disk first. */
-  readonly isHeard: () => boolean
-  /** The highest priority seen in nodes that are not merged yet: what is newer than they must say so. */
-  readonly priorityFloor: () => number
-  /** A delta of ours is written, and perhaps on disk already. */
-  readonly onDelta: (node: DeltaNode, isDurable: boolean) => void
 }
