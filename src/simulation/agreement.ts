@@ -30,7 +30,17 @@ export function isDone (world: World, { values }: StoredPinset): boolean {
   if (pinset.values().some(pin => pin.expireAt !== 0)) return false
   if (world.lost !== undefined && shortages(world, pinset).length > 0) return false
   // An unpin that a node which hung has not answered is told as such until its time is up, though there is nothing left to unpin.
-  return world.present().every(peer => peer.process?.isReady === true && differences(peer, pinsetFor(peer, pinset)).length === 0 && ['pin_queued', 'pinning', 'pin_error', 'unpinning', 'unpin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
+  const isAtRest = world.present().every(peer => peer.process?.isReady === true && differences(peer, pinsetFor(peer, pinset)).length === 0 && ['pin_queued', 'pinning', 'pin_error', 'unpinning', 'unpin_error'].every(state => peer.process?.figures.value(`ipfscluster_pins_${state}`) === 0))
+  return isAtRest && haveHeardOfEachOther(world)
+}
+
+/** Whether every peer knows all members: one that was cut off is told of with its next ping only, and left out of statuses before. */
+function haveHeardOfEachOther (world: World): boolean {
+  const members = world.servingMembers()
+  return world.serving().every(({ self, serving }) => {
+    const heard = new Set(serving?.monitor.latest('ping').map(({ peer }) => peer))
+    return members.every(member => member.self === self || heard.has(member.self))
+  })
 }
 
 export async function wait (world: World, isOver: () => boolean, limitMs: number): Promise<void> {
