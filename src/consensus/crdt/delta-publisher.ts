@@ -11,7 +11,7 @@ import { LaterElements } from './later-elements.ts'
 import { compareBytes, type KeyPart } from './merge.ts'
 import { keyOfPin } from './pin-values.ts'
 import type { PublisherOptions } from './publisher-options.ts'
-import type { Prepared, Replica } from './replica.ts'
+import type { Prepared, PreparedNode, Replica } from './replica.ts'
 
 /** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
 const maxDeltaBytes = 1024 * 1024
@@ -261,15 +261,9 @@ export class DeltaPublisher {
     const later = this.#later.of(removals)
     const next = this.#queue[batch.length]?.entry ?? Infinity
     const extra = [...journal.removal(this.#finishedEntries(batch)), ...this.#later.removal(next)]
-    const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves, later })
-    let prepared = await prepare(removals)
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
-    const sync = this.#options.isHeard()
-    for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
-      await this.#options.writer.commit({ prepared, sync })
-      this.#options.onDelta(prepared.node, sync)
-    }
+    const { prepared, sync } = await this.#lastPart(removals, left => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves, later }))
     for (const [cid, change] of await this.#outliving(later.keys(), prepared)) {
       latest.delete(cid)
       if (change !== undefined) still.set(cid, change)
@@ -280,6 +274,21 @@ export class DeltaPublisher {
     for (const key of later.keys()) if (!this.#isRemoved(key)) this.#later.forget(key)
     this.#later.removed(next)
     if (prepared !== undefined) this.#options.onDelta(prepared.node, sync)
+  }
+
+  /**
+   * Removals may take more than one node: writes all but the last and answers that, undefined when
+   * nothing is to be changed, and whether it is to be on disk when it is written.
+   */
+  async #lastPart (removals: readonly string[], prepare: (left: readonly string[]) => ReturnType<Replica['prepareLocal']>): Promise<{ readonly prepared: PreparedNode | undefined, readonly sync: boolean }> {
+    const { writer, isHeard, onDelta } = this.#options
+    let prepared = await prepare(removals)
+    const sync = isHeard()
+    for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
+      await writer.commit({ prepared, sync })
+      onDelta(prepared.node, sync)
+    }
+    return { prepared, sync }
   }
 
   /** Of unpinned keys that others have pinned since what is there, unless the last node changes it. */
@@ -311,17 +320,11 @@ export class DeltaPublisher {
    * in the same batch. Resolves with their number.
    */
   removeStrays (suspects: readonly string[], extra: readonly StoreOperation[]): Promise<number> {
-    const { writer, replica, isHeard, priorityFloor, onDelta } = this.#options
+    const { writer, replica, priorityFloor, onDelta } = this.#options
     return writer.turn(async () => {
       const strays = await replica.strays(suspects)
-      const prepare = (left: readonly string[]): ReturnType<Replica['prepareLocal']> => replica.prepareLocal(new Map(), left, { priorityFloor: priorityFloor() })
-      let prepared = await prepare(strays)
-      const sync = prepared !== undefined && isHeard()
-      for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
-        await writer.commit({ prepared, sync })
-        onDelta(prepared.node, sync)
-      }
-      await writer.commit({ prepared, extra, sync })
+      const { prepared, sync } = await this.#lastPart(strays, left => replica.prepareLocal(new Map(), left, { priorityFloor: priorityFloor() }))
+      await writer.commit({ prepared, extra, sync: sync && prepared !== undefined })
       if (prepared !== undefined) onDelta(prepared.node, sync)
       return strays.length
     })

@@ -22,19 +22,15 @@ export class LaterElements {
    * counts where it follows what came later too.
    */
   note (parts: ReadonlyMap<string, KeyPart>, isRemoved: (key: string) => boolean): void {
-    for (const [key, { elements }] of parts) {
-      if (elements.length === 0 || !isRemoved(key)) continue
-      this.#byKey.set(key, this.#with(key, elements))
-    }
+    for (const [key, later] of this.#found(parts, isRemoved)) this.#byKey.set(key, later)
   }
 
   /** The notes of what {@link note} would note, for the batch of these nodes; `entry` is the last of the journal. */
   operations (parts: ReadonlyMap<string, KeyPart>, isRemoved: (key: string) => boolean, entry: number): StoreOperation[] {
     const operations: StoreOperation[] = []
-    for (const [key, { elements }] of parts) {
-      if (elements.length === 0 || !isRemoved(key)) continue
+    for (const [key, later] of this.#found(parts, isRemoved)) {
       const before = this.#byKey.get(key)
-      for (const blockId of this.#with(key, elements)) {
+      for (const blockId of later) {
         if (before?.has(blockId) === true) continue
         this.#stored.set(key + blockId, entry)
         operations.push({ type: 'put', key: prefix + key + blockId, value: Buffer.from(String(entry)) })
@@ -81,9 +77,13 @@ export class LaterElements {
     }))
   }
 
-  #with (key: string, elements: KeyPart['elements']): Set<string> {
-    const later = new Set(this.#byKey.get(key))
-    for (const { blockId, origin } of elements) if (origin === '' || later.has(origin)) later.add(blockId)
-    return later
+  /** All that is later of the keys to which these nodes add something. */
+  * #found (parts: ReadonlyMap<string, KeyPart>, isRemoved: (key: string) => boolean): Generator<[string, Set<string>]> {
+    for (const [key, { elements }] of parts) {
+      if (elements.length === 0 || !isRemoved(key)) continue
+      const later = new Set(this.#byKey.get(key))
+      for (const { blockId, origin } of elements) if (origin === '' || later.has(origin)) later.add(blockId)
+      yield [key, later]
+    }
   }
 }
