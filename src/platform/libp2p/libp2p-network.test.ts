@@ -7,7 +7,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import type { Multiaddress } from '../../domain/peer.ts'
 import { sleep, systemClock } from '../clock.ts'
 import type { GossipMessage, PeerStream } from '../network.ts'
-import { connectedNetworks, hasPeer, testIdentity, testNetwork, testSettings, until, type TestNetwork } from './network.fixture.ts'
+import { connectedNetworks, echo, hasPeer, read, serveEcho, testIdentity, testNetwork, testSettings, until, type TestNetwork } from './network.fixture.ts'
 
 const signal = new AbortController().signal
 
@@ -15,28 +15,6 @@ async function pair (t: TestContext): Promise<[TestNetwork, TestNetwork]> {
   const [a, b] = await connectedNetworks(t, 2)
   assert.ok(a !== undefined && b !== undefined)
   return [a, b]
-}
-
-async function read (stream: PeerStream): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of stream.incoming) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-
-function serveEcho ({ network }: TestNetwork): void {
-  network.handle('/echo', stream => {
-    void (async () => {
-      await stream.write(await read(stream))
-      await stream.closeWrite()
-    })().catch(() => {})
-  })
-}
-
-async function echo (from: TestNetwork, to: TestNetwork, data: Uint8Array = Buffer.from('hello')): Promise<void> {
-  const stream = await from.network.open(to.self, '/echo', {})
-  await stream.write(data)
-  await stream.closeWrite()
-  assert.equal((await read(stream)).equals(data), true)
 }
 
 /** The first message on the topic. */

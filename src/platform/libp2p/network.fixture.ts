@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
@@ -5,7 +6,7 @@ import { sleep, systemClock } from '../clock.ts'
 import type { Platform } from '../lifecycle.ts'
 import type { Loggers } from '../logger.ts'
 import { noMetrics } from '../metrics.ts'
-import type { Network } from '../network.ts'
+import type { Network, PeerStream } from '../network.ts'
 import { systemRandom } from '../random.ts'
 import { libp2pNetwork } from './libp2p-network.ts'
 import type { NetworkSettings } from './network-settings.ts'
@@ -80,6 +81,31 @@ export async function until (condition: () => boolean): Promise<void> {
     if (systemClock.monotonic() > end) throw new Error(`waited in vain for ${condition.toString()}`)
     await sleep(systemClock, 10)
   }
+}
+
+/** All that the other side sends to its end. */
+export async function read (stream: PeerStream): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of stream.incoming) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** Sends back what comes. */
+export function serveEcho ({ network }: TestNetwork): void {
+  network.handle('/echo', stream => {
+    void (async () => {
+      await stream.write(await read(stream))
+      await stream.closeWrite()
+    })().catch(() => {})
+  })
+}
+
+/** @throws AssertionError when another answer comes than was sent */
+export async function echo (from: TestNetwork, to: TestNetwork, data: Uint8Array = Buffer.from('hello')): Promise<void> {
+  const stream = await from.network.open(to.self, '/echo', {})
+  await stream.write(data)
+  await stream.closeWrite()
+  assert.equal((await read(stream)).equals(data), true)
 }
 
 export function testPlatform (log: string[]): Platform {

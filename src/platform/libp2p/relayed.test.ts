@@ -5,8 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import type { Multiaddress } from '../../domain/peer.ts'
-import type { PeerStream } from '../network.ts'
-import { hasPeer, testNetwork, until, type TestNetwork } from './network.fixture.ts'
+import { echo, hasPeer, serveEcho, testNetwork, until, type TestNetwork } from './network.fixture.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
 const signal = new AbortController().signal
@@ -37,28 +36,6 @@ async function takeSlot (from: TestNetwork, at: TestNetwork): Promise<void> {
 /** The addresses at which the peer is reached through others. */
 function relayed ({ network }: TestNetwork): Multiaddress[] {
   return network.addresses().filter(address => address.includes('/p2p-circuit'))
-}
-
-async function read (stream: PeerStream): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of stream.incoming) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-
-function serveEcho ({ network }: TestNetwork): void {
-  network.handle('/echo', stream => {
-    void (async () => {
-      await stream.write(await read(stream))
-      await stream.closeWrite()
-    })().catch(() => {})
-  })
-}
-
-async function echo (from: TestNetwork, to: TestNetwork, data: Uint8Array = Buffer.from('hello')): Promise<void> {
-  const stream = await from.network.open(to.self, '/echo', {})
-  await stream.write(data)
-  await stream.closeWrite()
-  assert.equal((await read(stream)).equals(data), true)
 }
 
 test('a peer that cannot be reached takes a slot at a relay, and another finds it there: streams and blocks go through', { timeout: 60_000 }, async t => {
