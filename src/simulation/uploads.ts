@@ -1,8 +1,8 @@
 import type { AddOptions, UploadedEntry } from '../adder/adder.ts'
 import { importUnixFs } from '../adder/import-unixfs.ts'
+import { plainAddOptions } from '../adder/uploads.fixture.ts'
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
-import { defaultPinOptions } from '../domain/pin.ts'
 import { seededRandom } from './seeded-random.ts'
 
 /** A file, and what it becomes when it is added. */
@@ -19,23 +19,7 @@ const mostBytes = 9 * chunkBytes
 const pieceBytes = 1_500
 
 /** How files are added: in small blocks, so that there are many. */
-export const addOptions: AddOptions = {
-  pin: defaultPinOptions,
-  layout: 'balanced',
-  chunker: `size-${chunkBytes}`,
-  hash: 'sha2-256',
-  format: 'unixfs',
-  local: false,
-  recursive: false,
-  hidden: false,
-  wrap: false,
-  shard: false,
-  progress: false,
-  nocopy: false,
-  noPin: false,
-  rawLeaves: true,
-  cidVersion: 1,
-}
+export const addOptions: AddOptions = { ...plainAddOptions, chunker: `size-${chunkBytes}`, rawLeaves: true, cidVersion: 1 }
 
 /** The file of that number, the same in all worlds. */
 export async function upload (number: number): Promise<Upload> {
