@@ -68,3 +68,18 @@ test('a move may stand where somebody else has pinned the same again', async () 
   await unpin(history, there, asked)
   assert.deepEqual(history.allowed(cid).values, new Set([storedForm(again), storedForm(moved)]))
 })
+
+test('an unpin does not take what is pinned elsewhere after its answer, and may take what is pinned before', async () => {
+  const again = pinOf(1, { name: 'again' })
+  const isAfter = async (isAnswered: boolean): Promise<boolean> => {
+    const history = new History(() => {}, () => {})
+    await change(history, there, undefined, consensus => consensus.logPin(asked))
+    const pinAgain = (): Promise<void> => change(history, here, asked, consensus => consensus.logPin(again))
+    if (!isAnswered) await pinAgain()
+    await unpin(history, there, asked)
+    if (isAnswered) await pinAgain()
+    return history.allowed(cid).mayBeAbsent
+  }
+  assert.equal(await isAfter(true), false)
+  assert.equal(await isAfter(false), true)
+})

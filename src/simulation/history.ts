@@ -22,6 +22,8 @@ export interface Change {
   /** Changes for this CID that the peer had taken in when it was asked, directly. */
   readonly seen: ReadonlySet<Change>
   isAcknowledged: boolean
+  /** The number of the last change that had begun when this one was acknowledged; Infinity before. */
+  acknowledgedAt: number
   /** Neither acknowledged nor refused. */
   isOpen: boolean
   /** From the peer's own upkeep, not from a user. */
@@ -91,7 +93,7 @@ export class History {
     this.#forgotten.clear()
     this.#away = away
     for (const [cid, value] of pins) {
-      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, isOpen: false, isUpkeep: false, isMove: false }])
+      this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, acknowledgedAt: 0, isOpen: false, isUpkeep: false, isMove: false }])
     }
     for (const change of open) this.#changes.set(change.cid, [...this.of(change.cid), change])
   }
@@ -107,7 +109,9 @@ export class History {
     const removals = changes.filter(change => change.value === undefined)
     const standing = pins.filter(pin => !isGone(pin))
     const values = new Set([...standing, ...standing.length > 0 ? moves.filter(move => !isGone(move)) : []].map(({ value }) => value as string))
-    const mayBeAbsent = pins.every(pin => !pin.isAcknowledged || removals.some(removal => !isBefore(removal, pin)))
+    // A removal takes what its peer had when it was asked: it may have learned of the pin by then, unless that came after the answer.
+    const mayTake = (removal: Change, pin: Change): boolean => !isBefore(removal, pin) && removal.acknowledgedAt >= pin.number
+    const mayBeAbsent = pins.every(pin => !pin.isAcknowledged || removals.some(removal => mayTake(removal, pin)))
     return { values, mayBeAbsent }
   }
 
@@ -125,7 +129,7 @@ export class History {
       this.upkeepPins++
       this.#onUpkeepPin(peer, before, pin)
     }
-    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, isOpen: true, isUpkeep, isMove }
+    const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, acknowledgedAt: Infinity, isOpen: true, isUpkeep, isMove }
     earlier.push(change)
     this.#note(peer, `${isUpkeep ? 'logs by itself' : 'logs'} ${cid}: ${pin === undefined ? 'removal' : `"${pin.name}" for ${pin.allocations?.length ?? 0}`}, knows ${seen.size} of ${earlier.length - 1}`)
     return change
@@ -134,6 +138,7 @@ export class History {
   async #follow (change: Change, logged: Promise<void>): Promise<void> {
     await logged.finally(() => { change.isOpen = false })
     change.isAcknowledged = true
+    change.acknowledgedAt = this.#number
     this.#note(change.peer, `has logged ${change.cid}: ${change.pin === undefined ? 'removal' : `"${change.pin.name}"`}`)
     this.acknowledged++
   }

@@ -33,6 +33,16 @@ export const lostChanges: readonly PlantedBug[] = [
       consensus.logPin = async pin => { clock.after(inMemoryMs, () => { logPin(pin).catch(() => {}) }) }
     },
   }),
+  plantedBug('unpins that wait', 'an unpin that waited for its batch took what others pinned after its answer', {
+    peer (peer) {
+      const { consensus, platform: { clock } } = peer
+      const logUnpin = consensus.logUnpin.bind(consensus)
+      consensus.logUnpin = async pin => {
+        await logUnpin(pin)
+        clock.after(inMemoryMs, () => { logUnpin(pin).catch(() => {}) })
+      }
+    },
+  }),
   plantedBug('journal forgotten', 'what waited for its batch was dropped at a restart (#1697)', {
     store: store => {
       const forgotten = store.clear({ gte: '/flotilla/journal/', lt: '/flotilla/journal0' }).catch(() => {})
