@@ -43,7 +43,8 @@ export async function removeOne (world: World, random: SeededRandom): Promise<vo
   if (removed === world.lost || random.chance(0.5)) return
   removed.stop()
   await world.clock.advance(awayMs)
-  if (random.chance(0.5) && isReplicated(removed, world.peers)) {
+  // A fault of before that ends now may have started it.
+  if (random.chance(0.5) && removed.process === undefined && isReplicated(removed, world.peers)) {
     world.history.forget(removed.self)
     removed.disk.wipe()
   }
