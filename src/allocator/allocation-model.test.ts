@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
+import { seededRandom } from '../simulation/seeded-random.ts'
 import { balancedAllocator } from './balanced.ts'
 import { chooseAllocations, type AllocationRequest } from './choose.ts'
 
+const random = seededRandom(1)
 const ids = Array.from({ length: 9 }, (_, n) => `peer ${n}` as PeerId)
 const somePeers = fc.uniqueArray(fc.constantFrom(...ids))
 
@@ -53,7 +55,7 @@ test('holders are within the bounds, can hold it, and no more of them change tha
     const usable = hosts.filter(host => allocateBy.every(name => byName[name]?.(host).length === 1) && !excluded.includes(host.peer) && !ineligible.includes(host.peer)).map(({ peer }) => peer)
     const valid = current.filter(peer => usable.includes(peer))
     const rest = usable.filter(peer => !valid.includes(peer))
-    const choose = (): PeerId[] => chooseAllocations(balancedAllocator(allocateBy), request)
+    const choose = (): PeerId[] => chooseAllocations(balancedAllocator(allocateBy, random), request)
     if (valid.length < min && usable.length < min) {
       assert.throws(choose, { code: 'NOT_ENOUGH_PEERS', message: `not enough peers to allocate CID. Needed at least: ${min - valid.length}. Wanted at most: ${max - valid.length}. Available candidates: ${rest.length}. See logs for more info.` })
       return
@@ -84,7 +86,7 @@ test('parts take turns at every level: counts of regions, and of racks in a regi
     const complete = hosts.filter(({ region, rack, space }) => region !== undefined && rack !== undefined && space !== undefined)
     const names = ['tag:region', 'tag:rack', 'freespace']
     const candidates = new Map(names.map(name => [name, complete.flatMap(byName[name] as (host: Host) => Metric[])]))
-    const order = balancedAllocator(names).allocate({ candidates, priority: new Map() })
+    const order = balancedAllocator(names, random).allocate({ candidates, priority: new Map() })
     assert.deepEqual(order.toSorted(), complete.map(({ peer }) => peer).toSorted(), 'everybody once')
     const hostOf = new Map(complete.map(host => [host.peer, host]))
     for (let taken = 1; taken <= order.length; taken++) {
@@ -111,7 +113,7 @@ function assertEven (chosen: readonly Host[], all: readonly Host[], groupOf: (ho
 test('with space alone, most space comes first', () => {
   fc.assert(fc.property(hosts, hosts => {
     const candidates = new Map([['freespace', hosts.flatMap(byName.freespace as (host: Host) => Metric[])]])
-    const order = balancedAllocator(['freespace']).allocate({ candidates, priority: new Map() })
+    const order = balancedAllocator(['freespace'], random).allocate({ candidates, priority: new Map() })
     const spaces = order.map(peer => hosts.find(host => host.peer === peer)?.space ?? -1)
     assert.deepEqual(spaces, spaces.toSorted((a, b) => b - a))
   }))

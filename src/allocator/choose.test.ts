@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
+import { seededRandom } from '../simulation/seeded-random.ts'
 import { balancedAllocator } from './balanced.ts'
 import { chooseAllocations, type AllocationRequest } from './choose.ts'
 
@@ -13,7 +14,7 @@ const metrics = new Map([
   ['tag:region', peers.map(([peer, region]) => metric('tag:region', peer, region, 0, true))],
   ['freespace', peers.map(([peer, , space]) => metric('freespace', peer, String(space), space, false))],
 ])
-const allocator = balancedAllocator(['tag:region', 'freespace'])
+const allocator = balancedAllocator(['tag:region', 'freespace'], seededRandom(1))
 const request = (changes: Partial<AllocationRequest>): AllocationRequest => ({ replicationFactorMin: 1, replicationFactorMax: 3, current: [], priority: [], excluded: new Set(), isEligible: () => true, metrics, ...changes })
 const chosen = (changes: Partial<AllocationRequest>): string[] => chooseAllocations(allocator, request(changes))
 const ids = (...names: string[]): PeerId[] => names as PeerId[]
@@ -46,3 +47,16 @@ test('excluded and ineligible peers, and those without a metric, are never chose
 test('too few peers are an error that counts them', () => {
   assert.throws(() => chosen({ replicationFactorMin: 6, replicationFactorMax: 7 }), { code: 'NOT_ENOUGH_PEERS', message: 'not enough peers to allocate CID. Needed at least: 6. Wanted at most: 7. Available candidates: 5. See logs for more info.' })
 })
+
+for (const [by, metrics] of [
+  ['regions alone', new Map([['tag:region', Array.from({ length: 24 }, (_, n) => metric('tag:region', `peer ${n}`, `region ${n % 3}`, 0, true))]])],
+  ['queues of one bucket', new Map([['pinqueue', Array.from({ length: 24 }, (_, n) => metric('pinqueue', `peer ${n}`, '0', 0, false))]])],
+] as const) {
+  test(`peers between which there is no difference hold equally much: ${by}`, () => {
+    const tied = balancedAllocator([...metrics.keys()], seededRandom(1))
+    const held = new Map<string, number>()
+    for (let n = 0; n < 2_400; n++) for (const peer of chooseAllocations(tied, request({ replicationFactorMin: 3, metrics }))) held.set(peer, (held.get(peer) ?? 0) + 1)
+    assert.equal(held.size, 24)
+    for (const [peer, count] of held) assert.ok(count > 225 && count < 375, `${peer} holds ${count}, not about 300`)
+  })
+}

@@ -20,7 +20,7 @@ export interface AllocationRequest {
 }
 
 /**
- * The holders of a pin; empty means everywhere. Pure. Holders that are enough stay as they are,
+ * The holders of a pin; empty means everywhere. Holders that are enough stay as they are,
  * so that nothing moves without need.
  * @throws ClusterError `NOT_ENOUGH_PEERS`
  */

@@ -3,6 +3,7 @@ import type { Multiaddress, PeerId } from '../domain/peer.ts'
 import { sleep } from '../platform/clock.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
+import { shuffled } from '../platform/random.ts'
 import { within } from './deadline.ts'
 
 /** Peers to connect to at the start; the others are found through them (spec/components.md 1.1). */
@@ -94,12 +95,7 @@ export class Connections {
     const { network, settings, platform: { random, loggers } } = this.#parts
     const missing = settings.connectionManager.lowWater - network.peers().length
     if (missing <= 0) return
-    const known = [...network.knownPeers()]
-    for (let i = known.length - 1; i > 0; i--) {
-      const other = random.integer(i + 1)
-      ;[known[i], known[other]] = [known[other] as PeerId, known[i] as PeerId]
-    }
-    for (const peer of await this.connectSome(known, missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
+    for (const peer of await this.connectSome(shuffled(random, network.knownPeers()), missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
   }
 
   /** Configured peers are honest: should all others conspire to mislead this one, it hears them all the same. */

@@ -32,7 +32,7 @@ async function lonePeer (changes: Partial<PinningOptions> = {}, { others = [], t
   for (const [n, peer] of [self, ...others.toReversed()].entries()) {
     monitor.record({ name: 'freespace', peer, value: '', expire: platform.clock.now() + 600_000, valid: true, weight: 10 + n, partitionable: false, receivedAt: 0 })
   }
-  const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace']), clock: platform.clock, options: { replicationFactorMin: -1, replicationFactorMax: -1, followerMode: false, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false, ...changes } })
+  const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace'], platform.random), clock: platform.clock, options: { replicationFactorMin: -1, replicationFactorMax: -1, followerMode: false, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false, ...changes } })
   return { pinning, consensus, stop: async () => { await monitor.stop(); await consensus.stop() } }
 }
 

@@ -14,3 +14,13 @@ export const systemRandom: Random = {
   integer: below => randomInt(below),
   fraction: () => randomInt(2 ** 47) / 2 ** 47,
 }
+
+/** The items in any order, each with the same chance. */
+export function shuffled<T> (random: Pick<Random, 'integer'>, items: Iterable<T>): T[] {
+  const order = [...items]
+  for (let i = order.length - 1; i > 0; i--) {
+    const other = random.integer(i + 1)
+    ;[order[i], order[other]] = [order[other] as T, order[i] as T]
+  }
+  return order
+}
