@@ -24,15 +24,29 @@ export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid
   }
 }
 
-/** Shards first, then the cluster DAG that lists them: what is left after a crash can be found again. */
-async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, pin: Pin, options: CallOptions): Promise<void> {
-  if (pin.reference === undefined) return
-  // Sharded pins are rare: a start need not wait for what reads them.
-  const [{ decode: decodeCbor }, { CID }] = await Promise.all([import('@ipld/dag-cbor'), import('multiformats/cid')])
-  const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(pin.reference, options)))
-  const parts = links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as { readonly bytes: Uint8Array }).bytes))
-  for (const part of [...parts, pin.reference]) {
+/**
+ * Shards first, then the cluster DAG that lists them: what is left after a crash can be found again.
+ * A shard that another cluster DAG lists too stays: content that begins alike, such as two versions
+ * of a file that grows, has its first shards in common.
+ */
+async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pin, options: CallOptions): Promise<void> {
+  if (reference === undefined) return
+  const shards = await shardsOf(ipfs, reference, options)
+  const ofOthers = new Set<Cid>()
+  const { signal } = options
+  for await (const pins of consensus.pinset().list({ types: new Set(['clusterdag-pin']), ...(signal && { signal }) })) {
+    for (const { cid } of pins) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) ofOthers.add(shard)
+  }
+  for (const part of [...shards.filter(shard => !ofOthers.has(shard)), reference]) {
     const found = await consensus.pinset().get(part)
     if (found !== undefined) await consensus.logUnpin(found, options)
   }
+}
+
+/** What a cluster DAG lists. */
+async function shardsOf (ipfs: IpfsConnector, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
+  // Sharded pins are rare: a start need not wait for what reads them.
+  const [{ decode: decodeCbor }, { CID }] = await Promise.all([import('@ipld/dag-cbor'), import('multiformats/cid')])
+  const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(clusterDag, options)))
+  return links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as { readonly bytes: Uint8Array }).bytes))
 }

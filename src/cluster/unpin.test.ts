@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { encode } from '@ipld/dag-cbor'
+import { CID } from 'multiformats/cid'
+import { PinMessage } from '../codec/messages.ts'
+import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
+import { cidFromBytes, type Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId } from '../domain/peer.ts'
+import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
+import type { IpfsConnector } from '../ipfs/connector.ts'
+import { systemClock } from '../platform/clock.ts'
+import { silentLoggers } from '../platform/logger.ts'
+import { memoryStore } from '../platform/memory-store.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import { systemRandom } from '../platform/random.ts'
+import { unpin } from './unpin.ts'
+
+const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
+
+function cidOf (bytes: string | Uint8Array, codec = 0x55): Cid {
+  return cidFromBytes(Uint8Array.of(1, codec, 0x12, 0x20, ...createHash('sha256').update(bytes).digest()))
+}
+
+/** One peer, alone, and the cluster DAGs on its IPFS node. */
+async function peerWithShards () {
+  const consensus = new CrdtConsensus({ self, store: memoryStore(), codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform: { clock: systemClock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics } })
+  await consensus.start()
+  const blocks = new Map<Cid, Uint8Array>()
+  const ipfs = {
+    async getBlock (cid: Cid) {
+      const block = blocks.get(cid)
+      if (block === undefined) throw new ClusterError('IPFS_ANSWER', 'no such block')
+      return block
+    },
+  } as unknown as IpfsConnector
+  const log = (cid: Cid, changes: Partial<Pin>): Promise<void> => consensus.logPin({ ...pinWithOptions(cid, defaultPinOptions, systemClock.now()), allocations: [], ...changes })
+  return {
+    blocks,
+    log,
+    unpin: (cid: Cid) => unpin(consensus, ipfs, cid, {}),
+    /** The pins of content that was added over these shards. */
+    async add (root: Cid, ...shards: Cid[]): Promise<Cid> {
+      const bytes = encode(Object.fromEntries(shards.map(shard => CID.parse(shard)).entries()))
+      const clusterDag = cidOf(bytes, 0x71)
+      blocks.set(clusterDag, bytes)
+      for (const shard of shards) await log(shard, { type: 'shard-pin', maxDepth: 1 })
+      await log(clusterDag, { type: 'clusterdag-pin', maxDepth: 0, reference: root })
+      await log(root, { type: 'meta-pin', maxDepth: 0, reference: clusterDag })
+      return clusterDag
+    },
+    async pinned (...cids: Cid[]): Promise<boolean[]> { return Promise.all(cids.map(cid => consensus.pinset().has(cid))) },
+    stop: () => consensus.stop(),
+  }
+}
+
+test('what was added over shards goes with all of them, but for those that other content lies on too', async () => {
+  const peer = await peerWithShards()
+  const [first, second, shared, ofFirst, ofSecond, ordinary] = ['first', 'second', 'shared', 'of first', 'of second', 'ordinary'].map(text => cidOf(text)) as [Cid, Cid, Cid, Cid, Cid, Cid]
+  const firstDag = await peer.add(first, shared, ofFirst)
+  const secondDag = await peer.add(second, shared, ofSecond)
+  await peer.log(ordinary, {})
+
+  assert.equal((await peer.unpin(first)).type, 'meta-pin')
+  assert.deepEqual(await peer.pinned(first, firstDag, ofFirst), [false, false, false])
+  assert.deepEqual(await peer.pinned(second, secondDag, shared, ofSecond), [true, true, true, true])
+  await assert.rejects(peer.unpin(shared), { message: 'cannot unpin a shard directly. Unpin content root CID instead' })
+  await assert.rejects(peer.unpin(secondDag), { message: 'cannot unpin a Cluster DAG directly. Unpin content root CID instead' })
+
+  await peer.unpin(second)
+  assert.deepEqual(await peer.pinned(second, secondDag, shared, ofSecond, ordinary), [false, false, false, false, true])
+  await peer.stop()
+})
+
+test('nothing goes while it cannot be known which shards other content lies on', async () => {
+  const peer = await peerWithShards()
+  const [first, second, shared] = ['first', 'second', 'shared'].map(text => cidOf(text)) as [Cid, Cid, Cid]
+  const firstDag = await peer.add(first, shared)
+  peer.blocks.delete(await peer.add(second, shared, cidOf('more')))
+  await assert.rejects(peer.unpin(first), { code: 'IPFS_ANSWER' })
+  assert.deepEqual(await peer.pinned(first, firstDag, shared), [true, true, true])
+  await peer.stop()
+})
