@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
@@ -18,6 +20,9 @@ import { decodeMessage, encodeMessage, type BitswapMessage } from './message.ts'
 import { bitswapProtocol } from './outbox.ts'
 
 const signal = new AbortController().signal
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 function block (text: string | Uint8Array): { bytes: Uint8Array, cid: CID } {
   const bytes = typeof text === 'string' ? new TextEncoder().encode(text) : text
@@ -177,4 +182,22 @@ test('messages come back as they were, whatever the cuts', async () => {
     for await (const bytes of readFrames(pieces(), 1_000_000)) read.push(decodeMessage(new Uint8Array(bytes)))
     assert.deepEqual(read, messages)
   }))
+})
+
+test('a message that comes byte by byte costs no more than its bytes', async () => {
+  const framed = frame(new Uint8Array(200_000).fill(7))
+  collectGarbage()
+  const before = process.memoryUsage().heapUsed
+  let grown = 0
+  async function * bytes (): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < framed.length; at++) {
+      if (at === framed.length - 1) {
+        collectGarbage()
+        grown = process.memoryUsage().heapUsed - before
+      }
+      yield framed.subarray(at, at + 1)
+    }
+  }
+  assert.deepEqual((await Array.fromAsync(readFrames(bytes(), 1_000_000))).map(({ length }) => length), [200_000])
+  assert.ok(grown < 5_000_000, `${grown} bytes`)
 })

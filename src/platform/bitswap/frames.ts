@@ -12,17 +12,20 @@ export function frame (bytes: Uint8Array): Uint8Array {
   return framed
 }
 
+/** Room for the beginning of a frame that comes in parts; it grows with what has come, not with what is claimed. */
+const firstRoomBytes = 16 * 1024
+
 /**
- * Cuts a stream into what {@link frame} has put together. No more than one frame and one piece of
- * the stream is held.
+ * Cuts a stream into what {@link frame} has put together. No more than one frame, twice at most,
+ * and one piece of the stream is held, into however many pieces it was cut.
  * @throws ClusterError `INVALID_WIRE_DATA` for a frame above `maxBytes` or an end in the midst of one
  */
 export async function * readFrames (pieces: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
   let length: number | undefined
   let shift = 1
   let partial = 0
-  let collected: Uint8Array[] = []
-  let missing = 0
+  let collected = new Uint8Array()
+  let have = 0
   for await (const piece of pieces) {
     for (let at = 0; at < piece.length;) {
       if (length === undefined) {
@@ -34,22 +37,30 @@ export async function * readFrames (pieces: AsyncIterable<Uint8Array>, maxBytes:
           if (shift > 2 ** 35) throw new ClusterError('INVALID_WIRE_DATA', 'the length of a message is malformed')
           continue
         }
-        length = missing = partial
+        length = partial
         if (length > 0) continue
       }
-      const part = piece.subarray(at, at + missing)
+      const part = piece.subarray(at, at + length - have)
       at += part.length
-      missing -= part.length
-      if (missing > 0) {
-        collected.push(part)
-        continue
+      if (part.length < length) {
+        if (collected.length - have < part.length) collected = grown(collected.subarray(0, have), Math.min(length, Math.max(firstRoomBytes, 2 * (have + part.length))))
+        collected.set(part, have)
       }
-      yield collected.length === 0 ? part : Buffer.concat([...collected, part])
-      collected = []
+      have += part.length
+      if (have < length) continue
+      yield part.length === length ? part : collected.subarray(0, length)
+      collected = new Uint8Array()
+      have = 0
       length = undefined
       partial = 0
       shift = 1
     }
   }
   if (length !== undefined || shift > 1) throw new ClusterError('INVALID_WIRE_DATA', 'a message is cut off')
+}
+
+function grown (bytes: Uint8Array, room: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(room)
+  larger.set(bytes)
+  return larger
 }

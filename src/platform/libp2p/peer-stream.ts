@@ -3,6 +3,7 @@ import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { PeerStream } from '../network.ts'
 import { paceWindow } from './stream-window.ts'
+import { UnreadPieces } from './unread-pieces.ts'
 
 /** Bytes that wait for the reader before the other side has to wait too; it may have a window's worth on the way. */
 const maxUnreadBytes = 256 * 1024
@@ -21,9 +22,7 @@ class Libp2pPeerStream implements PeerStream {
   readonly incoming: AsyncIterable<Uint8Array>
   readonly #stream: Stream
   readonly #controller = new AbortController()
-  #chunks: Uint8Array[] = []
-  #next = 0
-  #unreadBytes = 0
+  readonly #unread = new UnreadPieces()
   readonly #onTaken: (() => void) | undefined
   #isWriteClosed = false
   #remoteHasEnded: boolean
@@ -38,7 +37,7 @@ class Libp2pPeerStream implements PeerStream {
     this.incoming = { [Symbol.asyncIterator]: () => this.#read() }
     // Both may have happened before anybody could listen.
     this.#remoteHasEnded = stream.remoteWriteStatus === 'closed'
-    this.#onTaken = paceWindow(stream, () => this.#unreadBytes <= maxUnreadBytes)
+    this.#onTaken = paceWindow(stream, () => this.#unread.bytes <= maxUnreadBytes)
     if (stream.status !== 'open' && stream.status !== 'closing') this.#connectionLost(undefined)
     stream.addEventListener('close', event => { this.#onClose(event) })
     stream.addEventListener('remoteCloseWrite', () => { this.#remoteHasEnded = true; this.#wake() })
@@ -89,23 +88,13 @@ class Libp2pPeerStream implements PeerStream {
   }
 
   #take (): Uint8Array | undefined {
-    const chunk = this.#chunks[this.#next]
-    if (chunk === undefined) return undefined
-    this.#next++
-    this.#unreadBytes -= chunk.length
-    if (this.#next === this.#chunks.length) {
-      this.#chunks = []
-      this.#next = 0
-    }
-    if (this.#stream.status === 'open') this.#onTaken?.()
+    const chunk = this.#unread.take()
+    if (chunk !== undefined && this.#stream.status === 'open') this.#onTaken?.()
     return chunk
   }
 
   #onMessage ({ data }: StreamMessageEvent): void {
-    for (const chunk of data instanceof Uint8Array ? [data] : data) {
-      this.#chunks.push(chunk)
-      this.#unreadBytes += chunk.length
-    }
+    for (const chunk of data instanceof Uint8Array ? [data] : data) this.#unread.add(chunk)
     this.#wake()
   }
 
@@ -125,8 +114,7 @@ class Libp2pPeerStream implements PeerStream {
   #fail (failure: ClusterError): void {
     if (this.#readFailure !== undefined) return
     this.#readFailure = failure
-    this.#chunks = []
-    this.#next = 0
+    this.#unread.clear()
     this.#failWriting(failure)
   }
 
