@@ -4,7 +4,7 @@ import type { Platform } from '../../platform/lifecycle.ts'
 import type { Network } from '../../platform/network.ts'
 import { cidOfMultihash } from './delta.ts'
 import { HistoryFetcher } from './history-fetcher.ts'
-import type { Arrival, Wanted } from './walk-nodes.ts'
+import type { Arrival, Lost, Wanted } from './walk-nodes.ts'
 
 /** Blocks that are asked for at the same time: enough to hide the round trips, few enough for their answers to fit into memory. */
 const maxParallel = 32
@@ -29,7 +29,7 @@ export interface Want {
   /** Who told of it, or of what follows it. */
   readonly origin: PeerId | undefined
   /** A node that is here follows it. */
-  readonly isLinked: boolean
+  isLinked: boolean
   /** Who is asked first. */
   provider: PeerId | undefined
   attempts: number
@@ -45,7 +45,7 @@ export interface FetcherOptions {
   /** A block that is in the store already. */
   readonly stored: (node: string) => Promise<Uint8Array | undefined>
   readonly onBlock: (arrival: Arrival) => void
-  readonly onLost: (node: string) => void
+  readonly onLost: (lost: Lost) => void
   /** True while what has arrived already must be dealt with first. */
   readonly isFull: () => boolean
 }
@@ -90,7 +90,11 @@ export class BlockFetcher {
     const now = this.#options.platform.clock.monotonic()
     const behind: Want[] = []
     for (const { node, from, isLinked } of nodes) {
-      if (this.#known.has(node)) continue
+      const known = this.#known.get(node)
+      if (known !== undefined) {
+        known.isLinked ||= isLinked
+        continue
+      }
       if (this.#known.size >= maxQueued) { this.hasMore = true; continue }
       const want = { node, isLinked, origin: from, provider: from, attempts: 0, since: now, notBefore: now }
       this.#known.set(node, want)
@@ -191,7 +195,7 @@ export class BlockFetcher {
     if (others.length > 0) want.attempts++
     if (want.isLinked ? want.attempts >= giveUpAttempts && now - want.since >= giveUpMs : want.attempts >= forgetAttempts) {
       this.#known.delete(want.node)
-      onLost(want.node)
+      onLost(want)
       return
     }
     want.provider = others[random.integer(Math.max(1, others.length))]

@@ -5,9 +5,6 @@ import { readFields, ProtobufBytes } from './protobuf-fields.ts'
 
 /** Bytes of a message that is read: the limit of gossip messages in the Go program. */
 export const maxMessageBytes = 1024 * 1024
-/** Heads that are taken of one message: even badly branched sets have fewer. */
-const maxHeads = 4_096
-
 const headsField = 1
 const cidField = 1
 /**
@@ -47,7 +44,6 @@ export function decodeBroadcast (bytes: Uint8Array): AnnouncedHead[] {
   const heads: AnnouncedHead[] = []
   readFields(bytes, malformed, (field, _, part) => {
     if (field !== headsField) return
-    if (heads.length >= maxHeads) throw malformed(`more than ${maxHeads} heads`)
     const head = decodeHead(part)
     if (head !== undefined) heads.push(head)
   })

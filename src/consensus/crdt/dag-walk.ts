@@ -10,10 +10,11 @@ import { Wake } from '../../platform/wake.ts'
 import { BlockFetcher } from './block-fetcher.ts'
 import { cidOfMultihash } from './delta.ts'
 import type { ReplicaKeys } from './keys.ts'
+import { isBlockOf } from './read-node.ts'
 import type { Replica } from './replica.ts'
 import { StallWatch } from './stall-watch.ts'
 import { WalkRecords, type WalkSummary } from './walk-records.ts'
-import type { Announcement, Arrival, Needed } from './walk-nodes.ts'
+import type { Announcement, Arrival, Lost, Needed } from './walk-nodes.ts'
 import { WalkStep } from './walk-step.ts'
 import type { Writer } from './writer.ts'
 
@@ -53,7 +54,7 @@ export interface DagWalkOptions {
 interface StepInput {
   readonly announcements: readonly Announcement[]
   readonly arrivals: readonly Arrival[]
-  readonly lost: readonly string[]
+  readonly lost: readonly Lost[]
   readonly needed: readonly Needed[]
 }
 
@@ -81,7 +82,7 @@ export class DagWalk {
   #announcedBytes = 0
   #arrivals: Arrival[] = []
   #arrivedBytes = 0
-  #lost: string[] = []
+  #lost: Lost[] = []
   #needed: Needed[] = []
   #hasDrains = true
   readonly #wake = new Wake()
@@ -102,9 +103,12 @@ export class DagWalk {
       network,
       platform: options.platform,
       heads: () => options.replica.heads.names(),
-      stored: node => store.get(keys.block(node)),
+      stored: async node => {
+        const block = await store.get(keys.block(node))
+        return block !== undefined && isBlockOf(node, block) ? block : undefined
+      },
       onBlock: arrival => { this.#arrive(arrival) },
-      onLost: node => { this.#lost.push(node); this.#wake.call() },
+      onLost: lost => { this.#lost.push(lost); this.#wake.call() },
       isFull: () => this.#arrivedBytes >= maxArrivedBytes,
     })
     this.#stalls = new StallWatch({ hasWork: () => unmerged(this.records.summary) > 0, onStall: () => { this.#noteStall() }, clock })
@@ -138,6 +142,9 @@ export class DagWalk {
   /** Takes a node that a peer tells of, if it is not known. */
   announce (announcement: Announcement): void {
     const { from, node } = announcement
+    const { heads, isOwn } = this.#options.replica
+    // The Go program tells of all its heads in one message, in the same order each time: those that are here must not take the room of the others.
+    if (isOwn && heads.has(node)) return
     if (this.#announcements.length >= maxAnnouncements || !this.#mayTell(from, node)) {
       this.#metrics.dropped.add(1)
       return
@@ -239,7 +246,7 @@ export class DagWalk {
 
     this.#drop(input)
     this.#hasDrains = step.leavesDrains || drains.length === maxTaken
-    const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost]
+    const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost.map(({ node }) => node)]
     this.#close(taken, new Set(step.wanted.map(({ node }) => node)))
     for (const { node } of [...arrivals, ...step.merged.map(({ node }) => ({ node: node.blockId.slice(1) }))]) this.#fetcher.forget(node)
     const coming = new Set(this.#arrivals.map(({ node }) => node))

@@ -247,6 +247,20 @@ test('what follows a node that nobody has waits, then is merged without it; and 
   await peers.stop()
 })
 
+test('a head that nobody has is no hole after a minute because somebody follows it meanwhile', async () => {
+  const { peers, a, other } = await scene()
+  const lost = other.node(1, [], [pinOf(1)])
+  other.blocks.delete(lost.cid.toString())
+  await other.tell([lost.cid])
+  await peers.clock.advance(20_000)
+  await other.tell([other.node(2, [lost], [pinOf(2)]).cid])
+  await peers.clock.advance(4 * 60_000)
+  assert.deepEqual(health(a), { missing: 1, stored: 1, holes: 0, isDirty: false })
+  await peers.clock.advance(20 * 60_000)
+  assert.deepEqual([await namesOf(a), health(a)], [['pin 2'], { missing: 0, stored: 0, holes: 1, isDirty: true }])
+  await peers.stop()
+})
+
 test('thousands of nodes in one row, and side by side, come in whatever order and through a restart', async () => {
   const { peers, a, other } = await scene()
   let last = other.node(1, [], [pinOf(0)])

@@ -7,7 +7,7 @@ import { readFew } from './read-few.ts'
 import { isBlockOf, linksOf, noBlock, readNode, type ReadNode } from './read-node.ts'
 import type { ForeignNode } from './replica.ts'
 import { WaitingNodes } from './waiting-nodes.ts'
-import type { Announcement, Arrival, Needed, Wanted } from './walk-nodes.ts'
+import type { Announcement, Arrival, Lost, Needed, Wanted } from './walk-nodes.ts'
 import type { WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
 
 /** Nodes that one step merges: one batch of the store. */
@@ -154,13 +154,15 @@ export class WalkStep {
   }
 
   /** Goes on without blocks that could not be had. */
-  async giveUp (nodes: readonly string[]): Promise<void> {
-    await this.#look(nodes)
-    for (const node of nodes) {
+  async giveUp (nodes: readonly Lost[]): Promise<void> {
+    await this.#look(nodes.map(({ node }) => node))
+    for (const { node, isLinked } of nodes) {
       const { record } = this.#get(node)
       if (!this.#isToCome(node) || record?.state !== 'fetch') continue
       // Nothing depends on it: whoever has it will tell of it again.
       if (!record.isLinked) { this.#set(node, undefined); continue }
+      // It was given up as one of these: only now there is something that follows it.
+      if (!isLinked) { this.#wanted.push({ node, from: record.from, isLinked: true }); continue }
       this.#set(node, { state: 'hole' })
       this.holes++
       this.#outOfTheWay.push(node)
@@ -276,6 +278,7 @@ export class WalkStep {
       this.#wanted.push({ node, from, isLinked: true })
     } else if (record.state === 'fetch' && !record.isLinked) {
       this.#set(node, { ...record, isLinked: true })
+      this.#wanted.push({ node, from: record.from, isLinked: true })
     }
   }
 
