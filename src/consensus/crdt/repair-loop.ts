@@ -93,14 +93,14 @@ export class RepairLoop {
   }
 
   async #repair (withValues: boolean, signal: AbortSignal): Promise<void> {
-    const { intervalMs, retryHoles, records, platform: { clock } } = this.#options
+    const { intervalMs, retryHoles, platform: { clock } } = this.#options
     const begin = clock.monotonic()
     let next = intervalMs
     try {
       await retryHoles()
       const report = await repair(this.#options, { withValues: withValues || this.#isDoubtful, signal })
       const seconds = Math.round((clock.monotonic() - begin) / 1_000)
-      await this.#setDirty(report.missing > 0 || records.summary.hole > 0)
+      await this.#noteResult(report.missing > 0)
       if (report.missing > 0) next = lookAgainMs
       if (report.missing + report.falseHeads + report.corrected > 0) this.#logger.warn({ ...report }, `DAG repair found what was missing or wrong; it is fetched and merged. Took ${seconds}s`)
       else this.#logger.info({ ...report }, `DAG repair finished. Took ${seconds}s`)
@@ -112,13 +112,17 @@ export class RepairLoop {
     if (next > 0) this.#schedule(next)
   }
 
-  async #setDirty (isDirty: boolean): Promise<void> {
-    const { store, keys, writer } = this.#options
-    if (isDirty === this.#isDirty && !this.#isDoubtful) return
-    const operations: StoreOperation[] = [isDirty ? { type: 'put', key: keys.dirty, value: new Uint8Array(0) } : { type: 'del', key: keys.dirty }, { type: 'del', key: doubtfulKey }]
-    await writer.turn(() => store.batch(operations, { sync: true }))
-    this.#isDirty = isDirty
-    this.#isDoubtful = false
+  /** Sets the mark, or takes it away; within a turn, so that it counts what became a hole meanwhile. */
+  #noteResult (isMissing: boolean): Promise<void> {
+    const { store, keys, writer, records } = this.#options
+    return writer.turn(async () => {
+      const isDirty = isMissing || records.summary.hole > 0
+      if (isDirty === this.#isDirty && !this.#isDoubtful) return
+      const operations: StoreOperation[] = [isDirty ? { type: 'put', key: keys.dirty, value: new Uint8Array(0) } : { type: 'del', key: keys.dirty }, { type: 'del', key: doubtfulKey }]
+      await store.batch(operations, { sync: true })
+      this.#isDirty = isDirty
+      this.#isDoubtful = false
+    })
   }
 
   #schedule (delayMs: number): void {

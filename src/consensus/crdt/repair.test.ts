@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PinMessage } from '../../codec/messages.ts'
+import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
+import { noMetrics } from '../../platform/metrics.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
-import { CrdtPeers, cidOf, namesOf, pinOf, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
-import { decodeDeltaNode } from './delta.ts'
+import { StoredChangeLog } from '../../state/change-log.ts'
+import { Pinset } from '../../state/pinset.ts'
+import { BarePeer } from './bare-peer.fixture.ts'
+import { CrdtPeers, cidOf, namesOf, pinOf, seededRandom, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
+import { decodeDeltaNode, encodeDeltaNode } from './delta.ts'
+import { replicaKeys, type ReplicaKeys } from './keys.ts'
+import { PinValues } from './pin-values.ts'
+import { RepairLoop } from './repair-loop.ts'
+import { repair } from './repair.ts'
+import { Replica } from './replica.ts'
 import { markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
+import { WalkRecords } from './walk-records.ts'
+import { Writer } from './writer.ts'
 
 /** Two peers that have merged the same: ten pins, one after the other, of which three were removed. */
 async function pair (): Promise<{ peers: CrdtPeers, a: CrdtPeer, b: CrdtPeer }> {
@@ -66,6 +79,70 @@ test('blocks that are gone are fetched again', async () => {
   await peers.stop()
 })
 
+test('blocks that have rotted are fetched again, of merged nodes and of those that wait', async () => {
+  const { peers, a, b } = await pair()
+  const rot = async (store: Store, key: string): Promise<void> => {
+    const block = await store.get(key) as Uint8Array
+    await store.batch([{ type: 'put', key, value: block.map(byte => byte ^ 1) }], { sync: true })
+  }
+  const again = await harm(peers, b, async store => { await rot(store, `/c/b/blocks/${(await blocksByPriority(store)).get(2)}`) })
+  assert.deepEqual(await setOf(again), await setOf(a))
+  assert.equal((await blocksByPriority(again.store)).size, 13)
+
+  const other = await BarePeer.start(peers, 2)
+  const below = other.node(20, [], [pinOf(20)])
+  const above = other.node(21, [below], [pinOf(21)])
+  other.blocks.delete(below.cid.toString())
+  await other.tell([above.cid])
+  await peers.clock.advance(1_000)
+  await rot(a.store, `/c/b/blocks${above.blockId}`)
+  other.blocks.set(below.cid.toString(), below.bytes)
+  await peers.clock.advance(60_000)
+  assert.deepEqual((await namesOf(a)).filter(name => /^pin 2./.test(name)).toSorted(), ['pin 20', 'pin 21'])
+  await peers.stop()
+})
+
+test('what is merged during a look is not taken for lost', async () => {
+  const { store, keys, replica, writer, records } = bare()
+  const node = encodeDeltaNode({ elements: [], tombstones: [], priority: 1 }, [])
+  const name = node.blockId.slice(1)
+  const looked: Store = {
+    ...store,
+    keys (range) {
+      const found = store.keys(range)
+      if (range.gte === keys.block('')) void store.batch([{ type: 'put', key: keys.processed(name), value: new Uint8Array(0) }, { type: 'put', key: keys.block(name), value: node.bytes }], { sync: false })
+      return found
+    },
+  }
+  const missing: string[] = []
+  await repair({ store: looked, keys, replica, writer, records, onMissing: nodes => { missing.push(...nodes.map(({ node }) => node)) } }, { withValues: false, signal: new AbortController().signal })
+  assert.deepEqual(missing, [])
+})
+
+test('a node that is given up while a look ends keeps the set dirty', async () => {
+  const clock = virtualClock()
+  const { store, keys, replica, writer, records } = bare()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const platform = { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
+  await markReplicaDirty(store, '/c')
+  const loop = new RepairLoop({ store, keys, replica, writer, records, onMissing: () => {}, intervalMs: 1_000, retryHoles: async () => {}, platform })
+  await loop.load()
+  const turn = writer.turn(async () => {
+    await promise
+    const change = records.change()
+    change.set('CIQA', undefined, { state: 'hole' })
+    change.apply()
+  })
+  const stopping = new AbortController()
+  loop.start(stopping.signal)
+  await clock.settle()
+  resolve()
+  await turn
+  await loop.stopped()
+  assert.deepEqual([loop.isDirty, await store.get(keys.dirty)], [true, new Uint8Array(0)])
+  stopping.abort()
+})
+
 test('heads that are none go', async () => {
   const { peers, a, b } = await pair()
   const again = await harm(peers, b, async store => {
@@ -121,3 +198,13 @@ async function blocksByPriority (store: Store): Promise<Map<number, string>> {
 }
 
 function keyOf (n: number): string { return cidOf(n).slice(1).toUpperCase() }
+
+/** The parts of a peer with an empty set. */
+function bare (): { store: Store, keys: ReplicaKeys, replica: Replica, writer: Writer, records: WalkRecords } {
+  const store = memoryStore()
+  const keys = replicaKeys('/c')
+  const replica = new Replica(store, keys)
+  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: '/c/s/k/' })
+  const writer = new Writer({ store, replica, pinset, changes: new StoredChangeLog(store, virtualClock(), cids => pinset.getMany(cids)), values: new PinValues(PinMessage) })
+  return { store, keys, replica, writer, records: new WalkRecords(store) }
+}

@@ -1,7 +1,8 @@
 import type { Store } from '../../platform/store.ts'
-import { cidOfMultihash } from './delta.ts'
+import { cidOfMultihash, type DeltaNode } from './delta.ts'
 import { prefixEnd } from './encoding.ts'
 import { multihashKey, type ReplicaKeys } from './keys.ts'
+import { isBlockOf } from './read-node.ts'
 import { readable } from './readable-node.ts'
 import type { Replica } from './replica.ts'
 import { ValueCheck } from './value-check.ts'
@@ -26,7 +27,7 @@ export interface RepairOptions {
 export interface RepairReport {
   /** Nodes looked at. */
   readonly nodes: number
-  /** Nodes that have to be fetched or merged. */
+  /** Nodes that have to be fetched or merged, also anew because their blocks are not what they were. */
   readonly missing: number
   /** Heads that were none. */
   readonly falseHeads: number
@@ -54,8 +55,9 @@ export async function repair (options: RepairOptions, { withValues, signal }: { 
   found(await withoutBlock(options, signal))
   const values = withValues ? new ValueCheck(options) : undefined
   let nodes = 0
-  for await (const step of mergedNodes(options, signal)) {
+  for await (const { nodes: step, rotten } of mergedNodes(options, signal)) {
     nodes += step.length
+    found(rotten)
     const links = new Set(step.flatMap(node => node.links.map(link => multihashKey(link.multihash.bytes))))
     found(await unmerged(options, [...links]))
     falseHeads += await dropFalseHeads(options, links)
@@ -76,9 +78,11 @@ async function withoutBlock ({ store, keys }: RepairOptions, signal: AbortSignal
   const lost: Needed[] = []
   const blockPrefix = keys.block('')
   const markerPrefix = keys.processed('')
+  // In this order: what is merged meanwhile has a block in the one, and no marker in the other.
+  const markers = store.keys({ gte: markerPrefix, lt: prefixEnd(markerPrefix) })
   const blocks = items(store.keys({ gte: blockPrefix, lt: prefixEnd(blockPrefix) }))
   let block = await blocks.next()
-  for await (const steps of store.keys({ gte: markerPrefix, lt: prefixEnd(markerPrefix) })) {
+  for await (const steps of markers) {
     signal.throwIfAborted()
     for (const key of steps) {
       const node = key.slice(markerPrefix.length)
@@ -100,15 +104,24 @@ async function * items<T> (steps: AsyncIterable<T[]>): AsyncGenerator<T, undefin
   return undefined
 }
 
-/** All merged nodes, some at a time. */
-async function * mergedNodes ({ store, keys }: RepairOptions, signal: AbortSignal): AsyncGenerator<Array<NonNullable<ReturnType<typeof readable>>>> {
+/** All merged nodes, some at a time, and those whose blocks are not what they were. */
+async function * mergedNodes ({ store, keys }: RepairOptions, signal: AbortSignal): AsyncGenerator<{ readonly nodes: DeltaNode[], readonly rotten: Needed[] }> {
   const prefix = keys.block('')
   for await (const entries of store.iterate({ gte: prefix, lt: prefixEnd(prefix) })) {
     for (let at = 0; at < entries.length; at += nodesPerStep) {
       signal.throwIfAborted()
       const part = entries.slice(at, at + nodesPerStep)
       const done = await store.getMany(part.map(({ key }) => keys.processed(key.slice(prefix.length))))
-      yield part.flatMap(({ key, value }, i) => done[i] === undefined ? [] : readable(key.slice(prefix.length), value) ?? [])
+      const nodes: DeltaNode[] = []
+      const rotten: Needed[] = []
+      for (const [i, { key, value }] of part.entries()) {
+        if (done[i] === undefined) continue
+        const name = key.slice(prefix.length)
+        const node = readable(name, value)
+        if (node !== undefined) nodes.push(node)
+        else if (!isBlockOf(name, value)) rotten.push({ node: name, isLost: true })
+      }
+      yield { nodes, rotten }
     }
   }
 }
