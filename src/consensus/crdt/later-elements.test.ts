@@ -4,6 +4,9 @@ import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { CrdtPeers, namesOf, pinOf, type CrdtPeer } from './crdt-peers.fixture.ts'
+import type { Intent } from './journal.ts'
+import { LaterElements } from './later-elements.ts'
+import { keyOfPin } from './pin-values.ts'
 
 /** What the last change tells of the pin. */
 async function lastTold ({ consensus }: CrdtPeer, peers: CrdtPeers): Promise<string | undefined> {
@@ -85,4 +88,39 @@ test('who pins anew elsewhere is not undone by an unpin that is made from the jo
   assert.deepEqual(await namesOf(again), ['again'])
   assert.deepEqual(await Array.fromAsync(left.iterate({ gte: '/flotilla/later', lt: '/flotilla/later0' })), [], 'the notes are gone with the unpins')
   await later.stop()
+})
+
+for (const lost of ['value', 'block'] as const) {
+  test(`a repair that merges a node once more, because its ${lost} is gone, does not bring back what is unpinned`, async () => {
+    const peers = new CrdtPeers(virtualClock())
+    const [a, b] = [await peers.start(0, { batching: { maxSize: 100, maxAgeMs: 600_000 } }), await peers.start(1)]
+    await peers.clock.advance(1_000)
+    await peers.done(Promise.all([1, 2].map(n => b.consensus.logPin(pinOf(n)))))
+    await peers.clock.advance(1_000)
+    await peers.done(a.consensus.logUnpin(pinOf(1)))
+    const key = keyOfPin(pinOf(2))
+    const [[block] = []] = await Array.fromAsync(a.store.keys({ gte: '/c/b/blocks/', lt: '/c/b/blocks0' }))
+    const gone = lost === 'value' ? [`/c/s/k${key}/v`, `/c/s/k${key}/p`] : [block as string]
+    await a.store.batch(gone.map(key => ({ type: 'del', key })), { sync: true })
+    a.consensus.repairSoon()
+    await peers.clock.advance(5_000)
+    assert.ok(a.store.getSync(gone[0] as string) !== undefined, 'it is repaired')
+    await peers.done(a.consensus.settled())
+    await peers.clock.advance(1_000)
+    for (const peer of [a, b]) assert.deepEqual(await namesOf(peer), ['pin 2'])
+    await peers.stop()
+  })
+}
+
+test('what comes once more, because a failing disk has lost it, is noted once more', async () => {
+  const later = new LaterElements()
+  const unpin: Intent = { cid: pinOf(1).cid, pin: undefined, bytes: new Uint8Array(0), entry: 5 }
+  const key = keyOfPin(unpin)
+  const parts = new Map([[key, { elements: [{ blockId: '/CIQ', origin: '', priority: 1, value: new Uint8Array(0) }], tombstones: new Set<string>() }]])
+  const isRemoved = (): boolean => true
+  const noted = later.operations(parts, isRemoved, 5)
+  later.note(parts, isRemoved)
+  assert.deepEqual(noted.map(({ key }) => key), [`/flotilla/later${key}/CIQ`])
+  await later.load(memoryStore(), [unpin])
+  assert.deepEqual(later.operations(parts, isRemoved, 5), noted)
 })

@@ -51,6 +51,9 @@ export class LaterElements {
 
   /** Takes the notes of the store for the changes that wait: of those older than the last change of a user the user could know. */
   async load (store: Store, waiting: readonly Intent[]): Promise<void> {
+    // What a failing disk has lost comes again, and is to be noted again.
+    this.#byKey.clear()
+    this.#stored.clear()
     const last = new Map<string, number>()
     for (const intent of waiting) if (intent.observed === undefined) last.set(keyOfPin(intent), intent.entry)
     for await (const notes of store.iterate({ gte: prefix, lt: prefixEnd })) {

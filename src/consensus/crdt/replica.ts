@@ -47,7 +47,7 @@ export interface Prepared {
   readonly changes: ValueChange[]
   /** Keys that may be kept by strays alone from now on; the operations note them for {@link Replica.strays}. */
   readonly suspects: readonly string[]
-  /** What nodes of other peers say of each key; absent for what this peer does itself. */
+  /** What nodes of other peers say of each key, without the elements that were here before; absent for what this peer does itself. */
   readonly parts?: ReadonlyMap<string, KeyPart>
   /** Takes the new heads in; to be called when the operations are on disk. */
   readonly applied: () => void
@@ -147,7 +147,7 @@ export class Replica {
     const { survivors, suspects } = await this.#survivors(parts)
     for (const key of await this.#movedAfterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
-    return { ...this.#prepared(nodes, changes, [...suspects]), parts, leftOut }
+    return { ...this.#prepared(nodes, changes, [...suspects]), parts: await this.#news(nodes, parts), leftOut }
   }
 
   /**
@@ -236,6 +236,15 @@ export class Replica {
       if (value !== undefined) current.set(key, { value, priority: priority === undefined ? 0 : readVarint(priority) - 1 })
     }
     return current
+  }
+
+  /** The parts without elements that are stored: an inner node may have been merged before, and have lost its block or a value since. */
+  async #news (nodes: readonly ForeignNode[], parts: ReadonlyMap<string, KeyPart>): Promise<ReadonlyMap<string, KeyPart>> {
+    const inner = nodes.filter(({ isInner }) => isInner).flatMap(({ node: { blockId, delta } }) => delta.elements.map(({ key }) => ({ key, blockId })))
+    if (inner.length === 0) return parts
+    const stored = await this.#store.getMany(inner.map(({ key, blockId }) => this.#keys.element(key, blockId)))
+    const known = new Set(inner.filter((_, i) => stored[i] !== undefined).map(({ key, blockId }) => key + blockId))
+    return new Map([...parts].map(([key, part]) => [key, { ...part, elements: part.elements.filter(({ blockId }) => !known.has(key + blockId)) }]))
   }
 
   /** By key, the block IDs of added elements that a tombstone has met before. */
