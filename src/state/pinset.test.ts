@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { PinMessage } from '../codec/messages.ts'
-import { cidFromBytes, compareCids, type Cid } from '../domain/cid.ts'
+import { cidFromBytes, cidKey, compareCids, type Cid } from '../domain/cid.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
 import { memoryStore } from '../platform/memory-store.ts'
@@ -52,4 +52,19 @@ test('holders, expired pins, count and digest are those that a look at all pins 
       }
     }
   }), { numRuns: 60 })
+})
+
+test('what is no pin of its key, in a folder of the Go program, does not stand in the way of the pins', async () => {
+  const store = memoryStore()
+  const [good, other, bad] = cids.map(cid => pinWithOptions(cid, defaultPinOptions, 0)) as [Pin, Pin, Pin]
+  const prefix = '/c/s/k/'
+  const value = PinMessage.encodeProtobuf(good)
+  for (const [key, bytes] of [[cidKey(good.cid), value], [cidKey(other.cid), value], [cidKey(bad.cid), Uint8Array.of(0xff)], ['no/cid', value]] as const) {
+    await store.batch([{ type: 'put', key: `${prefix}${key}/v`, value: bytes }, { type: 'put', key: `${prefix}${key}/p`, value: Uint8Array.of(2) }], { sync: true })
+  }
+  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: prefix })
+  await pinset.load()
+  assert.equal(pinset.count(), 1)
+  assert.deepEqual((await Array.fromAsync(pinset.list({}))).flat().map(({ cid }) => cid), [good.cid])
+  assert.deepEqual((await Array.fromAsync(store.keys({ gte: prefix, lt: '/c/s/k0' }))).flat(), ['p', 'v'].map(end => `${prefix}${cidKey(good.cid)}/${end}`))
 })

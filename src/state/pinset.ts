@@ -36,7 +36,7 @@ export interface PendingChange { readonly cid: Cid, readonly pin: Pin | undefine
 export interface PinsetOptions {
   readonly store: Store
   readonly codec: ProtobufMessage<Pin>
-  /** Values stand at `<valuePrefix><CID key>/v` (spec/wire.md 7). */
+  /** Values stand at `<valuePrefix><CID key>/v`, their priorities at `…/p` (spec/wire.md 7). */
   readonly valuePrefix: string
 }
 
@@ -56,7 +56,8 @@ export class Pinset implements StateStore {
 
   /**
    * Reads count and digest; a folder without our keys (new, or from the Go program) gets them by
-   * one scan, and so does one whose keys are not to be trusted.
+   * one scan, and so does one whose keys are not to be trusted. What is no pin of its key goes then:
+   * the Go program stores whatever comes, and readers of the values expect pins.
    */
   async load ({ isTrusted = true }: { readonly isTrusted?: boolean } = {}): Promise<void> {
     const [stored, count, digest] = await this.#store.getMany([formatKey, countKey, digestKey])
@@ -71,7 +72,10 @@ export class Pinset implements StateStore {
     for await (const entries of this.#values({})) {
       for (const { key, value } of entries) {
         const pin = this.#decode(value)
-        if (pin === undefined) continue
+        if (pin === undefined || cidKey(pin.cid) !== key) {
+          for (const end of ['v', 'p']) operations.push({ type: 'del', key: `${this.#valuePrefix}${key}/${end}` })
+          continue
+        }
         counted++
         scanned.add(key, value)
         for (const key of indexKeys(pin)) operations.push({ type: 'put', key, value: nothing })
