@@ -23,8 +23,9 @@ import { Writer } from './writer.ts'
 /** Changes that wait for their delta before who brings more has to wait: the others hear of a change some seconds later at most. */
 const mostWaiting = 10_000
 
-/** Well under the size at which a delta is closed, whatever names and metadata the pins have. */
+/** Pins of one imported node at most, and their bytes unless it is but one: well under what other peers take, whatever names and metadata the pins have. */
 const pinsPerImportedNode = 500
+const bytesPerImportedNode = 1024 * 1024
 
 /** That of the reference. */
 const defaultRepairMs = 60 * 60_000
@@ -215,18 +216,29 @@ export class CrdtConsensus implements Consensus {
   }
 
   /**
-   * Adds pins in nodes of a fixed size, so that the same pins give the same nodes on every peer
+   * Adds pins in nodes whose size depends on the pins alone, so that the same pins give the same nodes on every peer
    * that imports them. For a peer that does not run. Resolves with their number when they are on disk.
    */
   async importPins (pins: AsyncIterable<readonly Pin[]>): Promise<number> {
     let count = 0
     let waiting: Pin[] = []
-    for await (const batch of pins) {
-      waiting.push(...batch)
-      count += batch.length
-      for (; waiting.length >= pinsPerImportedNode; waiting = waiting.slice(pinsPerImportedNode)) await this.#publisher.commitPins(waiting.slice(0, pinsPerImportedNode))
+    let bytes = 0
+    const next = async (): Promise<void> => {
+      await this.#publisher.commitPins(waiting)
+      waiting = []
+      bytes = 0
     }
-    if (waiting.length > 0) await this.#publisher.commitPins(waiting)
+    for await (const batch of pins) {
+      for (const pin of batch) {
+        const { length } = this.#options.codec.encodeProtobuf(pin)
+        if (waiting.length > 0 && bytes + length > bytesPerImportedNode) await next()
+        waiting.push(pin)
+        bytes += length
+        count++
+        if (waiting.length === pinsPerImportedNode) await next()
+      }
+    }
+    if (waiting.length > 0) await next()
     await this.#options.store.batch([], { sync: true })
     return count
   }

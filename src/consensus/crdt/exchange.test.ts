@@ -190,3 +190,14 @@ test('the same change on the same heads is the same node, also when both were ma
   assert.equal((await setOf(a)).filter(key => key.startsWith('/c/b/')).length, 3)
   await peers.stop()
 })
+
+test('imported pins come in nodes that others take, however much each has to say', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0)
+  const pins = Array.from({ length: 600 }, (_, n) => pinOf(n, { metadata: { text: 'x'.repeat(10_000) } }))
+  await a.consensus.importPins((async function * () { yield pins })())
+  const b = await peers.start(1)
+  await peers.clock.advance(60_000)
+  assert.equal(b.consensus.pinset().count(), 600)
+  await peers.stop()
+})
