@@ -22,6 +22,8 @@ export interface ClusterSettings {
   readonly trustsAll: boolean
   /** Of each peer. */
   readonly roles: readonly Role[]
+  /** Of each peer: whether it speaks only what the Go program does. */
+  readonly speaksGo: readonly boolean[]
 }
 
 /** With fewer there would not be two whom all trust. */
@@ -33,10 +35,12 @@ export function randomSettings (random: SeededRandom, peers: number): ClusterSet
   const hasOthers = peers >= leastPeersForRoles && random.chance(0.35)
   const others = hasOthers ? 1 + random.integer(Math.floor(peers / 3)) : 0
   const roles = Array.from({ length: peers }, (_, n): Role => n < peers - others ? 'member' : random.chance(0.6) ? 'follower' : 'outsider')
-  return { ...settings, trustsAll: settings.trustsAll && !hasOthers, roles }
+  const isMixed = random.chance(0.25)
+  const speaksGo = roles.map(() => isMixed && random.chance(0.5))
+  return { ...settings, trustsAll: settings.trustsAll && !hasOthers, roles, speaksGo }
 }
 
-function commonSettings (random: SeededRandom, peers: number): Omit<ClusterSettings, 'roles'> {
+function commonSettings (random: SeededRandom, peers: number): Omit<ClusterSettings, 'roles' | 'speaksGo'> {
   const factor = random.chance(0.3) ? -1 : 1 + random.integer(Math.min(3, peers))
   return {
     batching: random.chance(0.5) ? { maxBatchSize: 0, maxBatchAgeMs: 0 } : { maxBatchSize: random.pick([5, 100]), maxBatchAgeMs: random.pick([200, 1_000, 5_000]) },

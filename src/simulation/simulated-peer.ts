@@ -7,6 +7,7 @@ import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Role } from './configuration.ts'
 import { Figures } from './figures.ts'
+import { goWire } from './go-wire.ts'
 import { History } from './history.ts'
 import { PeerClock } from './peer-clock.ts'
 import type { SimulatedNode } from './simulated-ipfs.ts'
@@ -164,7 +165,8 @@ export class SimulatedPeer {
   async #run (process: PeerProcess): Promise<void> {
     const { clock, figures, loops } = process
     const platform: Platform = { clock, random: this.#world.random.fork(`${this.name}/${process.number}`), loggers: traceLoggers(this.#world.trace, this.name), metrics: figures }
-    const network = this.#world.networks.join(this.self, this.number, clock)
+    const joined = this.#world.networks.join(this.self, this.number, clock)
+    const network = this.#world.settings.speaksGo[this.number] === true ? goWire(joined) : joined
     const peer = await composePeer(this.configuration, {
       self: this.self,
       network,
