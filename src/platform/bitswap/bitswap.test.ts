@@ -185,7 +185,7 @@ test('messages come back as they were, whatever the cuts', async () => {
 })
 
 test('a message that comes byte by byte costs no more than its bytes', async () => {
-  const framed = frame(new Uint8Array(200_000).fill(7))
+  const framed = frame(new Uint8Array(400_000).fill(7))
   collectGarbage()
   const before = process.memoryUsage().heapUsed
   let grown = 0
@@ -198,6 +198,6 @@ test('a message that comes byte by byte costs no more than its bytes', async () 
       yield framed.subarray(at, at + 1)
     }
   }
-  assert.deepEqual((await Array.fromAsync(readFrames(bytes(), 1_000_000))).map(({ length }) => length), [200_000])
-  assert.ok(grown < 5_000_000, `${grown} bytes`)
+  assert.deepEqual((await Array.fromAsync(readFrames(bytes(), 1_000_000))).map(({ length }) => length), [400_000])
+  assert.ok(grown < 20_000_000, `${grown} bytes`)
 })
