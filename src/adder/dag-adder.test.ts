@@ -48,7 +48,10 @@ function peers (parts: Partial<DagAdderParts> = {}, allocated: readonly PeerId[]
       },
     }),
     pinRoot: async (root, options, allocations) => { pins.push({ root, options, allocations }) },
-    pinItem: async pin => { items.push(pin) },
+    pinItem: async pin => {
+      items.push(pin)
+      return { pin, isNew: true }
+    },
     platform: { clock: virtualClock(), random: systemRandom, loggers: silentLoggers, metrics: noMetrics },
     ...parts,
   })
@@ -417,6 +420,36 @@ describe('an add that goes wrong', () => {
 
 describe('a sharded add', () => {
   const pin = { ...defaultPinOptions, shardSize: 1_000_000, name: 'sh', replicationFactorMin: 1, replicationFactorMax: 1 }
+
+  test('that fails takes back the pins that it has made, and those alone', async () => {
+    const taken: string[] = []
+    const { add, items } = peers({
+      pinItem: async pin => {
+        items.push(pin)
+        if (pin.type === 'meta-pin') throw new ClusterError('PIN_REFUSED', 'it is pinned in another way')
+        return { pin, isNew: pin.name !== 'sh-shard-1' }
+      },
+      unpinItem: async pin => {
+        taken.push(pin.name)
+        if (pin.name === 'sh-shard-2') throw new ClusterError('STORE_FAILED', 'no')
+      },
+    })
+    const file = { path: 'f', content: generatedContent(5, 3_000_000) }
+    await assert.rejects(collect(add([file], { shard: true, pin })), { code: 'PIN_REFUSED' })
+    assert.deepEqual(items.map(({ name }) => name), ['sh-shard-0', 'sh-shard-1', 'sh-shard-2', 'sh-shard-3', 'sh-clusterDAG', 'sh'])
+    assert.deepEqual(taken.splice(0), ['sh-clusterDAG', 'sh-shard-3', 'sh-shard-2', 'sh-shard-0'])
+
+    // Whoever asked goes away when the first shard is told.
+    for await (const { name } of add([file], { shard: true, pin })) if (name === 'shard-0') break
+    assert.equal(taken.at(-1), 'sh-shard-0')
+  })
+
+  test('that succeeds takes nothing back', async () => {
+    const taken: Pin[] = []
+    const { add } = peers({ unpinItem: async pin => { taken.push(pin) } })
+    for await (const { name } of add([{ path: 'f', content: 'x' }], { shard: true, pin })) if (name === 'sh-clusterDAG') break
+    assert.deepEqual(taken, [])
+  })
 
   test('spreads the blocks over shards with peers and pins of their own', async () => {
     const turns: PeerId[][] = [[self], [other], [self, other], [other]]

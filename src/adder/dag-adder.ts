@@ -19,6 +19,7 @@ async function * add (parts: DagAdderParts, entries: AsyncIterable<UploadedEntry
   const store = await openStore(parts, options, callOptions)
   const events = await importer(parts, guardEntries(entries, callOptions.signal), options, store)
   const roots = new Set<Cid>()
+  let isFinished = false
   try {
     for await (const event of events) {
       if (event.kind === 'entry' && event.root) roots.add(event.cid)
@@ -28,9 +29,11 @@ async function * add (parts: DagAdderParts, entries: AsyncIterable<UploadedEntry
     }
     if (roots.size === 0) throw new ClusterError('INVALID_INPUT', 'the upload has no file: send at least one multipart part')
     await store.finish([...roots])
+    isFinished = true
     yield * store.takeOutputs()
   } finally {
     store.abort(new ClusterError('CANCELLED', 'the add was given up'))
+    if (!isFinished) await store.takeBack?.()
   }
 }
 

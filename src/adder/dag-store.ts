@@ -17,7 +17,12 @@ export interface DagStore extends BlockSink {
   finish (roots: readonly Cid[]): Promise<void>
   /** Gives up what is under way; nothing is pinned. Safe after {@link finish}. */
   abort (reason: unknown): void
+  /** After {@link abort}, when {@link finish} has not resolved: takes back what was pinned on the way. Never rejects. */
+  takeBack? (): Promise<void>
 }
+
+/** A pin that was submitted; `isNew` when the CID had none before. */
+export interface MadePin { readonly pin: Pin, readonly isNew: boolean }
 
 /** What the adder needs of its peer. */
 export interface DagAdderParts {
@@ -28,7 +33,9 @@ export interface DagAdderParts {
   /** Pins a root on these peers, or by the options alone when there are none; resolves when that is durable. */
   readonly pinRoot: (cid: Cid, options: PinOptions, allocations: readonly PeerId[], callOptions: CallOptions) => Promise<void>
   /** Submits a pin as it is: the kinds that a sharded add makes. Without it such an add is refused. */
-  readonly pinItem?: ((pin: Pin, callOptions: CallOptions) => Promise<void>) | undefined
+  readonly pinItem?: ((pin: Pin, callOptions: CallOptions) => Promise<MadePin>) | undefined
+  /** Takes a pin back, if it still is the one that was made. */
+  readonly unpinItem?: ((made: Pin) => Promise<void>) | undefined
   readonly platform: Platform
   /** Hashes the leaves of large files; without it that is done in line. */
   readonly hashing?: Hashing | undefined

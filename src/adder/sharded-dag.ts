@@ -1,6 +1,6 @@
 import type { CID } from 'multiformats/cid'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
-import { assert, ClusterError } from '../domain/errors.ts'
+import { assert, ClusterError, errorText } from '../domain/errors.ts'
 import type { AddedOutput, PeerId } from '../domain/peer.ts'
 import { pinWithOptions, type Pin } from '../domain/pin.ts'
 import type { Block } from '../ipfs/connector.ts'
@@ -30,11 +30,13 @@ interface Shard {
 export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptions: CallOptions): DagStore {
   const { pinItem } = parts
   if (pinItem === undefined) throw new ClusterError('UNSUPPORTED', 'this peer does not do sharded adds: leave out shard=true')
-  const { clock } = parts.platform
+  const { clock, loggers } = parts.platform
   const pinOptions = dataPinOptions(options.pin)
   const outputs: AddedOutput[] = []
   const seen = new Set<string>()
   const shards: CID[] = []
+  /** Pins that were not there before: nobody could remove them if the add failed. */
+  const made: Pin[] = []
   let shard: Shard | undefined
   let sizeBytes = 0
   let aborted: { readonly reason: unknown } | undefined
@@ -73,7 +75,9 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   }
 
   async function submit (pin: Pin): Promise<void> {
-    if (!options.noPin) await pinItem?.(pin, callOptions)
+    if (options.noPin) return
+    const submitted = await pinItem?.(pin, callOptions)
+    if (submitted?.isNew === true) made.push(submitted.pin)
   }
 
   async function closeShard (): Promise<void> {
@@ -148,6 +152,15 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
     abort (reason) {
       aborted ??= { reason }
       shard?.stream.abort(reason)
+    },
+    async takeBack () {
+      // A shard that is being pinned shall not come through.
+      await working?.catch(() => {})
+      for (const pin of made.splice(0).toReversed()) {
+        await parts.unpinItem?.(pin).catch((error: unknown) => {
+          loggers.component('adder').warn({ cid: pin.cid, error: errorText(error) }, 'the pin of a shard is left over from an add that failed')
+        })
+      }
     },
   }
 }

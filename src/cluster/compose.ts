@@ -30,6 +30,7 @@ import { Pinning } from './pin.ts'
 import { pingMetric } from './ping.ts'
 import { RepairLoop } from './repair.ts'
 import { StatusSorter } from './status-sorter.ts'
+import { unpinMade } from './unpin.ts'
 
 /** What differs between a peer of its own process, one of a test and one of the simulator. */
 export interface PeerParts {
@@ -135,7 +136,11 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     },
     destinationFor: peer => ({ peer, putBlocks: (blocks, options) => peer === self ? ipfs.putBlocks(blocks, options) : calls.putBlocks(peer, blocks, options) }),
     pinRoot: async (cid, options, allocations, callOptions) => { await pinning.pinAllocated(cid, options, allocations, callOptions) },
-    pinItem: async (pin, callOptions) => { await pinning.submit(pin, callOptions) },
+    pinItem: async (pin, callOptions) => {
+      const isNew = !await consensus.pinset().has(pin.cid)
+      return { pin: await pinning.submit(pin, callOptions), isNew }
+    },
+    unpinItem: made => unpinMade(consensus, made),
     platform,
   })
   const cluster = new Cluster({

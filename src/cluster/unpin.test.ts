@@ -15,7 +15,7 @@ import { silentLoggers } from '../platform/logger.ts'
 import { memoryStore } from '../platform/memory-store.ts'
 import { noMetrics } from '../platform/metrics.ts'
 import { systemRandom } from '../platform/random.ts'
-import { unpin } from './unpin.ts'
+import { unpin, unpinMade } from './unpin.ts'
 
 const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
 
@@ -35,11 +35,16 @@ async function peerWithShards () {
       return block
     },
   } as unknown as IpfsConnector
-  const log = (cid: Cid, changes: Partial<Pin>): Promise<void> => consensus.logPin({ ...pinWithOptions(cid, defaultPinOptions, systemClock.now()), allocations: [], ...changes })
+  const log = async (cid: Cid, changes: Partial<Pin>): Promise<Pin> => {
+    const pin: Pin = { ...pinWithOptions(cid, defaultPinOptions, systemClock.now()), allocations: [], ...changes }
+    await consensus.logPin(pin)
+    return pin
+  }
   return {
     blocks,
     log,
     unpin: (cid: Cid) => unpin(consensus, ipfs, cid, {}),
+    unpinMade: (pin: Pin) => unpinMade(consensus, pin),
     /** The pins of content that was added over these shards. */
     async add (root: Cid, ...shards: Cid[]): Promise<Cid> {
       const bytes = encode(Object.fromEntries(shards.map(shard => CID.parse(shard)).entries()))
@@ -80,5 +85,18 @@ test('nothing goes while it cannot be known which shards other content lies on',
   peer.blocks.delete(await peer.add(second, shared, cidOf('more')))
   await assert.rejects(peer.unpin(first), { code: 'IPFS_ANSWER' })
   assert.deepEqual(await peer.pinned(first, firstDag, shared), [true, true, true])
+  await peer.stop()
+})
+
+test('what an add has made on its way is taken back, unless it was made anew since', async () => {
+  const peer = await peerWithShards()
+  const [left, renamed, later, gone] = ['left', 'renamed', 'later', 'gone'].map(text => cidOf(text)) as [Cid, Cid, Cid, Cid]
+  const timestamp = 1_700_000_000_250
+  const made: Pin[] = []
+  for (const cid of [left, renamed, later]) made.push(await peer.log(cid, { type: 'shard-pin', maxDepth: 1, name: 'one', timestamp }))
+  await peer.log(renamed, { type: 'shard-pin', maxDepth: 1, name: 'other', timestamp })
+  await peer.log(later, { type: 'shard-pin', maxDepth: 1, name: 'one', timestamp: timestamp + 1_000 })
+  for (const pin of [...made, { ...made[0] as Pin, cid: gone }]) await peer.unpinMade(pin)
+  assert.deepEqual(await peer.pinned(left, renamed, later, gone), [false, true, true, false])
   await peer.stop()
 })

@@ -2,6 +2,7 @@ import type { Consensus } from '../consensus/consensus.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { Pin } from '../domain/pin.ts'
+import type { Time } from '../domain/time.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import { notPinned } from './pin.ts'
@@ -22,6 +23,13 @@ export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid
       return pin
     default: throw new ClusterError('PIN_REFUSED', 'unrecognized pin type')
   }
+}
+
+/** Takes out a pin that an add has made on its way and that nobody has pinned anew since, of any type. */
+export async function unpinMade (consensus: Consensus, made: Pin): Promise<void> {
+  const found = await consensus.pinset().get(made.cid)
+  if (found?.name !== made.name || found.reference !== made.reference || seconds(found.timestamp) !== seconds(made.timestamp)) return
+  await consensus.logUnpin(found)
 }
 
 /**
@@ -50,3 +58,6 @@ async function shardsOf (ipfs: IpfsConnector, clusterDag: Cid, options: CallOpti
   const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(clusterDag, options)))
   return links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as { readonly bytes: Uint8Array }).bytes))
 }
+
+/** As the pinset keeps it. */
+function seconds (time: Time): number { return Math.floor(time / 1_000) }
