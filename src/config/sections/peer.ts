@@ -75,7 +75,7 @@ export const tags = defineSection('informer.tags', {
 })
 
 export const numpin = defineSection('informer.numpin', {
-  describe: 'Tells others how many pins the IPFS node has. Not written by `init`.',
+  describe: 'Tells others how many pins the pinset has, the same at all peers. Not written by `init`.',
   environment: 'CLUSTER_NUMPIN',
   fields: { metricTtlMs: duration({ initial: '10s', ...metricTtl }) },
   rules: ({ positive }) => [positive('metric_ttl', v => v.metricTtlMs, 'numpin.metric_ttl is invalid')],
