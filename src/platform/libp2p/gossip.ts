@@ -4,6 +4,7 @@ import type { PeerId } from '../../domain/peer.ts'
 import type { Clock } from '../clock.ts'
 import type { GossipMessage } from '../network.ts'
 import { GossipLinks } from './gossip-links.ts'
+import { boundGossipMemory } from './gossip-memory.ts'
 import { maxGossipMessageBytes } from './gossip-options.ts'
 import type { Host } from './host.ts'
 
@@ -28,6 +29,7 @@ export class Gossip {
 
   start (host: Host): void {
     const { pubsub } = host.services
+    boundGossipMemory(pubsub)
     this.#pubsub = pubsub
     this.#links = new GossipLinks(host, this.#clock)
     pubsub.addEventListener('message', ({ detail }) => { this.#deliver(detail) })
