@@ -22,6 +22,7 @@ import { linkSwarms } from './swarm-links.ts'
 const peerOf = (n: number | string): PeerId => peerIdFromBytes(Uint8Array.from([0, 36, 8, 1, 18, 32, ...createHash('sha256').update(String(n)).digest()]))
 const self = peerOf('self')
 const addressOf = (peer: PeerId, port = 1): Multiaddress => `/ip4/127.0.0.1/tcp/${port}/p2p/${peer}` as Multiaddress
+const through = (relay: PeerId, peer: PeerId): Multiaddress => `${addressOf(relay)}/p2p-circuit/p2p/${peer}` as Multiaddress
 
 /** A network of which each test says who can be reached: dials of others hang. */
 function world (reachable: readonly PeerId[]) {
@@ -141,13 +142,13 @@ test('who connects is asked who it is, and its own addresses are kept, not those
   const greeting = greetPeers({
     network,
     platform,
-    calls: { id: async peer => informationOf(peer, { id: peerOf('another'), addresses: [addressOf(peer, 5), addressOf(peerOf(7))] }) },
+    calls: { id: async peer => informationOf(peer, { id: peerOf('another'), addresses: [addressOf(peer, 5), addressOf(peerOf(7)), through(peerOf(8), peer), through(peer, peerOf(7))] }) },
     answered: information => { answered.push(information.id) },
   }, stop.signal)
   await network.connect(addressOf(peerOf(0)), {})
   await clock.settle()
   assert.deepEqual(answered, [peerOf(0)])
-  assert.deepEqual([...known], [[peerOf(0), [addressOf(peerOf(0), 5)]]])
+  assert.deepEqual([...known], [[peerOf(0), [addressOf(peerOf(0), 5), through(peerOf(8), peerOf(0))]]])
   stop.abort()
   await greeting
 })

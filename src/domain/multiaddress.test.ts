@@ -44,6 +44,8 @@ test('other spellings become the canonical one', () => {
 test('the peer of an address is found', () => {
   assert.equal(multiaddressPeer(parseMultiaddress(`/ip4/1.2.3.4/tcp/1/p2p/${peer}`)), peer)
   assert.equal(multiaddressPeer(parseMultiaddress('/ip4/1.2.3.4/tcp/1')), undefined)
+  const relay = '12D3KooWBdmLJjhpgJ9KZgLM3f894ff9xyBfPvPjFNn7MKJpyrCe'
+  assert.equal(multiaddressPeer(parseMultiaddress(`/ip4/1.2.3.4/tcp/1/p2p/${relay}/p2p-circuit/p2p/${peer}`)), peer)
 })
 
 test('what is no address is refused in the words of the reference', () => {

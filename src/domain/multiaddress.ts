@@ -60,12 +60,10 @@ export function multiaddressFromBytes (bytes: Uint8Array): Multiaddress {
   return formatComponents(components)
 }
 
-/** The peer ID in the first `/p2p/` part, or undefined when there is none. */
+/** The peer ID in the last `/p2p/` part, which is the peer behind a relay; undefined when there is none. */
 export function multiaddressPeer (address: Multiaddress): PeerId | undefined {
-  for (const { protocol, value } of readText(address)) {
-    if (protocol.name === 'p2p') return protocol.toText(value) as PeerId
-  }
-  return undefined
+  const last = readText(address).findLast(({ protocol }) => protocol.name === 'p2p')
+  return last && last.protocol.toText(last.value) as PeerId
 }
 
 function readText (given: string): Component[] {

@@ -7,7 +7,8 @@ const maxPeers = 16_384
 const maxAddressesPerPeer = 32
 
 interface Entry {
-  readonly addresses: Set<Multiaddress>
+  /** Each with whether it is lasting. */
+  readonly addresses: Map<Multiaddress, boolean>
   /** Told by the operator or the cluster, not only heard of from other peers. */
   isLasting: boolean
 }
@@ -22,7 +23,8 @@ export class KnownPeers {
   /**
    * Keeps an address that ends with its `/p2p/` part. Answers its peer, or undefined when the
    * address is of no use. When there is no room, a peer that was only heard of gives way to a
-   * lasting one, and others are not taken.
+   * lasting one, and others are not taken. So do the addresses of one peer, and the oldest to a
+   * newer one of its kind: what anybody may say of a peer takes nothing that led to it.
    */
   add (address: Multiaddress, isLasting: boolean): PeerId | undefined {
     const peer = dialledPeer(address)
@@ -30,16 +32,20 @@ export class KnownPeers {
     let entry = this.#entries.get(peer)
     if (entry === undefined) {
       if (this.#entries.size >= maxPeers && !(isLasting && this.#makeRoom())) return undefined
-      this.#entries.set(peer, entry = { addresses: new Set(), isLasting })
+      this.#entries.set(peer, entry = { addresses: new Map(), isLasting })
     }
     entry.isLasting ||= isLasting
     const { addresses } = entry
-    if (!addresses.has(address) && addresses.size >= maxAddressesPerPeer) addresses.delete(addresses.values().next().value as Multiaddress)
-    addresses.add(address)
+    if (!addresses.has(address) && addresses.size >= maxAddressesPerPeer) {
+      const [oldest] = [...addresses].find(([, isKept]) => !isKept) ?? (isLasting ? [...addresses][0] : undefined) ?? []
+      if (oldest === undefined) return undefined
+      addresses.delete(oldest)
+    }
+    addresses.set(address, isLasting || addresses.get(address) === true)
     return peer
   }
 
-  addresses (peer: PeerId): readonly Multiaddress[] { return [...this.#entries.get(peer)?.addresses ?? []] }
+  addresses (peer: PeerId): readonly Multiaddress[] { return [...this.#entries.get(peer)?.addresses.keys() ?? []] }
 
   peers (): readonly PeerId[] { return [...this.#entries.keys()] }
 

@@ -160,7 +160,7 @@ class Libp2pNetwork implements Network {
   async connect (address: Multiaddress, { signal }: CallOptions): Promise<PeerId> {
     const host = this.#started()
     const { multiaddr } = await import('@multiformats/multiaddr')
-    this.#known.add(address, true)
+    this.#known.add(address, false)
     try {
       const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
       const peer = connection.remotePeer.toString() as PeerId
@@ -279,7 +279,8 @@ class Libp2pNetwork implements Network {
 
   #learn (peer: Libp2pPeerId, text: string): void {
     const address = readAddress(/\/p2p\/[^/]+$/.test(text) ? text : `${text}/p2p/${peer.toString()}`)
-    if (address !== undefined) this.#known.add(address, false)
+    // Where others are it is not for this peer to say.
+    if (address !== undefined && dialledPeer(address) === peer.toString()) this.#known.add(address, false)
   }
 
   /** A direct connection if there is one, else one through a relay, which is limited in bytes and time; else a new one. */
