@@ -113,7 +113,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     platform,
   })
   const informers = informersOf(configuration, { self, ipfs, tracker, consensus, platform })
-  const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy, platform.random), monitor, clock, options: settings })
+  const pinning = new Pinning({ consensus, allocator: balancedAllocator(balanced.allocateBy, platform.random), monitor, clock, loggers: platform.loggers, options: settings })
   const { maxBatchSize, maxBatchAgeMs } = crdt.batching
   const repair = new RepairLoop({
     self, consensus, pinning, monitor, calls, store, platform, settings: { ...settings, livenessMetric: crdt.peersetMetric, changesHeldMs: maxBatchSize > 0 ? maxBatchAgeMs : 0 },

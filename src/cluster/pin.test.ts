@@ -10,7 +10,7 @@ import { defaultPinOptions, pinWithOptions, type PinOptions } from '../domain/pi
 import { GossipMonitor } from '../monitor/gossip-monitor.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
-import { silentLoggers } from '../platform/logger.ts'
+import { silentLogger, silentLoggers, type Loggers } from '../platform/logger.ts'
 import { loneNetwork } from '../platform/lone-network.ts'
 import { memoryStore } from '../platform/memory-store.ts'
 import { noMetrics } from '../platform/metrics.ts'
@@ -23,7 +23,7 @@ const cid = parseCid('bafkreid3wneutgqir3hc5eaf7aznmrzz3kdb7ff6hrv7mkhsfg437l2te
 const other = parseCid('QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o')
 
 /** One peer with real parts, free space known, alone; it has heard of the free space of `others`, the largest first. */
-async function lonePeer (changes: Partial<PinningOptions> = {}, { others = [], trustedPeers = ['*'] }: { readonly others?: readonly PeerId[], readonly trustedPeers?: ReadonlyArray<PeerId | '*'> } = {}): Promise<{ pinning: Pinning, consensus: CrdtConsensus, stop: () => Promise<void> }> {
+async function lonePeer (changes: Partial<PinningOptions> = {}, { others = [], trustedPeers = ['*'], loggers = silentLoggers }: { readonly others?: readonly PeerId[], readonly trustedPeers?: ReadonlyArray<PeerId | '*'>, readonly loggers?: Loggers } = {}): Promise<{ pinning: Pinning, consensus: CrdtConsensus, monitor: GossipMonitor, stop: () => Promise<void> }> {
   const network = loneNetwork(self)
   const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
   await monitor.start()
@@ -32,8 +32,8 @@ async function lonePeer (changes: Partial<PinningOptions> = {}, { others = [], t
   for (const [n, peer] of [self, ...others.toReversed()].entries()) {
     monitor.record({ name: 'freespace', peer, value: '', expire: platform.clock.now() + 600_000, valid: true, weight: 10 + n, partitionable: false, receivedAt: 0 })
   }
-  const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace'], platform.random), clock: platform.clock, options: { replicationFactorMin: -1, replicationFactorMax: -1, followerMode: false, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false, ...changes } })
-  return { pinning, consensus, stop: async () => { await monitor.stop(); await consensus.stop() } }
+  const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace'], platform.random), clock: platform.clock, loggers, options: { replicationFactorMin: -1, replicationFactorMax: -1, followerMode: false, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false, ...changes } })
+  return { pinning, consensus, monitor, stop: async () => { await monitor.stop(); await consensus.stop() } }
 }
 
 function peerOf (n: number): PeerId { return peerIdFromBytes(Uint8Array.of(0, 0x24, 8, 1, 0x12, 0x20, ...new Uint8Array(32).fill(n))) }
@@ -53,6 +53,20 @@ test('one replica goes to this peer, two are more than there are', async () => {
   assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 1 }))).allocations, [self])
   await assert.rejects(pinning.pin(other, options({ replicationFactorMin: 2, replicationFactorMax: 3 })), { code: 'NOT_ENOUGH_PEERS', message: 'not enough peers to allocate CID. Needed at least: 2. Wanted at most: 3. Available candidates: 1. See logs for more info.' })
   assert.equal(await consensus.pinset().get(other), undefined)
+  await stop()
+})
+
+test('where there are too few peers, the log tells which could not be chosen and why', async () => {
+  const [stranger, mute] = [peerOf(2), peerOf(3)]
+  const errors: string[] = []
+  const loggers: Loggers = { component: () => ({ ...silentLogger, error: (...told: unknown[]) => { errors.push(String(told.at(-1))) } }) }
+  const { pinning, monitor, stop } = await lonePeer({ pinOnlyOnTrustedPeers: true }, { others: [stranger], trustedPeers: [self, mute], loggers })
+  for (const peer of [self, stranger, mute]) monitor.record({ name: 'ping', peer, value: '', expire: platform.clock.now() + 600_000, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
+  await assert.rejects(pinning.pin(cid, options({ replicationFactorMin: 3, replicationFactorMax: 3 })), { code: 'NOT_ENOUGH_PEERS' })
+  assert.equal(errors.length, 1)
+  assert.ok(errors[0]?.startsWith(`not enough peers to allocate ${cid}: candidates: ${self}; other peers: `))
+  assert.ok(errors[0]?.includes(`${stranger} (not trusted, pin_only_on_trusted_peers)`))
+  assert.ok(errors[0]?.includes(`${mute} (tells no freespace)`))
   await stop()
 })
 

@@ -7,7 +7,9 @@ import type { PeerId } from '../domain/peer.ts'
 import { isPinnedEverywhere, pinWithOptions, type Pin, type PinOptions } from '../domain/pin.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Loggers } from '../platform/logger.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
+import { mayHold, tellWhoIsMissing } from './candidates.ts'
 
 /** What pinning needs of the rest of the cluster. */
 export interface PinningParts {
@@ -15,6 +17,7 @@ export interface PinningParts {
   readonly allocator: Allocator
   readonly monitor: PeerMonitor
   readonly clock: Clock
+  readonly loggers: Loggers
   readonly options: PinningOptions
 }
 
@@ -73,7 +76,7 @@ export class Pinning {
     this.#checkExpiry(pin)
     if (existing !== undefined) checkAgainst(pin, existing)
     if (pin.type !== 'meta-pin' && !isPinnedEverywhere(pin) && (pin.allocations ?? []).length === 0) {
-      pin = { ...pin, allocations: this.allocate(pin, existing?.allocations ?? [], excluded) }
+      pin = { ...pin, allocations: this.#allocateOrTell(pin, existing?.allocations ?? [], excluded, pin.cid) }
     }
     await this.#parts.consensus.logPin(pin, callOptions)
     return pin
@@ -89,7 +92,7 @@ export class Pinning {
     const factors = this.factors(options)
     this.#checkExpiry(options)
     if (factors.replicationFactorMin < 0) return this.#parts.monitor.latest('ping').map(metric => metric.peer)
-    return this.allocate({ ...options, ...factors }, [], nobody)
+    return this.#allocateOrTell({ ...options, ...factors }, [], nobody)
   }
 
   /** Configured factors where none are given, checked (spec/config.md 6). */
@@ -101,7 +104,7 @@ export class Pinning {
   }
 
   allocate (options: PinOptions, current: readonly PeerId[], excluded: ReadonlySet<PeerId>): PeerId[] {
-    const { allocator, monitor, consensus, options: { pinOnlyOnTrustedPeers, pinOnlyOnUntrustedPeers } } = this.#parts
+    const { allocator, monitor } = this.#parts
     const metrics: MetricsByName = new Map(allocator.requiredMetrics.map(name => [name, monitor.latest(name)]))
     return chooseAllocations(allocator, {
       replicationFactorMin: options.replicationFactorMin,
@@ -109,9 +112,19 @@ export class Pinning {
       current,
       priority: options.userAllocations ?? [],
       excluded,
-      isEligible: peer => !(pinOnlyOnTrustedPeers && !consensus.isTrusted(peer)) && !(pinOnlyOnUntrustedPeers && consensus.isTrusted(peer)),
+      isEligible: peer => mayHold(this.#parts, peer),
       metrics,
     })
+  }
+
+  /** For whoever has asked for it; those who try for many pins tell in their own way. */
+  #allocateOrTell (options: PinOptions, current: readonly PeerId[], excluded: ReadonlySet<PeerId>, cid?: Cid): PeerId[] {
+    try {
+      return this.allocate(options, current, excluded)
+    } catch (error) {
+      if (error instanceof ClusterError && error.code === 'NOT_ENOUGH_PEERS') tellWhoIsMissing(this.#parts, error, cid)
+      throw error
+    }
   }
 
   refuseInFollowerMode (): void {

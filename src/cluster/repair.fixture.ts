@@ -132,7 +132,7 @@ export class TestPeer {
     await monitor.start()
     const consensus = this.#consensus(monitor)
     const { disableRepinning = false, followerMode = false, isPassive = false } = this.#options
-    const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace'], platform.random), clock, options: { replicationFactorMin: 1, replicationFactorMax: 2, followerMode, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false } })
+    const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace'], platform.random), clock, loggers: platform.loggers, options: { replicationFactorMin: 1, replicationFactorMax: 2, followerMode, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false } })
     this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal), members: (peer, options) => this.#askMembers(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
     const metric = (name: string, intervalMs: number, weight: () => number) => ({ name, metrics: async () => [{ name, peer: this.self, value: String(weight()), expire: clock.now() + 2 * intervalMs, valid: true, weight: weight(), partitionable: false, receivedAt: 0 }] })
     this.#running = Promise.all([
