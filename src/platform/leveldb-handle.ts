@@ -4,6 +4,8 @@ import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { checkLevelDb, damagedStore } from './leveldb-check.ts'
+import { LogTurn } from './leveldb-log-turn.ts'
+import type { BatchOptions, StoreOperation } from './store.ts'
 
 /** Memory for blocks read, in bytes; grows no further. */
 const blockCacheBytes = 32 * 1024 * 1024
@@ -14,6 +16,8 @@ const spareBytes = 1024 * 1024
 /** The room is tried with pieces of this size. */
 const pieceBytes = 1024 * 1024
 const roomFile = 'room.tmp'
+/** Takes an fsync along, where there is nothing to write: a batch without operations does not get as far as LevelDB. */
+const nothingToWrite: StoreOperation[] = [{ type: 'del', key: '/flotilla/nothing' }]
 
 export type Database = ClassicLevel<string, Uint8Array>
 
@@ -27,6 +31,7 @@ export class LevelDbHandle {
   readonly #folder: string
   readonly #make: () => Database
   #database: Database
+  #logs: LogTurn
   /** Ends when all writes so far have. */
   #writes: Promise<unknown> = Promise.resolve()
   #mustReopen = false
@@ -40,6 +45,7 @@ export class LevelDbHandle {
     this.#folder = folder
     this.#make = make
     this.#database = database
+    this.#logs = new LogTurn(folder, writeBufferBytes)
   }
 
   /** @throws ClusterError `FOLDER_LOCKED`, `STORE_DAMAGED`, `STORE_FULL`, `STORE_FAILED` */
@@ -68,7 +74,7 @@ export class LevelDbHandle {
     for (;;) {
       if (this.#reopening !== undefined) await this.#reopening.catch(() => {})
       // The last opening failed half way: nothing can be read before another one succeeds.
-      if (this.#mustReopen && this.#database.status !== 'open') await this.write(async () => {})
+      if (this.#mustReopen && this.#database.status !== 'open') await this.#inTurn(async () => {})
       const database = this.#database
       try {
         return await work(database)
@@ -83,7 +89,12 @@ export class LevelDbHandle {
    * Writes, one after the other: a write must not come behind one that failed. With `opening` only
    * when {@link openings} still is that.
    */
-  write (work: (database: Database) => Promise<void>, opening?: number): Promise<void> {
+  batch (operations: readonly StoreOperation[], { sync, opening }: BatchOptions): Promise<void> {
+    const written = sync && operations.length === 0 ? nothingToWrite : operations
+    return this.#inTurn(database => this.#logs.write(written, mustSync => database.batch(written as StoreOperation[], { sync: sync || mustSync })), opening)
+  }
+
+  #inTurn (work: (database: Database) => Promise<void>, opening?: number): Promise<void> {
     if (this.#isClosed) return Promise.reject(new ClusterError('STORE_FAILED', `the datastore in ${this.#folder} is closed`))
     const written = this.#writes.then(() => this.#write(work, opening))
     this.#writes = written.catch(() => {})
@@ -132,6 +143,7 @@ export class LevelDbHandle {
   async #replaceDatabase (): Promise<void> {
     await this.#database.close()
     this.#database = await openDatabase(this.#folder, this.#make)
+    this.#logs = new LogTurn(this.#folder, writeBufferBytes)
   }
 
   /** Damage does not go away by opening again. */

@@ -1,5 +1,5 @@
 import { LevelDbHandle, storeError, type Database } from './leveldb-handle.ts'
-import type { Store, StoreEntry, StoreOperation, StoreRange } from './store.ts'
+import type { Store, StoreEntry, StoreRange } from './store.ts'
 
 /** Entries per step of an iteration: enough to hide the hop to the store's thread. */
 const entriesPerStep = 1000
@@ -28,11 +28,13 @@ export async function openLevelDbStore (folder: string): Promise<Store> {
       }
     },
     getMany: keys => handle.read(database => database.getMany(keys as string[])),
-    batch: (operations, { sync, opening }) => handle.write(database => database.batch(operations as StoreOperation[], { sync }), opening),
+    batch: (operations, options) => handle.batch(operations, options),
     iterate: range => mapSteps(iteration(handle, range, entries)),
     keys: range => iteration(handle, range, keys),
     keysUnder: (prefixes, limitEach) => handle.read(database => readPrefixes(database, prefixes, limitEach)),
-    clear: range => handle.write(database => database.clear(range)),
+    async clear (range) {
+      for await (const step of iteration(handle, range, keys)) await handle.batch(step.map(key => ({ type: 'del', key })), { sync: false })
+    },
     openings: () => handle.openings,
     onOpenedAnew: listener => { handle.onOpenedAnew(listener) },
     close: () => handle.close(),

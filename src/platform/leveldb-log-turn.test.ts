@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { ClassicLevel } from 'classic-level'
+import { openLevelDbStore } from './leveldb-store.ts'
+import type { Store, StoreOperation } from './store.ts'
+
+interface Scene { readonly store: Store, readonly folder: string, readonly writes: Array<{ readonly operations: number, readonly isSynced: boolean }> }
+
+/** A store, and what gets as far as LevelDB. */
+async function scene (context: TestContext): Promise<Scene> {
+  const writes: Scene['writes'] = []
+  const batch = ClassicLevel.prototype.batch as unknown as (this: ClassicLevel, operations: unknown[], options: { sync: boolean }) => Promise<void>
+  context.mock.method(ClassicLevel.prototype, 'batch', function (this: ClassicLevel, operations: unknown[], options: { sync: boolean }) {
+    writes.push({ operations: operations.length, isSynced: options.sync })
+    return batch.call(this, operations, options)
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'logs-'))
+  const store = await openLevelDbStore(folder)
+  context.after(async () => {
+    await store.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return { store, folder, writes }
+}
+
+const newestLog = (folder: string): string => readdirSync(folder).filter(name => name.endsWith('.log')).toSorted().at(-1) as string
+
+test('what was written before is on disk when an empty batch is', async context => {
+  const { store, writes } = await scene(context)
+  await store.batch([{ type: 'put', key: '/a', value: Uint8Array.of(1) }], { sync: false })
+  await store.batch([], { sync: true })
+  assert.deepEqual(writes, [{ operations: 1, isSynced: false }, { operations: 1, isSynced: true }])
+})
+
+for (const [valueBytes, perBatch] of [[0, 400], [150, 300], [1_000, 20], [30_000, 3], [900_000, 1]] as const) {
+  test(`the last write of each log is synced, with batches of ${perBatch} values of ${valueBytes} bytes, and few others are`, async context => {
+    const { store, folder, writes } = await scene(context)
+    let at = 0
+    let logs = 0
+    for (let last = newestLog(folder); logs < 2;) {
+      const operations = Array.from({ length: perBatch }, (): StoreOperation => ({ type: 'put', key: `/c/s/s/${String(at++).padStart(50, '0')}`, value: new Uint8Array(valueBytes) }))
+      await store.batch(operations, { sync: false })
+      const log = newestLog(folder)
+      if (log === last) continue
+      last = log
+      logs++
+      assert.equal(writes.at(-2)?.isSynced, true, `the one before write ${writes.length}`)
+    }
+    const synced = writes.filter(({ isSynced }) => isSynced).length
+    assert.ok(synced < writes.length * 0.35, `${synced} of ${writes.length} are synced`)
+  })
+}
