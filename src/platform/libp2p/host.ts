@@ -1,5 +1,6 @@
 import type { ConnectionEncrypter, DialTransportOptions, Libp2p, PeerInfo, PeerRouting, Transport } from '@libp2p/interface'
 import type { GossipSub } from '@libp2p/gossipsub'
+import type { Datastore } from 'interface-datastore'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
@@ -14,6 +15,7 @@ import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet, NodeAddress, OutsideComponents } from './outside-components.ts'
 import { patientMuxer } from './patient-muxer.ts'
+import { PeerRecords } from './peer-records.ts'
 import type { PrivateNetworkOptions } from './private-network.ts'
 import { signingKey } from './signing-key.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
@@ -31,8 +33,8 @@ export interface HostOptions {
   readonly peerRouting: PeerRouting
   readonly platform: Platform
   readonly onStranger: PrivateNetworkOptions['onStranger']
-  /** Told of peers that announce themselves on the local network. */
-  readonly onLocalPeer: (peer: PeerInfo) => void
+  /** Told of peers that announce themselves on the local network; resolves when it has done with one. */
+  readonly onLocalPeer: (peer: PeerInfo) => Promise<void> | void
   /** Which addresses are reached from everywhere; tests take those of loopback for such. */
   readonly isOfInternet?: IsOfInternet | undefined
 }
@@ -67,6 +69,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
   const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub } = await loadHostModules(options.platform.clock)
   const outside = await partsForOutside(options, listen)
   const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
+  const peerRecords = new PeerRecords()
   const host = await createLibp2p({
     privateKey: signingKey(privateKeyFromProtobuf(privateKey)),
     nodeInfo: { userAgent: agentVersion },
@@ -95,6 +98,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       outboundStreamProtocolNegotiationTimeout: negotiationTimeoutMs,
     },
     connectionMonitor: { pingInterval: connectionCheckMs, pingTimeout: { minTimeout: minCheckTimeoutMs } },
+    datastore: peerRecords as Partial<Datastore> as Datastore,
     peerRouters: [() => peerRouting],
     peerDiscovery: settings.mdnsIntervalMs > 0 && !listen.every(isLoopback) ? [await localPeers(settings.mdnsIntervalMs, options.platform.random, options.onLocalPeer)] : [],
     metrics: () => bandwidth.metrics,
@@ -102,6 +106,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     services: { identify: identify(), identifyPush: identifyPush(), ping: ping(), pubsub: gossipsub(gossipOptions(settings)), ...outside.services },
     start: false,
   })
+  peerRecords.follow(host)
   spareProtocolNotes(host)
   announceAllListened(host)
   return host

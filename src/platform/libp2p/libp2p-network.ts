@@ -85,7 +85,7 @@ class Libp2pNetwork implements Network {
       bandwidth: this.#bandwidth,
       peerRouting: this.#dht,
       isOfInternet: this.#options.isOfInternet,
-      onLocalPeer: peer => { this.#reach(peer) },
+      onLocalPeer: peer => this.#reach(peer),
       onStranger: (address, isCertain) => {
         this.#strangers.log(address, isCertain ? `refused ${address}: it does not have the cluster secret` : `${address} hung up before it said anything: it seems not to have the cluster secret`)
       },
@@ -269,12 +269,12 @@ class Libp2pNetwork implements Network {
     })
   }
 
-  #reach ({ id, multiaddrs }: PeerInfo): void {
+  async #reach ({ id, multiaddrs }: PeerInfo): Promise<void> {
     const host = this.#host
     if (host === undefined || host.getConnections(id).length > 0) return
     const addresses = multiaddrs.map(address => address.encapsulate(`/p2p/${id.toString()}`))
     // Most often a peer of another cluster, to which there is nothing to say.
-    host.dial(addresses, this.#dialOptions(undefined)).catch(() => {})
+    await host.dial(addresses, this.#dialOptions(undefined)).catch(() => {})
   }
 
   #learn (peer: Libp2pPeerId, text: string): void {

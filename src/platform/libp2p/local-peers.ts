@@ -12,6 +12,8 @@ const unusedPort = 4001
 /** A string of a TXT record holds no more (RFC 1035). */
 const maxTextBytes = 255
 const nameBytes = 16
+/** Peers that are told of at a time: anybody can make them up, and who is left out announces itself again. */
+const maxFoundAtOnce = 16
 
 type Record =
   | { readonly name: string, readonly type: 'PTR' | 'A' | 'AAAA', readonly ttl: number, readonly data: string }
@@ -28,12 +30,19 @@ type Discovery = PeerDiscovery & Startable & { readonly mdns?: Socket }
  * Looks for peers on the local network, and answers those who look. libp2p's part does the
  * looking; its answers are not understood by the reference's peers, which want an address record.
  */
-export async function localPeers (intervalMs: number, random: Random, onFound: (peer: PeerInfo) => void): Promise<(components: MulticastDNSComponents) => PeerDiscovery> {
+export async function localPeers (intervalMs: number, random: Random, onFound: (peer: PeerInfo) => Promise<void> | void): Promise<(components: MulticastDNSComponents) => PeerDiscovery> {
   const { mdns } = await import('@libp2p/mdns')
   const name = Buffer.from(random.bytes(nameBytes)).toString('hex')
   return components => {
     const discovery = mdns({ serviceTag: serviceName, interval: intervalMs, broadcast: false, peerName: name })(components) as Discovery
-    discovery.addEventListener('peer', ({ detail }) => { onFound(detail) })
+    let found = 0
+    discovery.addEventListener('peer', ({ detail }) => {
+      if (found >= maxFoundAtOnce) return
+      found++
+      void Promise.resolve(onFound(detail)).finally(() => { found-- })
+    })
+    // libp2p itself would note each peer that anybody in the local network makes up, and for good.
+    discovery.addEventListener = () => {}
     const start = discovery.start.bind(discovery)
     discovery.start = async () => {
       await start()
