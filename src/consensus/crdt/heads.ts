@@ -10,6 +10,9 @@ import { multihashKey, type ReplicaKeys } from './keys.ts'
 const dagPbCode = 0x70
 const fingerprintKey = '/flotilla/heads'
 
+/** Lets the next start take the folder for one that another program has written: what we keep beside its keys is made anew. */
+export const disownFolder: StoreOperation = { type: 'del', key: fingerprintKey }
+
 export interface Head { readonly cid: CID, readonly height: number }
 
 /** The newest nodes of the DAG, with the height of each: what the next delta follows (spec/wire.md 7). */

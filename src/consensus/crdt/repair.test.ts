@@ -178,6 +178,17 @@ test('values that are not what the nodes say are corrected on request, and reade
   await peers.stop()
 })
 
+test('a set that is marked dirty is wholly looked at: values, count and digest too', async () => {
+  const { peers, a, b } = await pair()
+  const again = await harm(peers, b, async store => {
+    await store.batch([...['v', 'p'].map(end => ({ type: 'del', key: `/c/s/k/${keyOf(5)}/${end}` }) as const), { type: 'put', key: '/flotilla/count', value: Buffer.from('99') }], { sync: true })
+  })
+  assert.deepEqual(await setOf(again), await setOf(a))
+  const figures = ({ consensus }: CrdtPeer): unknown => [consensus.pinset().count(), consensus.pinset().digest(), consensus.inspect().isDirty]
+  assert.deepEqual(figures(again), figures(a))
+  await peers.stop()
+})
+
 test('the state of a store that nobody uses is read, marked and drawn', async () => {
   const { peers, a } = await pair()
   await peers.stop()

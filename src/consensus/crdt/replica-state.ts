@@ -1,7 +1,7 @@
 import { CID } from 'multiformats/cid'
 import type { Store } from '../../platform/store.ts'
 import { cidOfMultihash } from './delta.ts'
-import { Heads } from './heads.ts'
+import { disownFolder, Heads } from './heads.ts'
 import { multihashKey, replicaKeys } from './keys.ts'
 import { readable } from './readable-node.ts'
 
@@ -20,9 +20,9 @@ export async function readReplicaState (store: Store, namespace: string): Promis
   return { heads: heads.cids().map(cid => cid.toString()), maxHeight: heads.maxHeight(), isDirty: await store.get(keys.dirty) !== undefined }
 }
 
-/** Makes the next start look for holes. On disk when it resolves. */
+/** Makes the next start look for holes and wrong values, and make index, count and digest anew. On disk when it resolves. */
 export async function markReplicaDirty (store: Store, namespace: string): Promise<void> {
-  await store.batch([{ type: 'put', key: replicaKeys(namespace).dirty, value: new Uint8Array(0) }], { sync: true })
+  await store.batch([{ type: 'put', key: replicaKeys(namespace).dirty, value: new Uint8Array(0) }, disownFolder], { sync: true })
 }
 
 export async function markReplicaClean (store: Store, namespace: string): Promise<void> {
