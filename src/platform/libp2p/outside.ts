@@ -7,7 +7,8 @@ import { AutoRelay, type Reservations } from './auto-relay.ts'
 import { DialBack } from './dial-back.ts'
 import type { IsOfInternet, OutsideComponents } from './outside-components.ts'
 import { Reachability } from './reachability.ts'
-import { RelayHop, relayLimits, type RelayServer } from './relay-hop.ts'
+import { RelayHop, type RelayServer } from './relay-hop.ts'
+import { relayLimits } from './relay-limits.ts'
 import { limitRouters, type RouterSearch } from './router-limit.ts'
 
 export interface OutsideOptions {

@@ -1,12 +1,10 @@
 import type { StreamHandler } from '@libp2p/interface'
 import type { OutsideComponents } from './outside-components.ts'
+import { limitRelay, type CircuitOpener, type Slots } from './relay-limits.ts'
 
 export const hopProtocol = '/libp2p/circuit/relay/0.2.0/hop'
 
-/** As the reference: slots, and how long one is kept. Each relayed connection ends after 2 minutes or 128 KiB. */
-export const relayLimits = { maxReservations: 128, reservationTtl: 60 * 60_000 }
-
-export interface RelayServer { readonly onHop: StreamHandler, stop (): Promise<void> }
+export interface RelayServer extends CircuitOpener { readonly onHop: StreamHandler, readonly reservationStore: Slots, stop (): Promise<void> }
 
 /**
  * Lets peers that cannot be reached be reached through this one, while it can be reached itself:
@@ -20,6 +18,7 @@ export class RelayHop {
   constructor (components: OutsideComponents, server: RelayServer) {
     this.#components = components
     this.#server = server
+    limitRelay(server, components.events)
   }
 
   /** Connections that are relayed already stay. */
