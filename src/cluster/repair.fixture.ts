@@ -272,6 +272,7 @@ class HeldPinset implements StateStore {
     yield [...this.#byHolder.get(peer) ?? []].filter(cid => after === undefined || cid > after).toSorted().slice(0, limit)
   }
 
+  async * clusterDags (): AsyncGenerator<Cid[]> {}
   async holders (): Promise<PeerId[]> { return [...this.#byHolder.entries()].filter(([, held]) => held.size > 0).map(([peer]) => peer) }
 }
 

@@ -41,9 +41,8 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
   if (reference === undefined) return
   const shards = await shardsOf(ipfs, reference, options)
   const ofOthers = new Set<Cid>()
-  const { signal } = options
-  for await (const pins of consensus.pinset().list({ types: new Set(['clusterdag-pin']), ...(signal && { signal }) })) {
-    for (const { cid } of pins) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) ofOthers.add(shard)
+  for await (const clusterDags of consensus.pinset().clusterDags(options)) {
+    for (const cid of clusterDags) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) ofOthers.add(shard)
   }
   for (const part of [...shards.filter(shard => !ofOthers.has(shard)), reference]) {
     const found = await consensus.pinset().get(part)

@@ -12,19 +12,20 @@ const peers = [1, 2, 3].map(n => peerIdFromBytes(Buffer.concat([Buffer.from([0, 
 const cids: Cid[] = [1, 2, 3, 4].map(n => cidFromBytes(Buffer.concat([Buffer.from(n % 2 === 0 ? [0x12, 0x20] : [1, 0x55, 0x12, 0x20]), Buffer.alloc(32, n)])))
 const changes = fc.array(fc.record({
   cid: fc.constantFrom(...cids),
+  type: fc.constantFrom('pin' as const, 'clusterdag-pin' as const),
   holders: fc.option(fc.uniqueArray(fc.constantFrom(...peers))),
   expireAt: fc.constantFrom(0, 1_500, 2_000, 250_000_000_000_000),
 }), { maxLength: 20 })
 
-test('holders, expired pins, count and digest are those that a look at all pins would find', async () => {
+test('holders, expired pins, cluster DAGs, count and digest are those that a look at all pins would find', async () => {
   await fc.assert(fc.asyncProperty(changes, async changes => {
     const store = memoryStore()
     const options = { store, codec: PinMessage, valuePrefix: '/c/s/k/' }
     const pinset = new Pinset(options)
     await pinset.load()
     const pins = new Map<Cid, Pin>()
-    for (const { cid, holders, expireAt } of changes) {
-      const pin = holders === null ? undefined : { ...pinWithOptions(cid, { ...defaultPinOptions, expireAt }, 0), allocations: holders }
+    for (const { cid, type, holders, expireAt } of changes) {
+      const pin = holders === null ? undefined : { ...pinWithOptions(cid, { ...defaultPinOptions, expireAt }, 0), type, allocations: holders }
       const value = pin && PinMessage.encodeProtobuf(pin)
       const { operations, figures } = pinset.operations([{ cid, pin, value, previous: await pinset.get(cid), previousValue: await store.get(pinset.valueKey(cid)) }])
       await store.batch([...operations, value === undefined ? { type: 'del', key: pinset.valueKey(cid) } : { type: 'put', key: pinset.valueKey(cid), value }], { sync: false })
@@ -42,6 +43,8 @@ test('holders, expired pins, count and digest are those that a look at all pins 
         const expected = [...pins.values()].filter(pin => pin.allocations?.includes(peer)).map(pin => pin.cid).toSorted(compareCids)
         assert.deepEqual((await Array.fromAsync(one.allocatedTo(peer, {}))).flat(), expected)
       }
+      const clusterDags = [...pins.values()].filter(({ type }) => type === 'clusterdag-pin').map(({ cid }) => cid).toSorted(compareCids)
+      assert.deepEqual((await Array.fromAsync(one.clusterDags({}))).flat(), clusterDags)
       const holding = peers.filter(peer => [...pins.values()].some(pin => pin.allocations?.includes(peer)))
       assert.deepEqual((await one.holders(10)).toSorted(), holding.toSorted())
       assert.equal((await one.holders(1)).length, Math.min(1, holding.length))

@@ -4,17 +4,17 @@ import type { Pin } from '../domain/pin.ts'
 import type { Time } from '../domain/time.ts'
 import type { ProtobufMessage } from '../codec/message.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
-import type { Store, StoreEntry, StoreOperation } from '../platform/store.ts'
+import type { Store, StoreEntry, StoreOperation, StoreRange } from '../platform/store.ts'
 import { SetDigest } from './digest.ts'
 import { mergeOrdered } from './merge-ordered.ts'
-import { allocatedRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
+import { allocatedRange, clusterDagRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
 import type { ListedPin, PinsetQuery, StateStore, StoredPin } from './state-store.ts'
 
 const formatKey = '/flotilla/format'
 const countKey = '/flotilla/count'
 const digestKey = '/flotilla/digest'
 /** Grows when the form of our own keys changes: they are made anew then. */
-const format = '3'
+const format = '4'
 /** Writes of one step while the index of a folder from the Go program is built. */
 const indexStep = 5_000
 
@@ -40,7 +40,7 @@ export interface PinsetOptions {
   readonly valuePrefix: string
 }
 
-/** {@link StateStore} over the values of the replica, with indexes by holder and by expiry, and count and digest that are kept. */
+/** {@link StateStore} over the values of the replica, with indexes by holder, by expiry and of cluster DAGs, and count and digest that are kept. */
 export class Pinset implements StateStore {
   readonly #store: Store
   readonly #codec: ProtobufMessage<Pin>
@@ -65,7 +65,7 @@ export class Pinset implements StateStore {
       this.#figures = { count: Number(new TextDecoder().decode(count)), digest: new SetDigest(digest) }
       return
     }
-    for (const range of [allocatedRange, expiryRange]) await this.#store.clear(range)
+    for (const range of [allocatedRange, expiryRange, clusterDagRange]) await this.#store.clear(range)
     let counted = 0
     const scanned = new SetDigest()
     let operations: StoreOperation[] = []
@@ -132,14 +132,11 @@ export class Pinset implements StateStore {
   }
 
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]> {
-    const { gt, lt, prefixLength } = heldRange(peer, query.after)
-    const pending = this.#pendingAfter(query.after).map(change => ({
-      key: cidKey(change.cid),
-      item: change.pin?.allocations?.includes(peer) === true ? change.cid : undefined,
-    }))
-    const stored = this.#store.keys({ gt, lt })
-    const merged = mergeOrdered(stored, key => ({ key: key.slice(prefixLength), item: cidFromKey(key.slice(prefixLength)) }), pending, query.signal)
-    return mapBatches(merged, cid => cid, query)
+    return this.#indexed(heldRange(peer, query.after), query, pin => pin?.allocations?.includes(peer) === true)
+  }
+
+  clusterDags (options: CallOptions): AsyncIterable<Cid[]> {
+    return this.#indexed(clusterDagRange, options, pin => pin?.type === 'clusterdag-pin')
   }
 
   async holders (limit: number): Promise<PeerId[]> {
@@ -198,6 +195,13 @@ export class Pinset implements StateStore {
   }
 
   applied (figures: PinsetFigures): void { this.#figures = figures }
+
+  /** CIDs whose keys stand in that range of an index, in which those of pins are for which `isIn`. */
+  #indexed ({ prefixLength, ...range }: StoreRange & { readonly prefixLength: number }, query: PinsetQuery, isIn: (pin: Pin | undefined) => boolean): AsyncIterable<Cid[]> {
+    const pending = this.#pendingAfter(query.after).map(({ cid, pin }) => ({ key: cidKey(cid), item: isIn(pin) ? cid : undefined }))
+    const merged = mergeOrdered(this.#store.keys(range), key => ({ key: key.slice(prefixLength), item: cidFromKey(key.slice(prefixLength)) }), pending, query.signal)
+    return mapBatches(merged, cid => cid, query)
+  }
 
   /** Undefined for what is no pin: the Go program stores whatever comes. */
   #decode (value: Uint8Array): Pin | undefined {

@@ -11,7 +11,7 @@ export interface PinsetQuery {
   readonly limit?: number
   /** Only these types; all when absent. */
   readonly types?: ReadonlySet<PinType>
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A pin as an object, or as its protobuf bytes. */
@@ -35,6 +35,8 @@ export interface StateStore {
   count (): number
   /** Pins that name `peer` in their allocations (not those pinned everywhere), from an index. */
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]>
+  /** Cluster DAGs of sharded content, from an index. */
+  clusterDags (options: CallOptions): AsyncIterable<Cid[]>
   /** Peers that are named in allocations, from the same index: one read for each, at most `limit`. */
   holders? (limit: number): Promise<PeerId[]>
   /** Pins that expired before `now`, the first to expire first, from an index; some may be gone meanwhile. */

@@ -73,4 +73,5 @@ export class MemoryPinset implements StateStore, ChangeLog {
   }
 
   async * allocatedTo (): AsyncGenerator<Cid[]> {}
+  async * clusterDags (): AsyncGenerator<Cid[]> {}
 }
