@@ -1,27 +1,33 @@
-import { decodeBase32 } from './base32.ts'
 import { decodeBase58, encodeBase58 } from './base58.ts'
-import { ClusterError } from './errors.ts'
+import { cidToBytes, parseCid } from './cid.ts'
+import { ClusterError, errorText } from './errors.ts'
 import type { PeerId } from './peer.ts'
 
 /** Longest peer ID accepted, in bytes: room for every key type that libp2p has. */
 const maxPeerIdBytes = 128
 
 /**
- * Reads a peer ID: base58 (`12D3Koo…`, `Qm…`) or a CIDv1 with the libp2p-key codec.
+ * Reads a peer ID: base58 (`12D3Koo…`, `Qm…`) or a CIDv1 with the libp2p-key codec in any base (`k51…`, `bafz…`).
  * @throws ClusterError `INVALID_PEER_ID`
  */
 export function parsePeerId (text: string): PeerId {
-  if (text.length < 2) throw invalid('invalid cid: cid too short')
   if (text.length > 512) throw invalid('too long')
   if (text.startsWith('Qm') || text.startsWith('1')) {
     const bytes = decodeBase58(text)
     if (bytes === undefined) throw invalid('invalid base58 digit')
     return peerIdFromBytes(bytes)
   }
-  const bytes = text.startsWith('b') ? decodeBase32(text, 1, 'lower') : undefined
-  if (bytes === undefined) throw invalid('invalid cid: selected encoding not supported')
+  const bytes = bytesOfCid(text)
   if (bytes[0] !== 1 || bytes[1] !== 0x72) throw invalid('can\'t convert CID of another type to a peer ID')
   return peerIdFromBytes(bytes.subarray(2))
+}
+
+function bytesOfCid (text: string): Uint8Array {
+  try {
+    return cidToBytes(parseCid(text))
+  } catch (error) {
+    throw invalid(errorText(error))
+  }
 }
 
 /**
