@@ -51,8 +51,8 @@ export class DeltaPublisher {
     this.#pace = new BurstPace(options.clock)
     options.writer.onReload(() => this.#reload())
     const isRemoved = (key: string): boolean => this.#isRemoved(key)
-    const partsBehind = ({ parts = noParts }: Prepared): ReadonlyMap<string, KeyPart> => options.pinset.pendingCount() > 0 ? parts : noParts
-    options.writer.onPrepared(prepared => this.#later.operations(partsBehind(prepared), isRemoved, options.journal.last))
+    const partsBehind = ({ parts = noParts }: Prepared): ReadonlyMap<string, KeyPart> => options.pinset.pendingCount() > 0 || options.journal.hasRemovals ? parts : noParts
+    options.writer.onPrepared(prepared => this.#later.operations(partsBehind(prepared), key => this.#removedBy(key)))
     options.writer.onCommit(prepared => { this.#later.note(partsBehind(prepared), isRemoved) })
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
   }
@@ -210,6 +210,14 @@ export class DeltaPublisher {
     const cid = cidFromKey(key.slice(1))
     const pending = cid && this.#options.pinset.pending(cid)
     return pending !== undefined && pending.pin === undefined
+  }
+
+  /** The last journal entry that is on disk before a batch that is made now, when the key is unpinned by then. */
+  #removedBy (key: string): number | undefined {
+    const { journal } = this.#options
+    const cid = cidFromKey(key.slice(1))
+    if (cid !== undefined && journal.isRemoving(cid)) return journal.last + 1
+    return this.#isRemoved(key) ? journal.last : undefined
   }
 
   /** False for a move of another pin than this one. */

@@ -51,6 +51,8 @@ export class Journal {
   #next = 1
   #group: WaitingGroup | undefined
   #isWriting = false
+  /** CIDs by whether what is being written removes them. */
+  #removing: ReadonlyMap<Cid, boolean> = new Map()
   /** The last write failed, and its entry may be on disk. */
   #hasRefused = false
 
@@ -78,6 +80,12 @@ export class Journal {
 
   /** The last entry that was handed over. */
   get last (): number { return this.#next - 1 }
+
+  /** True when {@link isRemoving} may be. */
+  get hasRemovals (): boolean { return this.#removing.size > 0 }
+
+  /** Whether the entry that is being written, the one behind the {@link last}, removes this CID: it will be on disk before any batch that is made now. */
+  isRemoving (cid: Cid): boolean { return this.#removing.get(cid) === true }
 
   /** What the store has of the entries up to `last`, in their order. */
   async stored (last: number): Promise<Intent[]> {
@@ -164,16 +172,20 @@ export class Journal {
     })
     // A removal is of what its caller has seen. If the store has lost that meanwhile, the removal
     // would remove nothing, and what comes back from the other peers would stay.
-    const opening = group.intents.some(intent => intent.pin === undefined) ? group.opening : undefined
+    const hasRemovals = group.intents.some(intent => intent.pin === undefined)
+    const opening = hasRemovals ? group.opening : undefined
+    if (hasRemovals) this.#removing = new Map(group.intents.filter(({ observed }) => observed === undefined).map(({ cid, pin }) => [cid, pin === undefined]))
     this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true, opening }).then(
       () => {
         // Only now: the entry of a failed write may be on disk all the same, the next one takes its place.
         this.#next++
+        this.#removing = new Map()
         this.#hasRefused = false
         this.#onDurable(group.intents.map(intent => this.#asStored(intent, entry)))
         group.resolve()
       },
       (error: unknown) => {
+        this.#removing = new Map()
         this.#hasRefused = true
         const isAnew = opening !== undefined && opening !== this.#store.openings?.()
         group.reject(isAnew ? openedAnew(error) : error)

@@ -90,6 +90,44 @@ test('who pins anew elsewhere is not undone by an unpin that is made from the jo
   await later.stop()
 })
 
+test('nor is who pins anew while the unpin is on its way into the journal', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const memory = memoryStore()
+  let journalled: Promise<unknown> = Promise.resolve()
+  let last = journalled
+  // One batch after the other, as LevelDB does.
+  const store: Store = {
+    ...memory,
+    batch: (operations, options) => {
+      const before = operations.some(({ key }) => key.startsWith('/flotilla/journal/')) ? journalled : undefined
+      const done = last.then(() => before).then(() => memory.batch(operations, options))
+      last = done
+      return done
+    },
+  }
+  const [a, b] = [await peers.start(0, { store, batching: { maxSize: 100, maxAgeMs: 10_000 } }), await peers.start(1)]
+  await peers.clock.advance(1_000)
+  await peers.done(b.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(1_000)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  journalled = promise
+  const unpinned = a.consensus.logUnpin(pinOf(1))
+  await peers.clock.advance(10)
+  await peers.done(b.consensus.logPin(pinOf(1, { name: 'again' })))
+  await peers.clock.advance(100)
+  resolve()
+  await peers.done(unpinned)
+  await peers.clock.advance(100)
+  const left = await leftOf(store)
+  await peers.stop()
+
+  const later = new CrdtPeers(virtualClock())
+  const again = await later.start(0, { store: left })
+  await later.clock.advance(20_000)
+  assert.deepEqual(await namesOf(again), ['again'])
+  await later.stop()
+})
+
 for (const lost of ['value', 'block'] as const) {
   test(`a repair that merges a node once more, because its ${lost} is gone, does not bring back what is unpinned`, async () => {
     const peers = new CrdtPeers(virtualClock())
@@ -117,10 +155,10 @@ test('what comes once more, because a failing disk has lost it, is noted once mo
   const unpin: Intent = { cid: pinOf(1).cid, pin: undefined, bytes: new Uint8Array(0), entry: 5 }
   const key = keyOfPin(unpin)
   const parts = new Map([[key, { elements: [{ blockId: '/CIQ', origin: '', priority: 1, value: new Uint8Array(0) }], tombstones: new Set<string>() }]])
-  const isRemoved = (): boolean => true
-  const noted = later.operations(parts, isRemoved, 5)
-  later.note(parts, isRemoved)
+  const entryOf = (): number => 5
+  const noted = later.operations(parts, entryOf)
+  later.note(parts, () => true)
   assert.deepEqual(noted.map(({ key }) => key), [`/flotilla/later${key}/CIQ`])
   await later.load(memoryStore(), [unpin])
-  assert.deepEqual(later.operations(parts, isRemoved, 5), noted)
+  assert.deepEqual(later.operations(parts, entryOf), noted)
 })

@@ -25,11 +25,15 @@ export class LaterElements {
     for (const [key, later] of this.#found(parts, isRemoved)) this.#byKey.set(key, later)
   }
 
-  /** The notes of what {@link note} would note, for the batch of these nodes; `entry` is the last of the journal. */
-  operations (parts: ReadonlyMap<string, KeyPart>, isRemoved: (key: string) => boolean, entry: number): StoreOperation[] {
+  /**
+   * The notes of what {@link note} would note, for the batch of these nodes; `entryOf` answers the last
+   * journal entry that is written before it, when the key is removed by then.
+   */
+  operations (parts: ReadonlyMap<string, KeyPart>, entryOf: (key: string) => number | undefined): StoreOperation[] {
     const operations: StoreOperation[] = []
-    for (const [key, later] of this.#found(parts, isRemoved)) {
+    for (const [key, later] of this.#found(parts, key => entryOf(key) !== undefined)) {
       const before = this.#byKey.get(key)
+      const entry = entryOf(key) as number
       for (const blockId of later) {
         if (before?.has(blockId) === true) continue
         this.#stored.set(key + blockId, entry)
