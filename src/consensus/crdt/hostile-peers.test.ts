@@ -158,6 +158,17 @@ test('a priority beyond all measure does not make later changes unreadable', asy
   await peers.stop()
 })
 
+test('a change made here wins over what it is made of, also where a node follows one of higher priority', async () => {
+  const { peers, a, other } = await scene()
+  const high = other.node(500, [], [pinOf(1)])
+  await other.tell([other.node(2, [high], [pinOf(2)]).cid])
+  await peers.clock.advance(1_000)
+  await peers.done(a.consensus.logPin(pinOf(1, { name: 'anew' })))
+  await peers.clock.advance(1_000)
+  assert.deepEqual((await namesOf(a)).toSorted(), ['anew', 'pin 2'])
+  await peers.stop()
+})
+
 test('a node as large as the Go program may write it is merged', async () => {
   const { peers, a, other } = await scene()
   const pinned = other.node(1, [], [pinOf(1), pinOf(2)])

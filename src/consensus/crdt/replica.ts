@@ -107,20 +107,20 @@ export class Replica {
    * The node for local changes, or undefined when nothing would change (removals of what is not
    * there). `additions` by key (with its slash); `removals` are keys; a key stands in one of both.
    * `moves` are those of the additions that give what is there other holders.
-   * `later` are elements by key that the removals leave alone. Its priority is above that of all heads, and above `priorityFloor`. It may be but a part.
+   * `later` are elements by key that the removals leave alone. Its priority is above `priorityFloor`. It may be but a part.
    */
   async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [], later = new Map() }: LocalOptions = {}): Promise<PreparedNode | undefined> {
     const { tombstones, left, unfinished, spared } = await tombstonesOf(this.#living, removals, later)
     const origins = await this.#originsOfMoves(moves)
     const elements: DeltaElement[] = left.length > 0 ? [] : [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
-    const delta: Delta = { elements, tombstones, priority: Math.min(maxPriority, Math.max(this.heads.highestSeen, priorityFloor) + 1) }
+    const current = await this.#currentValues([...new Set([...elements, ...tombstones].map(({ key }) => key))])
+    const delta: Delta = { elements, tombstones, priority: this.#nextPriority(elements, current, priorityFloor) }
     const node = encodeDeltaNode(delta, this.heads.cids().slice(0, maxParents))
     const parts = new Map<string, KeyPart>()
     collectParts(parts, delta, node.blockId)
     // What has elements left keeps its value until they are gone too: readers see that it is to go.
     if (unfinished !== undefined) parts.delete(unfinished)
-    const current = await this.#currentValues([...parts.keys()])
     const decoded = new Map<string, DeltaNode>()
     const changes: KeyChange[] = []
     for (const [key, part] of parts) {
@@ -129,6 +129,16 @@ export class Replica {
       changes.push(mergeKey(key, part, { current: current.get(key), dead: nobody, survivors }))
     }
     return { node, left, ...this.#prepared([{ node, isInner: false }], changes) }
+  }
+
+  /**
+   * Above that of all heads, of nodes that are known, and of the values that are replaced: these are lower than the heads that
+   * follow them, unless another peer had lost count, or stopped between writing a value and its head.
+   */
+  #nextPriority (elements: readonly DeltaElement[], current: ReadonlyMap<string, Value>, priorityFloor: number): number {
+    let highest = Math.max(this.heads.highestSeen, priorityFloor)
+    for (const { key } of elements) highest = Math.max(highest, current.get(key)?.priority ?? 0)
+    return Math.min(maxPriority, highest + 1)
   }
 
   /** Merges a group of nodes of other peers; answers also of whose nodes elements were left out, and how many. */
