@@ -73,6 +73,8 @@ export class Pinner {
 
   async #walk ({ cid, depth }: KeptPin, number: number, { signal, onProgress }: PinWalkOptions): Promise<void> {
     const { store, exchange, clock, walkFolder, pinTimeoutMs } = this.#options
+    // It may have come while the pin was looked for; a listener is told of what comes later.
+    signal.throwIfAborted()
     const ended = new AbortController()
     const abort = (): void => { ended.abort(signal.reason) }
     signal.addEventListener('abort', abort)
