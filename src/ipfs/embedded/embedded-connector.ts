@@ -75,9 +75,15 @@ class EmbeddedNode implements EmbeddedConnector {
   pin (pin: Pin, options: PinCallOptions = {}): Promise<void> {
     return this.#operations.run({ signal: options.signal, what: `pinning ${pin.cid}` }, async signal => {
       const { host, pinner } = this.#started()
+      const dialling = new AbortController()
       const origins = pin.origins?.slice(0, maxOrigins) ?? []
-      if (origins.length > 0) await host.connect(origins, signal)
-      await pinner.pin({ cid: pin.cid, depth: pin.maxDepth }, { signal, onProgress: options.onProgress })
+      // Beside the pin: what is here, or comes from others, does not wait for an origin that swallows packets.
+      if (origins.length > 0) host.connect(origins, dialling.signal).catch(() => {})
+      try {
+        await pinner.pin({ cid: pin.cid, depth: pin.maxDepth }, { signal, onProgress: options.onProgress })
+      } finally {
+        dialling.abort()
+      }
     })
   }
 

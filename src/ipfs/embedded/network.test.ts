@@ -93,7 +93,23 @@ test('two nodes that are told to connect exchange blocks, both ways', () => with
   assert.equal(await second.resolve(`/ipfs/${root.cid}/folder 20/file 21`), textOf(blocks.find(({ cid }) => cid.equals((blocks[22] as Block).cid))?.cid ?? root.cid))
 }))
 
-test('the origins of a pin are dialled first', () => withNodes([{}, {}], async (first, second) => {
+test('a pin does not wait for an origin that takes a connection and says nothing', () => withNodes([{}], async node => {
+  let isOver = false
+  const silent = net.createServer(socket => { socket.on('close', () => { isOver = true }).on('error', () => {}).resume() })
+  await new Promise<void>(resolve => { silent.listen(0, '127.0.0.1', resolve) })
+  const { port } = silent.address() as net.AddressInfo
+  const origin = parseMultiaddress(`/ip4/127.0.0.1/tcp/${port}/p2p/12D3KooWEbnPrWpd97QqTz6NR1AaEYjRdWWtuJFjCd17pcSe9J3o`)
+  try {
+    const { root, blocks } = tree(30)
+    await node.putBlocks(streamOf(blocks))
+    await node.pin(pinOf(root.cid, { origins: [origin] }))
+    assert.equal(isOver, false, 'the pin is made before the dial is over')
+  } finally {
+    silent.close()
+  }
+}))
+
+test('the origins of a pin are dialled', () => withNodes([{}, {}], async (first, second) => {
   const { root, blocks } = tree(40)
   await first.putBlocks(streamOf(blocks))
   await second.pin(pinOf(root.cid, { origins: await addressesOf(first) }))
