@@ -1,17 +1,21 @@
 import type { MessageStream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
+import { limitUnsentFrames } from './unsent-frames.ts'
 
 /**
  * A muxer that takes nothing in before libp2p listens for its streams. libp2p makes the muxer some
  * turns before it listens; a peer that opens a stream, asks and half-closes meanwhile (Go peers do,
  * in the packet that ends the handshake) would find its request thrown away: of bytes that arrived
  * before the choice of the protocol began, those behind it cannot be put back once the other side
- * has closed.
+ * has closed. And one that holds no more than so much for who does not read.
  */
 export function patientMuxer<Components> (make: (components: Components) => StreamMuxerFactory): (components: Components) => StreamMuxerFactory {
   return components => {
     const factory = make(components)
     const create = factory.createStreamMuxer.bind(factory)
-    factory.createStreamMuxer = connection => untilHeard(create(connection), connection)
+    factory.createStreamMuxer = connection => {
+      limitUnsentFrames(connection)
+      return untilHeard(create(connection), connection)
+    }
     return factory
   }
 }
