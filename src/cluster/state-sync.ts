@@ -89,7 +89,7 @@ export async function recoverOnce ({ tracker, platform }: UpkeepParts, signal: A
   const logger = platform.loggers.component('cluster')
   try {
     let recovered = 0
-    for await (const _ of tracker.recoverAll({ signal })) recovered++
+    for await (const _ of tracker.recoverAll({ signal, waitsForRoom: true })) recovered++
     if (recovered > 0) logger.info({ recovered }, 'pins that had failed or gone missing were queued again')
   } catch (error) {
     if (!signal.aborted) logger.warn(`not all pins could be checked: ${errorText(error)}`)

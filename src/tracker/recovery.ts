@@ -11,6 +11,7 @@ import type { Operation } from './operation.ts'
 import { infoOfCid, infoOfOperation, infoOfPin, unexpectedlyUnpinnedText, type Teller } from './pin-info.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { StatusListing } from './status-listing.ts'
+import type { RecoverAllOptions } from './tracker.ts'
 
 export interface RecoveryParts {
   readonly table: OperationTable
@@ -24,7 +25,7 @@ export interface RecoveryParts {
   readonly stopping: AbortSignal
 }
 
-/** Pins that a recovery of everything lets wait at once: it goes on as they are done, so new ones never wait long. */
+/** Pins that a patient recovery of everything lets wait at once, so that others need not wait long behind them. */
 const maxRecovering = 16_384
 /** Room that the queue keeps for the statuses of one step of the list. */
 const roomForStep = 1_024
@@ -34,11 +35,12 @@ const recoverable = TrackerStatus.pinError | TrackerStatus.unpinError | TrackerS
 export class Recovery {
   readonly #parts: RecoveryParts
 
-  readonly #maxWaiting: number
+  /** With more ordinary pins waiting there is no room for another step of the list. */
+  readonly #mostWaiting: number
 
   constructor (parts: RecoveryParts) {
     this.#parts = parts
-    this.#maxWaiting = Math.max(1, Math.min(maxRecovering, parts.table.ordinary.capacity - roomForStep))
+    this.#mostWaiting = Math.max(1, parts.table.ordinary.capacity - roomForStep)
   }
 
   async status (cid: Cid, options: CallOptions): Promise<PinInfo> {
@@ -81,13 +83,14 @@ export class Recovery {
     return after
   }
 
-  async * recoverAll (options: CallOptions): AsyncGenerator<PinInfo> {
+  async * recoverAll ({ waitsForRoom = false, ...options }: RecoverAllOptions): AsyncGenerator<PinInfo> {
     const { listing, scheduler, stopping, table } = this.#parts
     table.recoverRemotes()
     scheduler.wake()
     const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
     for await (const infos of listing.all(recoverable, { signal })) {
-      await scheduler.room(this.#maxWaiting, signal)
+      if (waitsForRoom) await scheduler.room(Math.min(maxRecovering, this.#mostWaiting), signal)
+      else if (table.ordinary.size >= this.#mostWaiting) throw new ClusterError('QUEUE_FULL', queueFullText)
       const recovered = await this.#recover(infos, { signal })
       scheduler.wake()
       yield * recovered

@@ -105,7 +105,25 @@ test('what is moved to others while it is looked up for a recover is not pinned'
   await world.stop()
 })
 
-test('recovering a great loss goes on in portions', async () => {
+test('whoever asks to recover a great loss is answered at once, with an error when no more can wait', async () => {
+  for (const [maxPinQueueSize, lost] of [[1_000_000, 30_000], [3_000, 10_000]] as const) {
+    const world = new World({ maxPinQueueSize })
+    await world.start()
+    for (let i = 0; i < lost; i++) world.pinset.pins.set(cidOf(i), { ...world.pin('template', { timestamp: 0 }), cid: cidOf(i) })
+    await world.idle()
+    world.ipfs.pinMs = 3_600_000
+    const askedAt = world.clock.monotonic()
+    let recovered = 0
+    const asking = (async () => { for await (const _ of world.tracker.recoverAll()) recovered++ })()
+    if (maxPinQueueSize > lost) await world.whileRunning(asking)
+    else await assert.rejects(world.whileRunning(asking), { code: 'QUEUE_FULL', message: queueFullText })
+    assert.ok(world.clock.monotonic() - askedAt < 60_000, 'no pin was waited for')
+    assert.ok(maxPinQueueSize > lost ? recovered === lost : recovered > 1_900 && recovered <= maxPinQueueSize, `${recovered} are queued`)
+    await world.stop()
+  }
+})
+
+test('a patient recovery of a great loss goes on in portions', async () => {
   const world = new World()
   await world.start()
   for (let i = 0; i < 20_000; i++) world.pinset.pins.set(cidOf(i), { ...world.pin('template', { timestamp: 0 }), cid: cidOf(i) })
@@ -114,7 +132,7 @@ test('recovering a great loss goes on in portions', async () => {
   let most = 0
   let recovered = 0
   const run = (async () => {
-    for await (const _ of world.tracker.recoverAll()) {
+    for await (const _ of world.tracker.recoverAll({ waitsForRoom: true })) {
       recovered++
       most = Math.max(most, world.tracker.queueSize())
     }
@@ -325,7 +343,7 @@ test('queues are bounded: what does not fit shows the error and is recovered', a
   await assert.rejects(world.tracker.recover(forgotten?.cid as Cid), { code: 'QUEUE_FULL', message: queueFullText })
   for (let round = 0; round < 6; round++) {
     await world.idle()
-    await world.whileRunning(Array.fromAsync(world.tracker.recoverAll()))
+    await world.whileRunning(Array.fromAsync(world.tracker.recoverAll({ waitsForRoom: true })))
   }
   await world.idle()
   assert.equal(world.ipfs.pins.size, 200)

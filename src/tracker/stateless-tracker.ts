@@ -17,7 +17,7 @@ import type { IpfsIdentity, Teller } from './pin-info.ts'
 import { Recovery } from './recovery.ts'
 import { Scheduler } from './scheduler.ts'
 import { StatusListing } from './status-listing.ts'
-import type { ListedStatus, PinTracker } from './tracker.ts'
+import type { ListedStatus, PinTracker, RecoverAllOptions } from './tracker.ts'
 import type { OperationState } from './transitions.ts'
 
 /** The section `pin_tracker.stateless` of the configuration. */
@@ -79,7 +79,7 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
     statusAll: (filter: TrackerStatus, callOptions: CallOptions = {}): AsyncIterable<PinInfo[]> => listing.all(filter, callOptions),
     listed: (callOptions: CallOptions = {}): AsyncIterable<ListedStatus[]> => listing.listed(0, callOptions),
     recover: (cid: Cid, callOptions: CallOptions = {}): Promise<PinInfo> => recovery.recover(cid, callOptions),
-    recoverAll: (callOptions: CallOptions = {}): AsyncIterable<PinInfo> => recovery.recoverAll(callOptions),
+    recoverAll: (recoverOptions: RecoverAllOptions = {}): AsyncIterable<PinInfo> => recovery.recoverAll(recoverOptions),
     queueSize: () => table.count('pin_queued'),
   }
 }

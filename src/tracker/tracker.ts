@@ -14,6 +14,11 @@ export interface ListedStatus {
   readonly isExpected: boolean
 }
 
+export interface RecoverAllOptions extends CallOptions {
+  /** Lets few wait at once and goes on as they are done, however long that takes: for whoever waits for no answer. */
+  readonly waitsForRoom?: boolean
+}
+
 /** Makes the IPFS node hold what the pinset says, and knows how far it is. */
 export interface PinTracker extends Startable {
   status (cid: Cid, options?: CallOptions): Promise<PinInfo>
@@ -27,8 +32,11 @@ export interface PinTracker extends Startable {
   listed (options?: CallOptions): AsyncIterable<ListedStatus[]>
   /** Queues again what failed or went missing; answers the status after. */
   recover (cid: Cid, options?: CallOptions): Promise<PinInfo>
-  /** As {@link recover} for everything; only those it acted on. */
-  recoverAll (options?: CallOptions): AsyncIterable<PinInfo>
+  /**
+   * As {@link recover} for everything; only those it acted on.
+   * @throws ClusterError `QUEUE_FULL` behind those that could be queued, unless it waits for room
+   */
+  recoverAll (options?: RecoverAllOptions): AsyncIterable<PinInfo>
   /** Pins waiting for their turn. */
   queueSize (): number
 }
