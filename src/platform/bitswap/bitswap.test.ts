@@ -184,6 +184,24 @@ test('messages come back as they were, whatever the cuts', async () => {
   }))
 })
 
+test('who asks for all anew again and again and reads nothing has no more than one answer waiting', async () => {
+  const { clock, all: [a, b] } = await peers(2) as { clock: ReturnType<typeof virtualClock>, all: [Peer, Peer] }
+  const { bytes, cid } = block(new Uint8Array(1_000_000).fill(3))
+  let lookUps = 0
+  a.blocks.get = () => {
+    lookUps++
+    return bytes
+  }
+  b.network.handle(bitswapProtocol, () => {})
+  const stream = await b.network.open(a.self, bitswapProtocol, {})
+  const message = frame(encodeMessage({ isFull: true, wants: [{ cid: cid.bytes, wantsBlock: true, isCancelled: false, sendDontHave: true }], blocks: [], haves: [], dontHaves: [] }))
+  for (let i = 0; i < 50; i++) {
+    await stream.write(message)
+    await clock.settle()
+  }
+  assert.ok(lookUps >= 1 && lookUps <= 2, `${lookUps} blocks`)
+})
+
 test('a message that comes byte by byte costs no more than its bytes', async () => {
   const framed = frame(new Uint8Array(400_000).fill(7))
   collectGarbage()

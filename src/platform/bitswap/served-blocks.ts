@@ -39,8 +39,9 @@ export class ServedBlocks {
   constructor (options: ServedBlocksOptions) { this.#options = options }
 
   wants (peer: PeerId, wants: readonly Want[], isFull: boolean): void {
-    if (isFull) this.forget(peer)
     let wisher = this.#wishers.get(peer)
+    // Whatever waits to be sent keeps its turn: who asks for all anew has no second one.
+    if (isFull && wisher !== undefined) this.#clear(peer, wisher)
     if (wisher === undefined) this.#wishers.set(peer, wisher = { open: new Map(), waiting: new Map(), isServed: false, hasExceeded: false })
     for (const want of wants) {
       const key = blockKeyOfBytes(want.cid)
@@ -72,9 +73,14 @@ export class ServedBlocks {
   forget (peer: PeerId): void {
     const wisher = this.#wishers.get(peer)
     if (wisher === undefined) return
+    this.#clear(peer, wisher)
+    this.#wishers.delete(peer)
+  }
+
+  #clear (peer: PeerId, wisher: Wisher): void {
     for (const key of wisher.waiting.keys()) this.#stopWaiting(peer, wisher, key)
     wisher.open.clear()
-    this.#wishers.delete(peer)
+    wisher.hasExceeded = false
   }
 
   #stopWaiting (peer: PeerId, wisher: Wisher, key: string): void {
