@@ -19,8 +19,8 @@ export interface DagWalkOptions {
   readonly signal: AbortSignal
   /** Brings a block that is not there. Without it, what is missing is passed over. */
   readonly fetch?: (cid: Uint8Array, signal: AbortSignal) => Promise<FetchedBlock>
-  /** Called for a block that is not there and has links that now cannot be followed. Throwing ends the walk. */
-  readonly onMissing?: (cid: Uint8Array) => void
+  /** As `fetch`, where that is left out, for blocks with links to follow alone: throwing ends the walk. */
+  readonly onMissing?: (cid: Uint8Array, signal: AbortSignal) => Promise<FetchedBlock>
   /** Called for every block that is new in `visited`. */
   readonly onBlock?: () => void
 }
@@ -132,13 +132,10 @@ class DagWalk {
   }
 
   async #fetched (link: WalkedLink): Promise<void> {
-    const { fetch, onMissing } = this.#options
-    if (fetch !== undefined) {
-      const { location, bytes } = await fetch(link.cid, this.#signal())
-      if (this.#visit(location, link)) this.#follow(link, bytes)
-    } else if (goesOn(link)) {
-      onMissing?.(link.cid)
-    }
+    const bring = this.#options.fetch ?? (goesOn(link) ? this.#options.onMissing : undefined)
+    if (bring === undefined) return
+    const { location, bytes } = await bring(link.cid, this.#signal())
+    if (this.#visit(location, link)) this.#follow(link, bytes)
   }
 
   /** Counts the block as visited; true when its links are still to be followed. */

@@ -5,6 +5,7 @@ import type { Pin } from '../../domain/pin.ts'
 import type { CollectedKey, RepositoryStat } from '../../domain/repository.ts'
 import type { CallOptions, Platform } from '../../platform/lifecycle.ts'
 import type { Block, IpfsConnector, IpfsPin, IpfsPinType, PinCallOptions } from '../connector.ts'
+import type { FetchedBlock } from './dag-walk.ts'
 import { collectGarbage } from './garbage-collection.ts'
 import { openNodeParts, type EmbeddedConnectorOptions, type NodeParts } from './node-parts.ts'
 import { Operations } from './operations.ts'
@@ -22,6 +23,8 @@ export interface EmbeddedConnector extends IpfsConnector {
 
 /** Pins of one call that are made at a time; those that wait for a block take next to nothing. */
 const pinsAtOnce = 512
+/** How long other nodes may take to give a block that a pin has lost. */
+const bringMs = 10_000
 /** Origins of a pin that are dialled, as in the reference. */
 const maxOrigins = 10
 
@@ -191,11 +194,27 @@ class EmbeddedNode implements EmbeddedConnector {
     const { store, pins, pinner, walkFolder } = this.#started()
     const giveBack = await this.#collections.take(signal)
     try {
-      for await (const removed of collectGarbage({ store, pins, pinning: () => pinner.underWay(), walkFolder }, signal)) {
+      for await (const removed of collectGarbage({ store, pins, pinning: () => pinner.underWay(), walkFolder, bring: (cid, walkSignal) => this.#bringSoon(cid, walkSignal) }, signal)) {
         for (const cid of removed) yield { cid, error: '' }
       }
     } finally {
       giveBack()
+    }
+  }
+
+  /** A block from other nodes, or undefined when none gives it in time. */
+  async #bringSoon (cid: Uint8Array, signal: AbortSignal): Promise<FetchedBlock | undefined> {
+    const { exchange, host } = this.#started()
+    if (host.peers().length === 0) return undefined
+    const late = new AbortController()
+    const cancelTimer = this.#platform.clock.after(bringMs, () => { late.abort() })
+    try {
+      return await exchange.fetch(cid, AbortSignal.any([signal, late.signal]))
+    } catch (error) {
+      if (!late.signal.aborted) throw error
+      return undefined
+    } finally {
+      cancelTimer()
     }
   }
 

@@ -5,7 +5,7 @@ import { BlockSet } from './block-set.ts'
 import type { BlockStore } from './block-store.ts'
 import { codecs, multihashOfKey } from './cid-parts.ts'
 import { cidToBytes } from '../../domain/cid.ts'
-import { walkDag } from './dag-walk.ts'
+import { walkDag, type FetchedBlock } from './dag-walk.ts'
 import type { KeptPin, PinSet } from './pin-set.ts'
 
 export interface GarbageCollectionOptions {
@@ -14,17 +14,19 @@ export interface GarbageCollectionOptions {
   /** Pins under way. */
   readonly pinning: () => readonly KeptPin[]
   readonly walkFolder: string
+  /** Brings a block from other nodes; undefined when none of them gives it soon. */
+  readonly bring: (cid: Uint8Array, signal: AbortSignal) => Promise<FetchedBlock | undefined>
 }
 
 /**
  * Removes the blocks that no pin holds; yields their CIDs when they are gone (as raw CIDs: a block
  * does not know how it was read). Marks first, then sweeps: what is pinned, being pinned, or put or
  * asked for by a pin meanwhile stays. Then files that are partly empty are rewritten. Memory is some
- * bits for each block. One at a time.
- * @throws ClusterError `IPFS_ANSWER` before anything is removed, when a block of a pin is missing
- *   so that what it links to cannot be known
+ * bits for each block. One at a time. A block of a pin that rotted on disk is brought from other
+ * nodes: else what it links to could not be known.
+ * @throws ClusterError `IPFS_ANSWER` before anything is removed, when no other node has such a block
  */
-export async function * collectGarbage ({ store, pins, pinning, walkFolder }: GarbageCollectionOptions, signal: AbortSignal): AsyncGenerator<Cid[]> {
+export async function * collectGarbage ({ store, pins, pinning, walkFolder, bring }: GarbageCollectionOptions, signal: AbortSignal): AsyncGenerator<Cid[]> {
   const marks = new BlockSet()
   const spillPath = join(walkFolder, 'collection')
   const youngest = await store.beginCollection(marks)
@@ -33,7 +35,7 @@ export async function * collectGarbage ({ store, pins, pinning, walkFolder }: Ga
     const unfinished = pinning()
     const kept = pins.list()
     await walkDag([unfinished.map(linkOf)], { store, visited: marks, signal, spillPath })
-    await walkDag(links(kept), { store, visited: marks, signal, spillPath, onMissing: refuse })
+    await walkDag(links(kept), { store, visited: marks, signal, spillPath, onMissing: async (cid, walkSignal) => await bring(cid, walkSignal) ?? refuse(cid) })
     for await (const keys of store.sweep(youngest)) {
       signal.throwIfAborted()
       yield keys.map(rawCid)
@@ -51,7 +53,7 @@ async function * links (pins: AsyncIterable<readonly KeptPin[]>): AsyncGenerator
 function linkOf ({ cid, depth }: KeptPin): { cid: Uint8Array, depth: number } { return { cid: cidToBytes(cid), depth } }
 
 function refuse (cid: Uint8Array): never {
-  throw new ClusterError('IPFS_ANSWER', `garbage collection removed nothing: block ${cidFromBytes(cid)} of a pin is missing, so it is unknown what belongs to the pin; recover or unpin it, then collect again`)
+  throw new ClusterError('IPFS_ANSWER', `garbage collection removed nothing: block ${cidFromBytes(cid)} of a pin is missing and no connected IPFS node gives it, so it is unknown what belongs to the pin; connect a node that has it, or unpin what it belongs to, then collect again`)
 }
 
 function rawCid (key: string): Cid {

@@ -9,7 +9,7 @@ import { encode as encodeCbor } from '@ipld/dag-cbor'
 import type { CID } from 'multiformats/cid'
 import type { Block } from '../connector.ts'
 import { embeddedConnector, type EmbeddedConnector } from './embedded-connector.ts'
-import { block, folderBlock, nodeOptions, pinOf, platform, rawBlock, streamOf, textOf, withNodes } from './node-for-tests.ts'
+import { block, folderBlock, loopback, nodeOptions, pinOf, platform, rawBlock, streamOf, textOf, withNodes } from './node-for-tests.ts'
 
 const alone = (work: (node: EmbeddedConnector) => Promise<void>, options: { putLeaseMs?: number, pinTimeoutMs?: number } = {}): Promise<void> => withNodes([{ listenAddresses: [], pinTimeoutMs: 300, ...options }], work)
 
@@ -186,7 +186,7 @@ test('random adds, pins, unpins and collections at once leave every pin whole', 
   for (const { leaves, root } of trees) if (await node.pinStatus(textOf(root.cid)) === 'recursive') assert.ok((await present(node, [...leaves, root])).every(Boolean))
 }, { putLeaseMs: 60_000, pinTimeoutMs: 5_000 }))
 
-test('a pin with a hole stops a collection before it takes anything', async () => {
+test('a pin with a hole stops a collection before it takes anything, unless another node has what is missing', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'embedded-'))
   try {
     const blocks = chain(10)
@@ -209,9 +209,13 @@ test('a pin with a hole stops a collection before it takes anything', async () =
     await again.start(new AbortController().signal)
     await assert.rejects(collect(again), { code: 'IPFS_ANSWER', message: /garbage collection removed nothing: block bafy\S+ of a pin is missing/ })
     assert.deepEqual(await present(again, [rawBlock('garbage')]), [true])
-    await again.putBlocks(streamOf([blocks[2] as Block]))
+    const other = embeddedConnector({ ...options, folder: join(folder, 'other'), listenAddresses: [loopback] }, platform)
+    await other.start(new AbortController().signal)
+    await other.putBlocks(streamOf([blocks[2] as Block]))
+    await again.connectSwarm((await other.id()).addresses ?? [])
     assert.equal((await collect(again)).size, 1)
-    await again.stop()
+    assert.deepEqual(await present(again, [...blocks, rawBlock('garbage')]), [...blocks.map(() => true), false])
+    await Promise.all([again.stop(), other.stop()])
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
