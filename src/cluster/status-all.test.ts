@@ -22,12 +22,12 @@ function info (peer: PeerId, cid: Cid): PinInfo {
 }
 
 /** One other peer that answers as `remote` says; the signal that it was given is noted. */
-function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, options: { isOrdered?: boolean, isAlive?: () => boolean } = {}) {
+function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, options: { isOrdered?: boolean, isAlive?: () => boolean, pins?: number } = {}) {
   const clock = virtualClock()
   const given: { signal?: AbortSignal | undefined } = {}
   const parts: AllStatusParts = {
     self,
-    consensus: { peers: async () => [self, otherPeer], pinset: () => ({ count: () => cids.length }) } as unknown as Consensus,
+    consensus: { peers: async () => [self, otherPeer], pinset: () => ({ count: () => options.pins ?? cids.length }) } as unknown as Consensus,
     followerMode: false,
     lastKnown: () => ({ peername: 'other', ipfsPeerId: undefined, ipfsPeerAddresses: null }),
     isAlive: options.isAlive ?? (() => true),
@@ -87,6 +87,18 @@ test('a peer that pings but never answers is given up in the end', async () => {
   })
   await clock.advance(11 * 60_000)
   await assert.rejects(reading, (error: unknown) => error instanceof ClusterError && error.code === 'TIMED_OUT')
+})
+
+test('a peer that looks through very many pins may be silent for as long as that takes', async () => {
+  const { promise: looked, resolve: found } = Promise.withResolvers<void>()
+  const { clock, reading, others } = world(async function * () {
+    await looked
+    yield cids.map(cid => info(otherPeer, cid))
+  }, { isOrdered: true, pins: 80_000_000 })
+  await clock.advance(45 * 60_000)
+  found()
+  await reading
+  assert.deepEqual(others(), cids.map(() => 'pinned'))
 })
 
 test('a peer that lists without end is given up', async () => {

@@ -17,6 +17,8 @@ import type { StatusSorter } from './status-sorter.ts'
 const checkMs = 15_000
 /** A peer may be silent for so long while it asks its IPFS node for all pins; longer than that node's own limit. */
 const longestSilenceMs = 10 * 60_000
+/** And while it looks for pins that match, of which there may be none: so many in a second are the least that it looks at. */
+const leastPinsPerSecond = 20_000
 /** The same of a peer that is asked by ranges: the others wait meanwhile for their next question, and for ten minutes at most. */
 const longestRangeSilenceMs = 5 * 60_000
 /** Statuses taken from one peer beyond those of the pinset, for what it works on: more would be an attack. */
@@ -135,10 +137,13 @@ function mostOf ({ consensus }: AllStatusParts): number { return 2 * consensus.p
 
 /** How long a peer may be silent, in milliseconds, of the time in which it owes an answer. */
 interface Patience { readonly limitMs: number, readonly owes: () => boolean }
-const patience: Patience = { limitMs: longestSilenceMs, owes: () => true }
+
+function patienceFor ({ consensus }: AllStatusParts): Patience {
+  return { limitMs: longestSilenceMs + consensus.pinset().count() / leastPinsPerSecond * 1_000, owes: () => true }
+}
 
 /** Gives a peer up that is silent and dead, or silent for too long, or without end. */
-async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncIterable<T[]>, given: AbortController, { limitMs, owes } = patience): AsyncGenerator<T[]> {
+async function * watch<T> (parts: AllStatusParts, peer: PeerId, statuses: AsyncIterable<T[]>, given: AbortController, { limitMs, owes } = patienceFor(parts)): AsyncGenerator<T[]> {
   const most = mostOf(parts)
   const iterator = statuses[Symbol.asyncIterator]()
   let count = 0

@@ -68,6 +68,12 @@ const block: CallValue<SentBlock> = { ...sized(SentBlockValue, maxBlockBytes + s
 
 /** A status or an ID is there within this time or not at all (spec/components.md 1.10). */
 const shortMs = 15 * second
+/**
+ * The other peer looks through its whole pinset and may find nothing to say: how long that takes only
+ * the caller can tell, who knows how many pins there are and watches whether that peer lives
+ * (`cluster/status-all.ts`).
+ */
+const watchedMs = 24 * hour
 /** What makes the other peer ask further peers, each of which has {@link shortMs}. */
 const chainedMs = 30 * second
 
@@ -84,15 +90,13 @@ export const methods = {
   members: stream('Cluster.Peers', 'trusted', 'none', nothing, information, chainedMs),
   /** Moves the pins of the removed peer first. */
   removePeer: unary('Cluster.PeerRemove', 'trusted', peerId, nothing, 5 * minute),
-  /** The other peer lists its IPFS node's pins before it knows what to recover. */
-  recoverAll: stream('Cluster.RecoverAllLocal', 'trusted', 'none', nothing, pinInfo, 5 * minute, 5 * minute),
+  recoverAll: stream('Cluster.RecoverAllLocal', 'trusted', 'none', nothing, pinInfo, watchedMs),
   recoverLocal: unary('Cluster.RecoverLocal', 'trusted', cid, pinInfo, shortMs),
   /** As long as the IPFS node may take for it by default (`repogc_timeout`). */
   collectGarbage: unary('Cluster.RepoGCLocal', 'trusted', nothing, collection, 24 * hour),
   status: unary('PinTracker.Status', 'trusted', cid, pinInfo, shortMs),
   recover: unary('PinTracker.Recover', 'trusted', cid, pinInfo, shortMs),
-  /** The reference reads the whole list of its IPFS node before its first answer, for `ipfs_request_timeout` at most. */
-  statusAll: { ...stream('PinTracker.StatusAll', 'trusted', 'one', sized(StatusFilterValue, 16), pinInfo, 5 * minute, minute), isOrdered: true },
+  statusAll: { ...stream('PinTracker.StatusAll', 'trusted', 'one', sized(StatusFilterValue, 16), pinInfo, watchedMs), isOrdered: true },
   /** Ours: as `statusAll` without a filter, less what the asking peer can tell by itself (README.md). */
   statusRanges: { ...stream('PinTracker.StatusRanges', 'trusted', 'many', sized(StatusRangeValue, 4 * kibibyte), sized(RangeReplyValue, mebibyte), 5 * minute, minute), isOrdered: true, isPrompt: true },
   /** No reply but the end; the times count from the last block. */
