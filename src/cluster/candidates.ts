@@ -3,6 +3,9 @@ import type { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { PinningParts } from './pin.ts'
 
+/** Peers that are named in one line of the log: anybody with the secret can make up more. */
+const mostNamed = 100
+
 /** False where the configuration does not let the peer hold pins. */
 export function mayHold ({ consensus, options: { pinOnlyOnTrustedPeers, pinOnlyOnUntrustedPeers } }: Pick<PinningParts, 'consensus' | 'options'>, peer: PeerId): boolean {
   return !(pinOnlyOnTrustedPeers && !consensus.isTrusted(peer)) && !(pinOnlyOnUntrustedPeers && consensus.isTrusted(peer))
@@ -18,6 +21,10 @@ export function tellWhoIsMissing (parts: PinningParts, error: ClusterError, cid:
     if (lacking.length > 0) return `${peer} (tells no ${lacking.join(', ')})`
     return mayHold(parts, peer) ? `${peer} (holds it already)` : `${peer} (${parts.options.pinOnlyOnTrustedPeers ? 'not trusted, pin_only_on_trusted_peers' : 'trusted, pin_only_on_untrusted_peers'})`
   })
-  const listed = (peers: readonly string[]): string => peers.length === 0 ? 'none' : peers.join(', ')
   loggers.component('cluster').error({ ...(cid !== undefined && { cid }) }, `not enough peers to allocate ${cid ?? 'the blocks of an add'}: candidates: ${listed(candidates)}; other peers: ${listed(reasons)}`)
+}
+
+function listed (peers: readonly string[]): string {
+  if (peers.length === 0) return 'none'
+  return peers.slice(0, mostNamed).join(', ') + (peers.length > mostNamed ? ` and ${peers.length - mostNamed} more` : '')
 }

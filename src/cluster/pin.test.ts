@@ -70,6 +70,16 @@ test('where there are too few peers, the log tells which could not be chosen and
   await stop()
 })
 
+test('the log names few of very many peers', async () => {
+  const errors: string[] = []
+  const loggers: Loggers = { component: () => ({ ...silentLogger, error: (...told: unknown[]) => { errors.push(String(told.at(-1))) } }) }
+  const { pinning, stop } = await lonePeer({}, { others: Array.from({ length: 149 }, (_, n) => peerOf(n)), loggers })
+  await assert.rejects(pinning.allocateBlocks(options({ replicationFactorMin: 151, replicationFactorMax: 151 })), { code: 'NOT_ENOUGH_PEERS' })
+  assert.ok(errors[0]?.startsWith('not enough peers to allocate the blocks of an add: candidates: '))
+  assert.ok(errors[0]?.endsWith(' and 50 more; other peers: none'))
+  await stop()
+})
+
 test('pins go to all peers, only to trusted ones, or only to others, as it is configured, also where the user wishes otherwise', async () => {
   const [trusted, stranger] = [peerOf(1), peerOf(2)]
   const holders = async (changes: Partial<PinningOptions>, wish: PeerId): Promise<readonly PeerId[]> => {
