@@ -20,6 +20,7 @@ import type { PrivateNetworkOptions } from './private-network.ts'
 import { signingKey } from './signing-key.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 import { streamWindowBytes } from './stream-window.ts'
+import { limitWebSockets } from './websocket-limits.ts'
 
 /** Our libp2p with its services: the second is not there on a peer that only its own machine can dial. */
 export type Host = Libp2p<{ readonly pubsub: GossipSub, readonly autoRelay?: AutoRelay }>
@@ -168,12 +169,17 @@ interface OutsideParts { readonly services: Record<string, never>, readonly tran
 
 /** What helps peers behind a router to be reached. A peer that listens on its own machine alone has no use for it. */
 async function partsForOutside ({ settings, platform, isOfInternet: isOutside }: HostOptions, listen: readonly Multiaddress[]): Promise<OutsideParts> {
-  const webSockets = listen.some(usesWebSockets) ? (await import('@libp2p/websockets')).webSockets() : lazyWebSockets
+  const webSockets = listen.some(usesWebSockets) ? await listeningWebSockets(settings, platform) : lazyWebSockets
   const isAlone = listen.every(isLoopback)
   if (isAlone && isOutside === undefined) return { services: {}, transports: [webSockets as never] }
   const { outsideParts } = await import('./outside.ts')
   const { services, transport } = outsideParts({ platform, enableRelayHop: settings.enableRelayHop, mapsPorts: !isAlone, isOfInternet: isOutside ?? isOfInternet })
   return { services: services as Record<string, never>, transports: [webSockets as never, transport as never] }
+}
+
+async function listeningWebSockets ({ secret }: NetworkSettings, { clock }: Platform): Promise<unknown> {
+  const { webSockets } = await import('@libp2p/websockets')
+  return limitWebSockets(webSockets() as (components: unknown) => Transport, { clock, hasSecret: secret.length > 0 })
 }
 
 /** For a peer that does not listen for WebSockets: they are loaded when one is dialled. */

@@ -3,6 +3,7 @@ import { AbstractMultiaddrConnection, byteStream, type SendResult } from '@libp2
 import type { Random } from '../random.ts'
 import { giveBack, handOver } from '../spent-memory.ts'
 import { SentMemory, UnderWay } from './sent-memory.ts'
+import { liftLimit } from './websocket-limits.ts'
 import { XSalsa20 } from './xsalsa20.ts'
 
 /** A connection, in the eyes of the private network's cipher. */
@@ -109,6 +110,8 @@ class PrivateConnection extends AbstractMultiaddrConnection {
     const length = Math.min(piece.length, greeting.length - this.#greeted)
     const expected = greeting.subarray(this.#greeted, this.#greeted + length)
     this.#greeted += length
-    return expected.equals(piece.subarray(0, length))
+    if (!expected.equals(piece.subarray(0, length))) return false
+    if (this.#greeted === greeting.length) liftLimit(this.#connection)
+    return true
   }
 }

@@ -1,0 +1,66 @@
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import type { MultiaddrConnection, Transport } from '@libp2p/interface'
+import type { Clock } from '../clock.ts'
+
+/** A message of somebody who has not shown yet that he is a member: what comes before that has some hundred bytes. */
+const maxStrangerBytes = 64 * 1024
+/** One of a member, who may send all that waits in one. It is what the library allows everybody. */
+const maxMemberBytes = 100 * 1024 * 1024
+/** A connection that has not become a WebSocket after this is closed. */
+const maxOpeningMs = 10_000
+
+/** What libp2p's listener (websockets 10) has inside, with the server of `ws`. */
+interface Listener {
+  readonly server: EventEmitter
+  readonly wsServer: { readonly options: { maxPayload: number } }
+  /** Called with each WebSocket that was opened, and the request for it. */
+  onWsServerConnection: (websocket: EventEmitter, request: { readonly socket: Socket }) => void
+}
+
+export interface WebSocketLimits {
+  readonly clock: Clock
+  /** False: nobody is a stranger. */
+  readonly hasSecret: boolean
+}
+
+/**
+ * Bounds what somebody without the secret can do: of each message he may send a hundred MiB and
+ * never the rest, a connection on which he says nothing would be kept for good, and what is no
+ * WebSocket would end the process, for nobody listens for the error.
+ */
+export function limitWebSockets<Components> (make: (components: Components) => Transport, limits: WebSocketLimits): (components: Components) => Transport {
+  return components => {
+    const transport = make(components)
+    const create = transport.createListener.bind(transport)
+    transport.createListener = options => {
+      const listener = create(options)
+      limit(listener as unknown as Listener, limits)
+      return listener
+    }
+    return transport
+  }
+}
+
+function limit (listener: Listener, { clock, hasSecret }: WebSocketLimits): void {
+  const opening = new WeakMap<Socket, () => void>()
+  if (hasSecret) listener.wsServer.options.maxPayload = maxStrangerBytes
+  listener.server.on('connection', (socket: Socket) => {
+    const cancel = clock.after(maxOpeningMs, () => { socket.destroy() })
+    opening.set(socket, cancel)
+    socket.once('close', cancel)
+  })
+  const opened = listener.onWsServerConnection.bind(listener)
+  listener.onWsServerConnection = (websocket, request) => {
+    opening.get(request.socket)?.()
+    // It closes the connection itself, and libp2p follows that.
+    websocket.on('error', () => {})
+    opened(websocket, request)
+  }
+}
+
+/** The other side has shown that it has the secret. Does nothing to connections that are no WebSockets. */
+export function liftLimit (connection: MultiaddrConnection): void {
+  const { websocket } = connection as { readonly websocket?: { readonly _receiver?: { _maxPayload: number } } }
+  if (websocket?._receiver !== undefined) websocket._receiver._maxPayload = maxMemberBytes
+}
