@@ -5,6 +5,7 @@ import { ClusterError, errorText } from '../../domain/errors.ts'
 import { multiaddressPeer, parseMultiaddress } from '../../domain/multiaddress.ts'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { limitWebSockets } from '../../platform/libp2p/websocket-limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { startBitswap } from './bitswap.ts'
 import type { BlockStore } from './block-store.ts'
@@ -67,7 +68,7 @@ export async function startIpfsHost (options: IpfsHostOptions): Promise<IpfsHost
     privateKey: options.key,
     addresses: { listen: [...listenAddresses], announce: [...announceAddresses] },
     nodeInfo: { userAgent: `flotilla ${agent}` },
-    transports: [tcp(), webSockets()],
+    transports: [tcp(), limitWebSockets(webSockets(), { clock, hasSecret: false })],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     connectionManager: { inboundConnectionThreshold: inboundPerSecond },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import net from 'node:net'
 import dgram from 'node:dgram'
@@ -145,6 +146,18 @@ test('nodes reach each other over WebSocket, and keep a bootstrap node', () => w
     await first.putBlocks(streamOf([only]))
     assert.deepEqual(Buffer.from(await second.getBlock(textOf(only.cid))), Buffer.from(only.bytes))
   })
+}))
+
+test('what is no WebSocket ends its connection and nothing else', () => withNodes([{ listenAddresses: [`${loopback}/ws` as Multiaddress] }], async node => {
+  const [address = ''] = await addressesOf(node)
+  const socket = net.connect(Number(/\/tcp\/(\d+)/.exec(address)?.[1]), '127.0.0.1').on('error', () => {})
+  socket.write('GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n')
+  await once(socket, 'data')
+  socket.write(Buffer.of(0xff, 0xff, 0, 0))
+  // The end of a WebSocket because of a frame that is none (RFC 6455, 1002).
+  const [end] = await once(socket, 'data') as [Buffer]
+  assert.ok(end.includes(Buffer.of(0x03, 0xea)))
+  socket.destroy()
 }))
 
 test('in a public network content is found through nodes that do not have it', () => withNodes([{ publicNetwork: true, bootstrap: [parseMultiaddress('/ip4/127.0.0.1/tcp/1/p2p/12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn')] }], async entrance => {
