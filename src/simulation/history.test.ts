@@ -44,6 +44,13 @@ test('who was away while all others agreed removes what it has itself: what they
   assert.deepEqual(history.allowed(cid), { values: new Set([storedForm(moved)]), mayBeAbsent: true })
 })
 
+test('who has lost again what all had agreed on removes what it has itself', async () => {
+  const history = afterMove()
+  history.fallBehind(there)
+  await unpin(history, there, asked)
+  assert.deepEqual(history.allowed(cid), { values: new Set([storedForm(moved)]), mayBeAbsent: true })
+})
+
 test('who was away and has learned what the others had removes it', async () => {
   const history = afterMove(there)
   await unpin(history, there, moved)

@@ -39,8 +39,8 @@ export class History {
   readonly #userRequests = new Map<PeerId, number>()
   /** The number of the last change that each peer cannot know of any more but by way of others. */
   readonly #forgotten = new Map<PeerId, number>()
-  /** Who was away when all others agreed last: it learns by way of others what they had then. */
-  #away: PeerId | undefined
+  /** Who has not what all others had when they agreed last: who was away then, or lost it again with what was not synced. */
+  #behind = new Set<PeerId>()
   #number = 0
   readonly #note: (peer: PeerId, what: string) => void
   readonly #onUpkeepPin: (peer: PeerId, before: Pin | undefined, pin: Pin) => void
@@ -80,6 +80,9 @@ export class History {
     }
   }
 
+  /** The peer has lost what it had not synced: what it learned from others it learns anew. */
+  fallBehind (peer: PeerId): void { this.#behind.add(peer) }
+
   /** The peer has lost its datastore. */
   forget (peer: PeerId): void { this.#forgotten.set(peer, this.#number) }
 
@@ -91,7 +94,7 @@ export class History {
     const open = [...this.#changes.values()].flat().filter(change => change.isOpen)
     this.#changes.clear()
     this.#forgotten.clear()
-    this.#away = away
+    this.#behind = new Set(away === undefined ? [] : [away])
     for (const [cid, value] of pins) {
       this.#changes.set(cid, [{ number: ++this.#number, peer: '' as PeerId, cid, value, pin: undefined, seen: new Set(), isAcknowledged: true, acknowledgedAt: 0, isOpen: false, isUpkeep: false, isMove: false }])
     }
@@ -122,7 +125,7 @@ export class History {
     // Two peers may write the same: which of both was seen cannot be told then.
     const alike = value === undefined ? [] : earlier.filter(change => change.value === value)
     const forgotten = this.#forgotten.get(peer) ?? 0
-    const isOwn = (change: Change): boolean => change.peer === peer || (change.peer === '' && peer !== this.#away)
+    const isOwn = (change: Change): boolean => change.peer === peer || (change.peer === '' && !this.#behind.has(peer))
     const seen = new Set([...earlier.filter(change => change.number > forgotten && isOwn(change)), ...alike.length === 1 ? alike : []])
     const isUpkeep = isMove || (this.#userRequests.get(peer) ?? 0) === 0
     if (isUpkeep && pin !== undefined) {

@@ -68,6 +68,7 @@ export class SimulatedPeer {
     this.history = parts.role === 'outsider' ? new History(() => {}, () => {}) : world.history
     this.configuration = parts.configuration
     this.disk = parts.disk
+    this.disk.onTakenBack = () => { this.history.fallBehind(this.self) }
     this.node = parts.node
   }
 

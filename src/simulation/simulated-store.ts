@@ -38,6 +38,8 @@ export class SimulatedDisk {
   #isDamaged = false
   #version = 0
   openings = 1
+  /** Called when batches are taken back. */
+  onTakenBack: () => void = () => {}
 
   constructor (random: SeededRandom) { this.#random = random }
 
@@ -119,7 +121,9 @@ export class SimulatedDisk {
 
   #rollBack (kept: number): void {
     this.#version++
-    for (const undo of this.#unsynced.splice(kept).toReversed()) {
+    const lost = this.#unsynced.splice(kept)
+    if (lost.length > 0) this.onTakenBack()
+    for (const undo of lost.toReversed()) {
       for (const [key, previous] of undo.toReversed()) {
         if (previous === undefined) this.#values.delete(key)
         else this.#values.set(key, previous)
