@@ -78,6 +78,16 @@ test('what was added over shards goes with all of them, but for those that other
   await peer.stop()
 })
 
+test('what a cluster DAG lists and somebody has pinned for itself stays', async () => {
+  const peer = await peerWithShards()
+  const [root, shard, own] = ['root', 'shard', 'own'].map(text => cidOf(text)) as [Cid, Cid, Cid]
+  const clusterDag = await peer.add(root, shard, own)
+  await peer.log(own, { type: 'pin' })
+  await peer.unpin(root)
+  assert.deepEqual(await peer.pinned(root, clusterDag, shard, own), [false, false, false, true])
+  await peer.stop()
+})
+
 test('nothing goes while it cannot be known which shards other content lies on', async () => {
   const peer = await peerWithShards()
   const [first, second, shared] = ['first', 'second', 'shared'].map(text => cidOf(text)) as [Cid, Cid, Cid]

@@ -46,7 +46,8 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
   }
   for (const part of [...shards.filter(shard => !ofOthers.has(shard)), reference]) {
     const found = await consensus.pinset().get(part)
-    if (found !== undefined) await consensus.logUnpin(found, options)
+    // What a cluster DAG lists may have been pinned for itself.
+    if (found?.type === 'shard-pin' || found?.type === 'clusterdag-pin') await consensus.logUnpin(found, options)
   }
 }
 
