@@ -28,8 +28,8 @@ import { peerService } from './peer-service.ts'
 import { Membership } from './peers.ts'
 import { Pinning } from './pin.ts'
 import { pingMetric } from './ping.ts'
-import { RepairLoop } from './repair.ts'
-import { StatusSorter } from './status-sorter.ts'
+import { RepairLoop } from './repair/repair.ts'
+import { StatusSorter } from './status/status-sorter.ts'
 import { unpinMade } from './unpin.ts'
 
 /** What differs between a peer of its own process, one of a test and one of the simulator. */

@@ -4,8 +4,8 @@ import type { CollectedKey, GlobalRepositoryCollection, RepositoryCollection } f
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
-import { isRefusal } from './status.ts'
-import type { LastKnown } from './status-lines.ts'
+import { isRefusal } from './status/status.ts'
+import type { LastKnown } from './status/status-lines.ts'
 
 /**
  * Bytes of the keys that are listed of one peer, about: half of what an answer to another peer may

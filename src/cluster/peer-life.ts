@@ -9,7 +9,7 @@ import { join } from './join.ts'
 import { meetMembers } from './meet-members.ts'
 import { publishOnce, publishToNewcomers, pushMetrics } from './metric-loops.ts'
 import { pingOfUnknown } from './ping.ts'
-import { Responsibility } from './responsibility.ts'
+import { Responsibility } from './repair/responsibility.ts'
 import { expireLoop, recoverLoop, recoverOnce, type UpkeepParts } from './state-sync.ts'
 import { linkSwarms } from './swarm-links.ts'
 

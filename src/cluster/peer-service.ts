@@ -5,10 +5,10 @@ import { contractVersion } from '../domain/version.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { PeerService } from '../rpc/peer-service.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
-import { answerRanges } from './answer-ranges.ts'
+import { answerRanges } from './status/answer-ranges.ts'
 import { collectLocally } from './garbage-collect.ts'
 import type { Membership } from './peers.ts'
-import { RestingListings } from './resting-listings.ts'
+import { RestingListings } from './status/resting-listings.ts'
 
 export interface ServiceParts {
   readonly self: PeerId

@@ -8,7 +8,7 @@ import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
 import { peerAnswerMs, within } from './deadline.ts'
 import type { IpfsIdentity } from './ipfs-identity.ts'
-import { isRefusal } from './status.ts'
+import { isRefusal } from './status/status.ts'
 
 export interface MembershipParts {
   readonly self: PeerId

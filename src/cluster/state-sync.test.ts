@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TestCluster } from './repair.fixture.ts'
+import { TestCluster } from './repair/repair.fixture.ts'
 
 const minute = 60_000
 

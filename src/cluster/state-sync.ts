@@ -7,7 +7,7 @@ import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
-import type { Responsibility } from './responsibility.ts'
+import type { Responsibility } from './repair/responsibility.ts'
 
 /**
  * Time that a responsible peer has for an expired pin before the next nearest takes it, in

@@ -71,7 +71,7 @@ const shortMs = 15 * second
 /**
  * The other peer looks through its whole pinset and may find nothing to say: how long that takes only
  * the caller can tell, who knows how many pins there are and watches whether that peer lives
- * (`cluster/status-all.ts`).
+ * (`cluster/status/status-all.ts`).
  */
 const watchedMs = 24 * hour
 /** What makes the other peer ask further peers, each of which has {@link shortMs}. */

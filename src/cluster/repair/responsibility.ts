@@ -1,7 +1,7 @@
 import { blake2b } from '@noble/hashes/blake2.js'
-import { cidToBytes, type Cid } from '../domain/cid.ts'
-import { peerIdToBytes } from '../domain/peer-id.ts'
-import type { PeerId } from '../domain/peer.ts'
+import { cidToBytes, type Cid } from '../../domain/cid.ts'
+import { peerIdToBytes } from '../../domain/peer-id.ts'
+import type { PeerId } from '../../domain/peer.ts'
 
 /**
  * Decides which peer acts on a CID without asking anybody: the one whose hashed ID is nearest to

@@ -1,7 +1,7 @@
-import type { StatusRange } from '../codec/status-ranges.ts'
-import { cidKey } from '../domain/cid.ts'
-import type { PinInfo } from '../domain/status.ts'
-import type { ListedStatus } from '../tracker/tracker.ts'
+import type { StatusRange } from '../../codec/status-ranges.ts'
+import { cidKey } from '../../domain/cid.ts'
+import type { PinInfo } from '../../domain/status.ts'
+import type { ListedStatus } from '../../tracker/tracker.ts'
 import { digestOfPins } from './range-digest.ts'
 
 /** A part of this peer's statuses; the last one is empty and stands for all that other peers have beyond them. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { PeerId } from '../domain/peer.ts'
-import { judge } from './repair-deaths.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { judge } from './deaths.ts'
 
 const id = (n: number): PeerId => `peer ${n}` as PeerId
 /** Peers that were heard so many seconds ago, with pings that count for 30 s unless said otherwise. */

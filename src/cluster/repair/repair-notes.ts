@@ -1,7 +1,7 @@
-import { parseCid, type Cid } from '../domain/cid.ts'
-import { parsePeerId } from '../domain/peer-id.ts'
-import type { PeerId } from '../domain/peer.ts'
-import type { Store } from '../platform/store.ts'
+import { parseCid, type Cid } from '../../domain/cid.ts'
+import { parsePeerId } from '../../domain/peer-id.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { Store } from '../../platform/store.ts'
 
 const prefix = '/flotilla/repair/'
 const prefixEnd = '/flotilla/repair0'

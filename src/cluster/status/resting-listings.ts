@@ -1,6 +1,6 @@
-import { cidKey } from '../domain/cid.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { ListedStatus } from '../tracker/tracker.ts'
+import { cidKey } from '../../domain/cid.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { ListedStatus } from '../../tracker/tracker.ts'
 
 /** Who has not read for so long is idle, in milliseconds. */
 const idleAfterMs = 2_000

@@ -1,7 +1,7 @@
-import { cidKey } from '../domain/cid.ts'
-import { ClusterError } from '../domain/errors.ts'
-import type { PeerId } from '../domain/peer.ts'
-import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../domain/status.ts'
+import { cidKey } from '../../domain/cid.ts'
+import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../../domain/status.ts'
 import { globalWith, peerPart } from './status-lines.ts'
 
 /** That a peer has nothing more to say of the CIDs up to this one, given by its `cidKey`: what others say of them need not wait. */

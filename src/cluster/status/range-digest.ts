@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { ListedStatus } from '../tracker/tracker.ts'
+import type { ListedStatus } from '../../tracker/tracker.ts'
 
 const unknown = new Uint8Array()
 

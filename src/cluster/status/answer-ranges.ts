@@ -1,7 +1,7 @@
-import type { RangeReply, RangeStart, StatusRange } from '../codec/status-ranges.ts'
-import { cidKey } from '../domain/cid.ts'
-import type { PinInfo } from '../domain/status.ts'
-import type { ListedStatus } from '../tracker/tracker.ts'
+import type { RangeReply, RangeStart, StatusRange } from '../../codec/status-ranges.ts'
+import { cidKey } from '../../domain/cid.ts'
+import type { PinInfo } from '../../domain/status.ts'
+import type { ListedStatus } from '../../tracker/tracker.ts'
 import { digestOfPins, isSameDigest } from './range-digest.ts'
 
 /** Statuses of one range that are held until its digest is known: several times what a range of equal pinsets has. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { virtualClock } from '../platform/virtual-clock.ts'
-import { Pace } from './repair-pace.ts'
+import { virtualClock } from '../../platform/virtual-clock.ts'
+import { Pace } from './pace.ts'
 
 const never = new AbortController().signal
 

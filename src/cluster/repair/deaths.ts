@@ -1,5 +1,5 @@
-import type { PeerId } from '../domain/peer.ts'
-import type { PeerPresence } from '../monitor/monitor.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { PeerPresence } from '../../monitor/monitor.ts'
 
 /**
  * Silence that may be a blip, in milliseconds, unless the operator says otherwise: a network that

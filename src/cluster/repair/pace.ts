@@ -1,4 +1,4 @@
-import { sleep, type Clock } from '../platform/clock.ts'
+import { sleep, type Clock } from '../../platform/clock.ts'
 
 /** Lets things happen at a bounded rate, those who wait in the order in which they came. */
 export class Pace {

@@ -1,12 +1,12 @@
-import type { Cid } from '../domain/cid.ts'
-import { ClusterError, errorText } from '../domain/errors.ts'
-import type { PeerId } from '../domain/peer.ts'
-import { sleep } from '../platform/clock.ts'
-import type { Logger } from '../platform/logger.ts'
-import type { PeerCalls } from '../rpc/peer-calls.ts'
-import { within } from './deadline.ts'
+import type { Cid } from '../../domain/cid.ts'
+import { ClusterError, errorText } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { sleep } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { PeerCalls } from '../../rpc/peer-calls.ts'
+import { within } from '../deadline.ts'
 import type { RepairNotes } from './repair-notes.ts'
-import { repairRound, type RoundParts, type RoundResult } from './repair-round.ts'
+import { repairRound, type RoundParts, type RoundResult } from './round.ts'
 
 /** A peer that lives answers within this time, in milliseconds. */
 const answerMs = 4_000

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { cidFromBytes, parseCid } from '../domain/cid.ts'
-import { peerIdFromBytes } from '../domain/peer-id.ts'
-import type { PeerId } from '../domain/peer.ts'
+import { cidFromBytes, parseCid } from '../../domain/cid.ts'
+import { peerIdFromBytes } from '../../domain/peer-id.ts'
+import type { PeerId } from '../../domain/peer.ts'
 import { Responsibility } from './responsibility.ts'
 
 const members = ['12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp', '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn', '12D3KooWPShxp4d8Aa7PRGUzPgdMMRkLdNjyVaMgGWHc2k8kLHhh'] as PeerId[]

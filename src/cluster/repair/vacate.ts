@@ -1,10 +1,10 @@
-import type { Consensus } from '../consensus/consensus.ts'
-import type { Cid } from '../domain/cid.ts'
-import { ClusterError } from '../domain/errors.ts'
-import type { PeerId } from '../domain/peer.ts'
-import type { CallOptions, Platform } from '../platform/lifecycle.ts'
-import type { Pinning } from './pin.ts'
-import { Shortage } from './repair-shortage.ts'
+import type { Consensus } from '../../consensus/consensus.ts'
+import type { Cid } from '../../domain/cid.ts'
+import { ClusterError } from '../../domain/errors.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import type { CallOptions, Platform } from '../../platform/lifecycle.ts'
+import type { Pinning } from '../pin.ts'
+import { Shortage } from './shortage.ts'
 
 /** Pins read from the index at once. */
 const pinsPerStep = 500

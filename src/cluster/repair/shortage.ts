@@ -1,7 +1,7 @@
-import type { PeerId } from '../domain/peer.ts'
-import { isExpiredAt, type Pin } from '../domain/pin.ts'
-import type { Time } from '../domain/time.ts'
-import type { Pinning } from './pin.ts'
+import type { PeerId } from '../../domain/peer.ts'
+import { isExpiredAt, type Pin } from '../../domain/pin.ts'
+import type { Time } from '../../domain/time.ts'
+import type { Pinning } from '../pin.ts'
 
 /**
  * Which pins lack holders because some are gone, and who takes their place. While enough are left

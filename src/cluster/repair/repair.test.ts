@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Cid } from '../domain/cid.ts'
+import type { Cid } from '../../domain/cid.ts'
 import { TestCluster } from './repair.fixture.ts'
 
 const minute = 60_000
