@@ -9,13 +9,13 @@ import type { Store } from '../../platform/store.ts'
 import { StoredChangeLog } from '../../state/change-log.ts'
 import { Pinset } from '../../state/pinset.ts'
 import type { ChangeLog, Consensus } from '../consensus.ts'
-import { DeltaPublisher } from './delta-publisher.ts'
+import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
+import { DeltaWriter } from './delta-writer.ts'
 import { encodeReport, type Divergence, type SetReport } from './divergence-watch.ts'
 import { Exchange } from './exchange.ts'
 import { Journal, openedAnew } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { PinValues } from './pin-values.ts'
-import type { BatchOptions } from './publisher-options.ts'
 import { Replica } from './replica.ts'
 import { StrayMoves, type StrayMovesOptions } from './stray-moves.ts'
 import { Writer } from './writer.ts'
@@ -95,6 +95,7 @@ export class CrdtConsensus implements Consensus {
   readonly #pinset: Pinset
   readonly #changes: StoredChangeLog
   readonly #journal: Journal
+  readonly #deltas: DeltaWriter
   readonly #publisher: DeltaPublisher
   readonly #replica: Replica
   readonly #exchange: Exchange | undefined
@@ -132,7 +133,7 @@ export class CrdtConsensus implements Consensus {
     this.#lastCommit = clock.monotonic()
     writer.onCommit(() => { this.#lastCommit = clock.monotonic() })
     this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
-    this.#publisher = new DeltaPublisher({
+    this.#deltas = new DeltaWriter({
       writer,
       replica: this.#replica,
       store,
@@ -140,16 +141,24 @@ export class CrdtConsensus implements Consensus {
       pinset: this.#pinset,
       codec,
       values,
-      clock,
-      logger: platform.loggers.component('crdt'),
-      batching: isBatching(options.batching) ? options.batching : undefined,
       isHeard: () => this.#exchange?.isHeard ?? false,
       priorityFloor: () => this.#exchange?.highestPriority ?? 0,
       onDelta: (node, isDurable) => { this.#exchange?.tell(node, isDurable) },
     })
+    this.#publisher = new DeltaPublisher({
+      deltas: this.#deltas,
+      writer,
+      store,
+      journal: this.#journal,
+      pinset: this.#pinset,
+      values,
+      clock,
+      logger: platform.loggers.component('crdt'),
+      batching: isBatching(options.batching) ? options.batching : undefined,
+    })
     if (options.exchange !== undefined) {
       // A follower only clears away what was noted: the others look for themselves.
-      const remove: StrayMovesOptions['remove'] = (suspects, extra) => this.#publisher.removeStrays(options.isFollower === true ? [] : suspects, extra)
+      const remove: StrayMovesOptions['remove'] = (suspects, extra) => this.#deltas.removeStrays(options.isFollower === true ? [] : suspects, extra)
       this.#strays = new StrayMoves({ store, writer, remove, platform })
     }
     platform.metrics.gauge('ipfscluster_pins', 'Total number of pins', () => this.#pinset.count())
@@ -224,7 +233,7 @@ export class CrdtConsensus implements Consensus {
     let waiting: Pin[] = []
     let bytes = 0
     const next = async (): Promise<void> => {
-      await this.#publisher.commitPins(waiting)
+      await this.#deltas.commitPins(waiting)
       waiting = []
       bytes = 0
     }

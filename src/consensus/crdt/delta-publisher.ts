@@ -1,17 +1,14 @@
-import { cidFromKey, cidKey, type Cid } from '../../domain/cid.ts'
 import { errorText } from '../../domain/errors.ts'
-import type { Pin } from '../../domain/pin.ts'
-import { sleep } from '../../platform/clock.ts'
-import type { StoreOperation } from '../../platform/store.ts'
+import { sleep, type Clock } from '../../platform/clock.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { Store } from '../../platform/store.ts'
 import { Wake } from '../../platform/wake.ts'
-import type { PendingChange } from '../../state/pinset.ts'
+import type { Pinset } from '../../state/pinset.ts'
 import { BurstPace } from './burst-pace.ts'
-import { pinDigest, type Intent } from './journal.ts'
-import { LaterElements } from './later-elements.ts'
-import { compareBytes, type KeyPart } from './merge.ts'
-import { keyOfPin } from './pin-values.ts'
-import type { PublisherOptions } from './publisher-options.ts'
-import type { Prepared, PreparedNode, Replica } from './replica.ts'
+import type { DeltaWriter } from './delta-writer.ts'
+import type { Intent, Journal } from './journal.ts'
+import type { PinValues } from './pin-values.ts'
+import type { Writer } from './writer.ts'
 
 /** A delta is closed when its elements have this many bytes (spec/wire.md 6.4). */
 const maxDeltaBytes = 1024 * 1024
@@ -22,7 +19,28 @@ const maxIntentsPerDelta = 2_000
 /** The first retry after a failed write, doubled up to the last. */
 const firstRetryMs = 200
 const lastRetryMs = 10_000
-const noParts: ReadonlyMap<string, KeyPart> = new Map()
+
+/** When a delta is made of what waits. */
+export interface BatchOptions {
+  /** Make a delta when so many changes wait… */
+  readonly maxSize: number
+  /** …or when the oldest waits for so long. */
+  readonly maxAgeMs: number
+  /** So many changes may wait for their delta; more are refused, also without batches. Absent: any number. */
+  readonly maxQueueSize?: number
+}
+
+export interface PublisherOptions {
+  readonly deltas: DeltaWriter
+  readonly writer: Writer
+  readonly store: Store
+  readonly journal: Journal
+  readonly pinset: Pinset
+  readonly values: PinValues
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly batching: BatchOptions | undefined
+}
 
 /**
  * Makes deltas of durable intents, in their order. Without `batching` the first waiting intent
@@ -34,8 +52,6 @@ export class DeltaPublisher {
   #queue: Intent[] = []
   readonly #wake = new Wake()
   readonly #pace: BurstPace
-  /** What came from others behind the unpins that wait. */
-  readonly #later = new LaterElements()
   /** So many of the first have waited long enough, or are enough: more than one delta takes, perhaps. */
   #due = 0
   #isFlushing = false
@@ -50,24 +66,20 @@ export class DeltaPublisher {
     this.#options = options
     this.#pace = new BurstPace(options.clock)
     options.writer.onReload(() => this.#reload())
-    const isRemoved = (key: string): boolean => this.#isRemoved(key)
-    const partsBehind = ({ parts = noParts }: Prepared): ReadonlyMap<string, KeyPart> => options.pinset.pendingCount() > 0 || options.journal.hasRemovals ? parts : noParts
-    options.writer.onPrepared(prepared => this.#later.operations(partsBehind(prepared), key => this.#removedBy(key)))
-    options.writer.onCommit(prepared => { this.#later.note(partsBehind(prepared), isRemoved) })
     options.store.onOpenedAnew?.(() => { this.#wake.call() })
   }
 
   /** Takes the intents of an earlier run, with what came behind them. */
   async restore (intents: readonly Intent[]): Promise<void> {
     this.enqueue(intents)
-    await this.#later.load(this.#options.store, intents)
+    await this.#options.deltas.takeUp(intents)
   }
 
   /** Takes durable intents; readers see them from now on. */
   enqueue (intents: readonly Intent[]): void {
     for (const intent of intents) {
       // Now the user has seen, or could see, what came before.
-      if (intent.observed === undefined) this.#later.forget(keyOfPin(intent))
+      if (intent.observed === undefined) this.#options.deltas.seen(intent)
       this.#show(intent)
       if (intent.pin !== undefined) this.#options.values.note(intent.bytes, intent.pin)
     }
@@ -167,7 +179,7 @@ export class DeltaPublisher {
       try {
         await this.#options.writer.turn(async () => {
           const batch = this.#queue.slice(0, this.#batchLength())
-          await this.#commit(batch)
+          await this.#options.deltas.commit(batch, this.#queue[batch.length])
           this.#queue.splice(0, batch.length)
           this.#due = Math.max(0, this.#due - batch.length)
         })
@@ -192,7 +204,7 @@ export class DeltaPublisher {
     this.#queue = [...left, ...this.#queue.filter(intent => intent.entry > last)]
     this.#due = Math.min(this.#due, this.#queue.length)
     for (const intent of this.#queue) this.#show(intent)
-    await this.#later.load(this.#options.store, this.#queue)
+    await this.#options.deltas.takeUp(this.#queue)
     journal.dropRefused()
   }
 
@@ -202,148 +214,7 @@ export class DeltaPublisher {
   #show (intent: Intent): void {
     const { pinset } = this.#options
     const before = pinset.pending(intent.cid)
-    if (before === undefined || this.#follows(intent, before.pin)) pinset.showPending(intent)
-  }
-
-  /** Whether an unpin of the key is what readers see. */
-  #isRemoved (key: string): boolean {
-    const cid = cidFromKey(key.slice(1))
-    const pending = cid && this.#options.pinset.pending(cid)
-    return pending !== undefined && pending.pin === undefined
-  }
-
-  /** The last journal entry that is on disk before a batch that is made now, when the key is unpinned by then. */
-  #removedBy (key: string): number | undefined {
-    const { journal } = this.#options
-    const cid = cidFromKey(key.slice(1))
-    if (cid !== undefined && journal.isRemoving(cid)) return journal.last + 1
-    return this.#isRemoved(key) ? journal.last : undefined
-  }
-
-  /** False for a move of another pin than this one. */
-  #follows ({ observed }: Intent, pin: Pin | undefined): boolean {
-    if (observed === undefined) return true
-    return pin !== undefined && compareBytes(pinDigest(this.#options.codec, pin), observed) === 0
-  }
-
-  /**
-   * What the intents add up to: the later takes the place of the earlier, and moves only count where they follow what is there;
-   * `still` is what is there where they do not.
-   */
-  async #summed (batch: readonly Intent[]): Promise<{ readonly latest: Map<Cid, Intent>, readonly still: Map<Cid, PendingChange> }> {
-    const { store, pinset } = this.#options
-    const latest = new Map<Cid, Intent>()
-    for (const intent of batch) {
-      const before = latest.get(intent.cid)
-      if (before === undefined || intent.observed === undefined) latest.set(intent.cid, intent)
-      // A move of what is written with it goes into the same element.
-      else if (this.#follows(intent, before.pin)) latest.set(intent.cid, { ...intent, observed: before.observed })
-    }
-    const moves = [...latest.values()].filter(({ observed }) => observed !== undefined)
-    const still = new Map<Cid, PendingChange>()
-    if (moves.length === 0) return { latest, still }
-    const stored = await store.getMany(moves.map(({ cid }) => pinset.valueKey(cid)))
-    for (const [i, move] of moves.entries()) {
-      const value = stored[i]
-      const pin = value && this.#options.values.read(value)
-      if (this.#follows(move, pin)) continue
-      latest.delete(move.cid)
-      still.set(move.cid, { cid: move.cid, pin })
-    }
-    return { latest, still }
-  }
-
-  /** What the intents add up to becomes one node. */
-  async #commit (batch: readonly Intent[]): Promise<void> {
-    const { replica, journal } = this.#options
-    const { latest, still } = await this.#summed(batch)
-    const additions = new Map<string, Uint8Array>()
-    const removals: string[] = []
-    const moves: string[] = []
-    for (const intent of latest.values()) {
-      const key = `/${cidKey(intent.cid)}`
-      if (intent.pin === undefined) removals.push(key)
-      else additions.set(key, intent.bytes)
-      if (intent.observed !== undefined) moves.push(key)
-    }
-    const later = this.#later.of(removals)
-    const next = this.#queue[batch.length]?.entry ?? Infinity
-    const extra = [...journal.removal(this.#finishedEntries(batch)), ...this.#later.removal(next)]
-    // Without fsync the intents stay in the journal until this is on disk, and the next journal
-    // entry takes it there. Others may hear of a node only when it cannot be lost any more.
-    const { prepared, sync } = await this.#lastPart(removals, left => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves, later }))
-    for (const [cid, change] of await this.#outliving(later.keys(), prepared)) {
-      latest.delete(cid)
-      if (change !== undefined) still.set(cid, change)
-    }
-    // Whoever has seen a move that came to nothing, and acted on it, is told what is there.
-    await this.#options.writer.commit({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
-    for (const intent of batch) this.#options.pinset.dropPending(intent)
-    for (const key of later.keys()) if (!this.#isRemoved(key)) this.#later.forget(key)
-    this.#later.removed(next)
-    if (prepared !== undefined) this.#options.onDelta(prepared.node, sync)
-  }
-
-  /**
-   * Removals may take more than one node: writes all but the last and answers that, undefined when
-   * nothing is to be changed, and whether it is to be on disk when it is written.
-   */
-  async #lastPart (removals: readonly string[], prepare: (left: readonly string[]) => ReturnType<Replica['prepareLocal']>): Promise<{ readonly prepared: PreparedNode | undefined, readonly sync: boolean }> {
-    const { writer, isHeard, onDelta } = this.#options
-    let prepared = await prepare(removals)
-    const sync = isHeard()
-    for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
-      await writer.commit({ prepared, sync })
-      onDelta(prepared.node, sync)
-    }
-    return { prepared, sync }
-  }
-
-  /** Of unpinned keys that others have pinned since what is there, unless the last node changes it. */
-  async #outliving (keys: Iterable<string>, last: Prepared | undefined): Promise<Array<[Cid, PendingChange | undefined]>> {
-    const { store, pinset, values } = this.#options
-    const changed = new Set(last?.changes.map(({ cid }) => cid))
-    const found: Array<[Cid, PendingChange | undefined]> = []
-    for (const key of keys) {
-      const cid = cidFromKey(key.slice(1))
-      if (cid === undefined) continue
-      const value = await store.get(pinset.valueKey(cid))
-      found.push([cid, changed.has(cid) ? undefined : { cid, pin: value && values.read(value) }])
-    }
-    return found
-  }
-
-  /**
-   * One node for these pins, without journal and pace: for a peer that does not run. Equal pins
-   * on equal heads give an equal node.
-   */
-  async commitPins (pins: readonly Pin[]): Promise<void> {
-    const { writer, replica, codec } = this.#options
-    const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, codec.encodeProtobuf(pin)]))
-    await writer.turn(async () => { await writer.commit({ prepared: await replica.prepareLocal(additions, []), sync: false }) })
-  }
-
-  /**
-   * Removes those of the suspect keys that only strays keep, in one node, with further operations
-   * in the same batch. Resolves with their number.
-   */
-  removeStrays (suspects: readonly string[], extra: readonly StoreOperation[]): Promise<number> {
-    const { writer, replica, priorityFloor, onDelta } = this.#options
-    return writer.turn(async () => {
-      const strays = await replica.strays(suspects)
-      const { prepared, sync } = await this.#lastPart(strays, left => replica.prepareLocal(new Map(), left, { priorityFloor: priorityFloor() }))
-      await writer.commit({ prepared, extra, sync: sync && prepared !== undefined })
-      if (prepared !== undefined) onDelta(prepared.node, sync)
-      return strays.length
-    })
-  }
-
-  /** Journal entries of which no intent waits any more: entries come in order, so only the last can be cut in two. */
-  #finishedEntries (batch: readonly Intent[]): Set<number> {
-    const entries = new Set(batch.map(intent => intent.entry))
-    const next = this.#queue[batch.length]
-    if (next !== undefined) entries.delete(next.entry)
-    return entries
+    if (before === undefined || this.#options.deltas.follows(intent, before.pin)) pinset.showPending(intent)
   }
 
   #tellIdle (): void {

@@ -10,6 +10,7 @@ import { multihashKey, suspectKey, type ReplicaKeys } from './keys.ts'
 import { LivingElements } from './living-elements.ts'
 import { readable } from './readable-node.ts'
 import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
+import { Moves } from './moves.ts'
 import { tombstonesOf } from './tombstones.ts'
 
 /** Version of the layout as the Go program counts it, plus one (spec/wire.md 7). */
@@ -81,6 +82,7 @@ export class Replica {
   readonly isValue: (key: string, value: Uint8Array) => boolean
   readonly heads: Heads
   readonly #living: LivingElements
+  readonly #moves: Moves
   #isOwn = true
 
   /** `isValue` false: what stands there is no pin of that key, and counts as if it were not there. */
@@ -90,6 +92,7 @@ export class Replica {
     this.isValue = isValue
     this.heads = new Heads(keys)
     this.#living = new LivingElements(store, keys)
+    this.#moves = new Moves(store, keys, this.#living)
   }
 
   /** @throws ClusterError `STORE_DAMAGED` when the layout is of a later version */
@@ -111,7 +114,7 @@ export class Replica {
    */
   async prepareLocal (additions: ReadonlyMap<string, Uint8Array>, removals: readonly string[], { priorityFloor = 0, moves = [], later = new Map() }: LocalOptions = {}): Promise<PreparedNode | undefined> {
     const { tombstones, left, unfinished, spared } = await tombstonesOf(this.#living, removals, later)
-    const origins = await this.#originsOfMoves(moves)
+    const origins = await this.#moves.origins(moves)
     const elements: DeltaElement[] = left.length > 0 ? [] : [...additions].map(([key, value]) => ({ key, id: origins.get(key) ?? '', value }))
     if (elements.length === 0 && tombstones.length === 0) return undefined
     const current = await this.#currentValues([...new Set([...elements, ...tombstones].map(({ key }) => key))])
@@ -155,23 +158,13 @@ export class Replica {
     const current = await this.#currentValues(keys)
     const dead = await this.#deadElements(parts)
     const { survivors, suspects } = await this.#survivors(parts)
-    for (const key of await this.#movedAfterRemoval(parts)) suspects.add(key)
+    for (const key of await this.#moves.afterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
     return { ...this.#prepared(nodes, changes, [...suspects]), parts: await this.#news(nodes, parts), leftOut }
   }
 
-  /**
-   * Of these keys those that only strays keep: moves, each of which follows an element that a
-   * tombstone has met. Their authors knew nothing of the removal, and nobody has pinned it again.
-   */
-  async strays (keys: readonly string[]): Promise<string[]> {
-    const living = await this.#living.find(keys)
-    const origins = await this.#origins(living)
-    // What follows nothing is a user's: there is no tombstone for nothing.
-    const dead = await this.#store.getMany(living.flatMap(({ key, elements }) => elements.map(id => this.#keys.tombstone(key, origins.get(key + id) ?? ''))))
-    let at = 0
-    return living.filter(({ elements, hasMore }) => elements.map(() => dead[at++]).every(tombstone => tombstone !== undefined) && !hasMore).map(({ key }) => key)
-  }
+  /** Of these keys those that only strays keep: moves that outlived the removal of what they move. */
+  strays (keys: readonly string[]): Promise<string[]> { return this.#moves.strays(keys) }
 
   /** Takes heads away that other nodes follow. */
   prepareNoHeads (cids: readonly CID[]): Prepared {
@@ -285,36 +278,6 @@ export class Replica {
       survivors.set(key, await this.#valuesOf(staying, key, decoded))
     }
     return { survivors, suspects }
-  }
-
-  /** Keys with an added move of what a tombstone has met, before or in the same group. */
-  async #movedAfterRemoval (parts: ReadonlyMap<string, KeyPart>): Promise<string[]> {
-    const moves: Array<{ readonly key: string, readonly origin: string, readonly tombstones: ReadonlySet<string> }> = []
-    for (const [key, { elements, tombstones }] of parts) for (const { origin } of elements) if (origin !== '') moves.push({ key, origin, tombstones })
-    if (moves.length === 0) return []
-    const met = await this.#store.getMany(moves.map(({ key, origin }) => this.#keys.tombstone(key, origin)))
-    return moves.filter(({ origin, tombstones }, i) => met[i] !== undefined || tombstones.has(origin)).map(({ key }) => key)
-  }
-
-  /** By key the element of a user that a move of it follows. */
-  async #originsOfMoves (keys: readonly string[]): Promise<Map<string, string>> {
-    if (keys.length === 0) return new Map()
-    const living = await this.#living.find(keys)
-    const origins = await this.#origins(living)
-    return new Map(living.map(({ key, elements }) => {
-      const ofUser = elements.find(id => !origins.has(key + id))
-      return [key, ofUser ?? origins.get(`${key}${elements[0]}`) ?? '']
-    }))
-  }
-
-  /** What the moves among these elements follow, by key and block ID. */
-  async #origins (living: ReadonlyArray<{ readonly key: string, readonly elements: readonly string[] }>): Promise<Map<string, string>> {
-    const names = living.flatMap(({ key, elements }) => elements.map(id => ({ key, id })))
-    const stored = await this.#store.getMany(names.map(({ key, id }) => this.#keys.element(key, id)))
-    return new Map(names.flatMap(({ key, id }, i) => {
-      const origin = stored[i]
-      return origin === undefined || origin.length === 0 ? [] : [[key + id, Buffer.from(origin).toString('latin1')] as const]
-    }))
   }
 
   async #valuesOf (blockIds: readonly string[], key: string, decoded: Map<string, DeltaNode>): Promise<Value[]> {
