@@ -78,6 +78,15 @@ test('what was added over shards goes with all of them, but for those that other
   await peer.stop()
 })
 
+test('of content that goes at the same time nothing is left', async () => {
+  const peer = await peerWithShards()
+  const [first, second, shared] = ['first', 'second', 'shared'].map(text => cidOf(text)) as [Cid, Cid, Cid]
+  const dags = [await peer.add(first, shared), await peer.add(second, shared, cidOf('more'))]
+  await Promise.all([peer.unpin(first), peer.unpin(second)])
+  assert.deepEqual(await peer.pinned(first, second, ...dags, shared, cidOf('more')), Array.from({ length: 6 }, () => false))
+  await peer.stop()
+})
+
 test('what a cluster DAG lists and somebody has pinned for itself stays', async () => {
   const peer = await peerWithShards()
   const [root, shard, own] = ['root', 'shard', 'own'].map(text => cidOf(text)) as [Cid, Cid, Cid]

@@ -39,16 +39,31 @@ export async function unpinMade (consensus: Consensus, made: Pin): Promise<void>
  */
 async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pin, options: CallOptions): Promise<void> {
   if (reference === undefined) return
-  const shards = await shardsOf(ipfs, reference, options)
-  const ofOthers = new Set<Cid>()
-  for await (const clusterDags of consensus.pinset().clusterDags(options)) {
-    for (const cid of clusterDags) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) ofOthers.add(shard)
+  const pinset = consensus.pinset()
+  const otherDags = new Map<Cid, Cid[]>((await shardsOf(ipfs, reference, options)).map(shard => [shard, []]))
+  for await (const clusterDags of pinset.clusterDags(options)) {
+    for (const cid of clusterDags) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) otherDags.get(shard)?.push(cid)
   }
-  for (const part of [...shards.filter(shard => !ofOthers.has(shard)), reference]) {
-    const found = await consensus.pinset().get(part)
-    // What a cluster DAG lists may have been pinned for itself.
-    if (found?.type === 'shard-pin' || found?.type === 'clusterdag-pin') await consensus.logUnpin(found, options)
+  /** Takes the shards out but for those that a pinned cluster DAG lists, which it answers. */
+  const unpinUnlisted = async (shards: Iterable<Cid>): Promise<Cid[]> => {
+    const listed: Cid[] = []
+    for (const shard of shards) {
+      const isPinned = await Promise.all((otherDags.get(shard) ?? []).map(cid => pinset.has(cid)))
+      if (isPinned.includes(true)) listed.push(shard)
+      else await unpinPart(consensus, shard, options)
+    }
+    return listed
   }
+  const shared = await unpinUnlisted(otherDags.keys())
+  await unpinPart(consensus, reference, options)
+  // Of two that go at the same time each may have left to the other what both list.
+  await unpinUnlisted(shared)
+}
+
+async function unpinPart (consensus: Consensus, part: Cid, options: CallOptions): Promise<void> {
+  const found = await consensus.pinset().get(part)
+  // What a cluster DAG lists may have been pinned for itself.
+  if (found?.type === 'shard-pin' || found?.type === 'clusterdag-pin') await consensus.logUnpin(found, options)
 }
 
 /** What a cluster DAG lists. */
