@@ -9,7 +9,7 @@ import type { LastKnown } from './status/status-lines.ts'
 
 /**
  * Bytes of the keys that are listed of one peer, about: half of what an answer to another peer may
- * have, some 600,000 keys.
+ * have, some 450,000 keys.
  */
 const mostBytes = 32 * 1024 * 1024
 /** What a key takes beside its texts, in bytes. */
