@@ -451,6 +451,22 @@ describe('a sharded add', () => {
     assert.deepEqual(taken, [])
   })
 
+  test('pins a shard once more that was unpinned with other content before its cluster DAG was pinned', async () => {
+    const pinned = new Set<Cid>()
+    const { add, items } = peers({
+      pinItem: async pin => {
+        if (pin.type === 'clusterdag-pin') pinned.delete(items[1]?.cid as Cid)
+        items.push(pin)
+        pinned.add(pin.cid)
+        return { pin, isNew: true }
+      },
+      isPinned: async cid => pinned.has(cid),
+    })
+    await collect(add([{ path: 'f', content: generatedContent(5, 3_000_000) }], { shard: true, pin }))
+    assert.deepEqual(items.map(({ name }) => name), ['sh-shard-0', 'sh-shard-1', 'sh-shard-2', 'sh-shard-3', 'sh-clusterDAG', 'sh-shard-1', 'sh'])
+    assert.deepEqual(items[5], items[1])
+  })
+
   test('spreads the blocks over shards with peers and pins of their own', async () => {
     const turns: PeerId[][] = [[self], [other], [self, other], [other]]
     const { add, items, blocks, pins } = peers({ destinations: { allocate: async () => turns.shift() as PeerId[] } })

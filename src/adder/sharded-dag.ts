@@ -35,6 +35,7 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   const outputs: AddedOutput[] = []
   const seen = new Set<string>()
   const shards: CID[] = []
+  const shardPins: Pin[] = []
   /** Pins that were not there before: nobody could remove them if the add failed. */
   const made: Pin[] = []
   let shard: Shard | undefined
@@ -89,7 +90,7 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
     const root = nodes[0].cid
     const number = shards.length
     const previous = shards.at(-1)
-    await submit({
+    const pin: Pin = {
       ...pinWithOptions(textOf(root), pinOptions, clock.now()),
       type: 'shard-pin',
       name: `${pinOptions.name}-shard-${number}`,
@@ -97,11 +98,22 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
       maxDepth: links.length > maxNodeLinks ? 2 : 1,
       reference: previous === undefined ? undefined : textOf(previous),
       shardSize: shard.sizeBytes,
-    })
+    }
+    await submit(pin)
+    shardPins.push(pin)
     outputs.push({ name: `shard-${number}`, cid: textOf(root), bytes: 0, size: shard.sizeBytes, allocations })
     shards.push(root)
     sizeBytes += shard.sizeBytes
     shard = undefined
+  }
+
+  /**
+   * To be called when the cluster DAG is pinned: from then on an unpin of other content leaves the
+   * shards that both have. Until then it may have taken some.
+   */
+  async function pinMissingShards (): Promise<void> {
+    if (options.noPin) return
+    for (const pin of shardPins) if (await parts.isPinned?.(pin.cid) === false) await submit(pin)
   }
 
   async function storeClusterDag (): Promise<Cid> {
@@ -147,6 +159,7 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
         allocations: [],
         reference: root,
       })
+      await pinMissingShards()
       await submit({ ...pinWithOptions(root, direct, clock.now()), type: 'meta-pin', allocations: [], reference: clusterDag })
     },
     abort (reason) {
