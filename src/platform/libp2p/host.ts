@@ -20,7 +20,7 @@ import type { PrivateNetworkOptions } from './private-network.ts'
 import { signingKey } from './signing-key.ts'
 import { silentLibp2pLogger } from './silent-libp2p-logger.ts'
 import { streamWindowBytes } from './stream-window.ts'
-import { limitWebSockets } from './websocket-limits.ts'
+import { limitWebSockets, type WebSocketLimits } from './websocket-limits.ts'
 
 /** Our libp2p with its services: the second is not there on a peer that only its own machine can dial. */
 export type Host = Libp2p<{ readonly pubsub: GossipSub, readonly autoRelay?: AutoRelay }>
@@ -169,7 +169,8 @@ interface OutsideParts { readonly services: Record<string, never>, readonly tran
 
 /** What helps peers behind a router to be reached. A peer that listens on its own machine alone has no use for it. */
 async function partsForOutside ({ settings, platform, isOfInternet: isOutside }: HostOptions, listen: readonly Multiaddress[]): Promise<OutsideParts> {
-  const webSockets = listen.some(usesWebSockets) ? await listeningWebSockets(settings, platform) : lazyWebSockets
+  const limits: WebSocketLimits = { clock: platform.clock, hasSecret: settings.secret.length > 0 }
+  const webSockets = listen.some(usesWebSockets) ? await loadWebSockets(limits) : lazyWebSockets(limits)
   const isAlone = listen.every(isLoopback)
   if (isAlone && isOutside === undefined) return { services: {}, transports: [webSockets as never] }
   const { outsideParts } = await import('./outside.ts')
@@ -177,23 +178,25 @@ async function partsForOutside ({ settings, platform, isOfInternet: isOutside }:
   return { services: services as Record<string, never>, transports: [webSockets as never, transport as never] }
 }
 
-async function listeningWebSockets ({ secret }: NetworkSettings, { clock }: Platform): Promise<unknown> {
+async function loadWebSockets (limits: WebSocketLimits): Promise<(components: unknown) => Transport> {
   const { webSockets } = await import('@libp2p/websockets')
-  return limitWebSockets(webSockets() as (components: unknown) => Transport, { clock, hasSecret: secret.length > 0 })
+  return limitWebSockets(webSockets() as (components: unknown) => Transport, limits)
 }
 
 /** For a peer that does not listen for WebSockets: they are loaded when one is dialled. */
-function lazyWebSockets (components: unknown): Transport {
-  let loaded: Promise<Transport> | undefined
-  const load = (): Promise<Transport> => loaded ??= import('@libp2p/websockets').then(({ webSockets }) => (webSockets() as (components: unknown) => Transport)(components))
-  return {
-    [transportSymbol]: true,
-    [Symbol.toStringTag]: 'lazy WebSockets',
-    dialFilter: (addresses: Multiaddr[]) => addresses.filter(address => usesWebSockets(address.toString() as Multiaddress)),
-    listenFilter: () => [],
-    createListener: () => { throw new ClusterError('INTERNAL', 'this transport only dials') },
-    dial: async (address: Multiaddr, options: DialTransportOptions) => (await load()).dial(address, options),
-  } as unknown as Transport
+function lazyWebSockets (limits: WebSocketLimits): (components: unknown) => Transport {
+  return components => {
+    let loaded: Promise<Transport> | undefined
+    const load = (): Promise<Transport> => loaded ??= loadWebSockets(limits).then(make => make(components))
+    return {
+      [transportSymbol]: true,
+      [Symbol.toStringTag]: 'lazy WebSockets',
+      dialFilter: (addresses: Multiaddr[]) => addresses.filter(address => usesWebSockets(address.toString() as Multiaddress)),
+      listenFilter: () => [],
+      createListener: () => { throw new ClusterError('INTERNAL', 'this transport only dials') },
+      dial: async (address: Multiaddr, options: DialTransportOptions) => (await load()).dial(address, options),
+    } as unknown as Transport
+  }
 }
 
 /** TLS brings a certificate library that takes a tenth of a second to load, and peers choose Noise first. */

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
-import { connect, type Socket } from 'node:net'
+import { createHash } from 'node:crypto'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Transport } from '@libp2p/interface'
 import type { Multiaddress } from '../../domain/peer.ts'
 import { virtualClock } from '../virtual-clock.ts'
-import { echo, hasPeer, serveEcho, testNetwork, testSecret, type TestNetwork } from './network.fixture.ts'
+import { echo, hasPeer, serveEcho, testIdentity, testNetwork, testSecret, type TestNetwork } from './network.fixture.ts'
 import { limitWebSockets } from './websocket-limits.ts'
 
 const signal = new AbortController().signal
@@ -59,10 +60,48 @@ test('a stranger cannot leave half a large message in memory; members send as mu
   await echo(b, a)
 })
 
+/** What somebody sends who has another secret: a nonce, and what does not decrypt to the greeting. The mask of zeros changes nothing. */
+const otherSecret = (mask: Buffer): Buffer => Buffer.concat([24, 30].flatMap(length => [Buffer.of(0x82, (mask.length > 0 ? 0x80 : 0) | length), mask, Buffer.alloc(length, 7)]))
+
+test('the connection of somebody with another secret is closed, not only forgotten', { timeout: 30_000 }, async t => {
+  const socket = await stranger(t, await listening(t))
+  socket.resume().write(otherSecret(Buffer.alloc(4)))
+  await once(socket, 'close')
+})
+
+for (const listens of [true, false]) {
+  test(`one to somebody with another secret that was dialled is closed too, by a peer that ${listens ? 'listens for WebSockets' : 'does not listen for them'}`, { timeout: 30_000 }, async t => {
+    const server = createServer(socket => {
+      socket.on('error', () => {}).once('data', request => {
+        const key = /Sec-WebSocket-Key: (.*)\r\n/i.exec(request.toString())?.[1] as string
+        const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+        let came = Buffer.alloc(0)
+        socket.on('data', (data: Buffer) => {
+          came = Buffer.concat([came, data])
+          // A masked frame without anything in it, which ends a WebSocket.
+          if (!came.includes(Buffer.of(0x88, 0x80))) return
+          socket.destroy()
+          server.emit('ended')
+        })
+        socket.write(otherSecret(Buffer.alloc(0)))
+      })
+    })
+    t.after(async () => { server.close() })
+    await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+    const end = once(server, 'ended')
+    const { network } = listens ? await listening(t) : await testNetwork(t)
+    if (!listens) await network.start(signal)
+    const { port } = server.address() as AddressInfo
+    await assert.rejects(network.connect(`/ip4/127.0.0.1/tcp/${port}/ws/p2p/${(await testIdentity()).id}` as Multiaddress, {}))
+    await end
+  })
+}
+
 test('a connection that does not become a WebSocket is closed, one that does is not', async () => {
   const clock = virtualClock()
   const server = new EventEmitter()
-  const listener = { server, wsServer: { options: { maxPayload: 0 } }, onWsServerConnection: (_websocket: EventEmitter, _request: { readonly socket: Socket }) => {} }
+  const listener = { server, wsServer: { options: { maxPayload: 0 } }, onWsServerConnection: (_websocket: EventEmitter & { close (): void }, _request: { readonly socket: Socket }) => {} }
   limitWebSockets(() => ({ createListener: () => listener }) as unknown as Transport, { clock, hasSecret: true })({}).createListener({} as never)
   const destroyed: string[] = []
   const opened = (name: string): Socket => {
@@ -71,7 +110,7 @@ test('a connection that does not become a WebSocket is closed, one that does is 
     return socket
   }
   opened('silent')
-  listener.onWsServerConnection(new EventEmitter(), { socket: opened('websocket') })
+  listener.onWsServerConnection(Object.assign(new EventEmitter(), { close: () => {} }), { socket: opened('websocket') })
   opened('gone').emit('close')
   await clock.advance(9_000)
   assert.deepEqual(destroyed, [])

@@ -9,14 +9,25 @@ const maxStrangerBytes = 64 * 1024
 const maxMemberBytes = 100 * 1024 * 1024
 /** A connection that has not become a WebSocket after this is closed. */
 const maxOpeningMs = 10_000
+/** What libp2p gives for the reason when it ends a connection at once. No library sends it (RFC 6455, 7.4.1): they throw, and the connection stays. */
+const abnormalClosure = 1006
+
+interface WebSocket {
+  close (code?: number): void
+  /** That of `ws` alone: ends the connection below. */
+  terminate? (): void
+}
 
 /** What libp2p's listener (websockets 10) has inside, with the server of `ws`. */
 interface Listener {
   readonly server: EventEmitter
   readonly wsServer: { readonly options: { maxPayload: number } }
   /** Called with each WebSocket that was opened, and the request for it. */
-  onWsServerConnection: (websocket: EventEmitter, request: { readonly socket: Socket }) => void
+  onWsServerConnection: (websocket: EventEmitter & WebSocket, request: { readonly socket: Socket }) => void
 }
+
+/** And its dialling side. */
+interface Dialler { _connect?: (...parameters: unknown[]) => Promise<WebSocket> }
 
 export interface WebSocketLimits {
   readonly clock: Clock
@@ -27,7 +38,8 @@ export interface WebSocketLimits {
 /**
  * Bounds what somebody without the secret can do: of each message he may send a hundred MiB and
  * never the rest, a connection on which he says nothing would be kept for good, and what is no
- * WebSocket would end the process, for nobody listens for the error.
+ * WebSocket would end the process, for nobody listens for the error. And what is given up, such as
+ * who has another secret, is closed.
  */
 export function limitWebSockets<Components> (make: (components: Components) => Transport, limits: WebSocketLimits): (components: Components) => Transport {
   return components => {
@@ -38,6 +50,9 @@ export function limitWebSockets<Components> (make: (components: Components) => T
       limit(listener as unknown as Listener, limits)
       return listener
     }
+    const dialler = transport as Dialler
+    const connect = dialler._connect?.bind(transport)
+    if (connect !== undefined) dialler._connect = async (...parameters) => closable(await connect(...parameters))
     return transport
   }
 }
@@ -55,8 +70,18 @@ function limit (listener: Listener, { clock, hasSecret }: WebSocketLimits): void
     opening.get(request.socket)?.()
     // It closes the connection itself, and libp2p follows that.
     websocket.on('error', () => {})
-    opened(websocket, request)
+    opened(closable(websocket), request)
   }
+}
+
+function closable<Socket extends WebSocket> (websocket: Socket): Socket {
+  const close = websocket.close.bind(websocket)
+  websocket.close = code => {
+    if (code !== abnormalClosure) close(code)
+    else if (websocket.terminate === undefined) close()
+    else websocket.terminate()
+  }
+  return websocket
 }
 
 /** The other side has shown that it has the secret. Does nothing to connections that are no WebSockets. */
