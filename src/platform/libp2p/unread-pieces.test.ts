@@ -53,6 +53,9 @@ test('a few bytes cost no more than a few bytes: not many pieces, nor the memory
   assert.ok(tiny.pieces <= 100, `${tiny.pieces} pieces`)
   const partOfMore = keptOf(1_000, () => new Uint8Array(64 * 1024).subarray(100, 1_200))
   assert.ok(partOfMore.memoryBytes < 4 * 1024 * 1024, `${partOfMore.memoryBytes} bytes`)
+  let made = 0
+  const between = keptOf(1_000, () => made++ % 2 === 0 ? new Uint8Array(20).subarray(12, 13) : new Uint8Array(600))
+  assert.ok(between.memoryBytes < 500 * 600 + 100_000, `${between.memoryBytes} bytes`)
   assert.deepEqual(keptOf(100, () => new Uint8Array(60_000)), { pieces: 100, memoryBytes: 6_000_000 })
 })
 

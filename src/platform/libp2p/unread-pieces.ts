@@ -2,6 +2,7 @@
 const maxLoosePieces = 32
 /** Those behind them that are no more than a part of some larger memory are put together in memory of this size. */
 const jointBytes = 16 * 1024
+const noMemory = new Uint8Array()
 
 /**
  * What has come and was not read yet. A piece costs some hundred bytes whatever is in it, and keeps
@@ -12,8 +13,11 @@ export class UnreadPieces {
   #pieces: Uint8Array[] = []
   #next = 0
   #bytes = 0
-  /** The memory of the last piece, as far as it was put together here. */
-  #joint: Uint8Array | undefined
+  /** Memory for pieces that are put together, and how much of it has been used. */
+  #joint = noMemory
+  #filled = 0
+  /** Where the last piece begins in it; undefined when that one stays as it came. */
+  #start: number | undefined
 
   get bytes (): number { return this.#bytes }
 
@@ -23,7 +27,7 @@ export class UnreadPieces {
     if (this.#pieces.length - this.#next >= maxLoosePieces && !isLarge) this.#join(piece)
     else {
       this.#pieces.push(piece)
-      this.#joint = undefined
+      this.#start = undefined
     }
   }
 
@@ -47,23 +51,23 @@ export class UnreadPieces {
   }
 
   #join (piece: Uint8Array): void {
-    const last = this.#joint === undefined ? undefined : this.#pieces.pop()
-    const filled = last?.length ?? 0
-    let joint = this.#joint
-    if (joint === undefined || joint.length - filled < piece.length) {
-      if (last !== undefined) this.#pieces.push(last)
-      joint = this.#joint = new Uint8Array(Math.max(jointBytes, piece.length))
-      joint.set(piece)
-      this.#pieces.push(joint.subarray(0, piece.length))
-      return
+    if (this.#joint.length - this.#filled < piece.length) {
+      this.#joint = new Uint8Array(Math.max(jointBytes, piece.length))
+      this.#filled = 0
+      this.#start = undefined
     }
-    joint.set(piece, filled)
-    this.#pieces.push(joint.subarray(0, filled + piece.length))
+    this.#joint.set(piece, this.#filled)
+    if (this.#start === undefined) this.#start = this.#filled
+    else this.#pieces.pop()
+    this.#filled += piece.length
+    this.#pieces.push(this.#joint.subarray(this.#start, this.#filled))
   }
 
   #forget (): void {
     this.#pieces = []
     this.#next = 0
-    this.#joint = undefined
+    this.#joint = noMemory
+    this.#filled = 0
+    this.#start = undefined
   }
 }
