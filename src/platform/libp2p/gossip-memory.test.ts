@@ -52,9 +52,11 @@ test('messages that are few are kept as long as ever, and not the packets that t
 test('of a flood of messages the names of the latest are remembered', async () => {
   const { seenCache, fastMsgIdCache } = await insides()
   for (const names of [seenCache, fastMsgIdCache]) {
-    for (let i = 0; i < 300_000; i++) assert.equal(names.put(`${i}`), false)
-    assert.equal(names.size, 250_000)
-    assert.deepEqual([names.has('49999'), names.has('50000'), names.has('299999')], [false, true, true])
+    for (let i = 0; i < 300_000; i++) {
+      assert.equal(names.put(`${i}`), false)
+      assert.ok(names.size <= 250_000)
+    }
+    assert.deepEqual([names.has('49999'), names.has('99999'), names.has('299999')], [false, true, true])
     assert.equal(names.put('299999'), true)
   }
 })

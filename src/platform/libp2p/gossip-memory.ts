@@ -21,6 +21,8 @@ const maxWindowBytes = 16 * 1024 * 1024
 const messageBytes = 1_024
 /** Far more than are on their way at a time: what comes back after that is taken for new, and known to whom it concerns. */
 const maxSeen = 250_000
+/** So many go at once: the way to the oldest entry of a map leads past all that were deleted before it. */
+const forgottenAtOnce = maxSeen / 8
 
 /**
  * Bounds the memory of gossipsub by size: any peer can fill it with messages for as long as gossipsub
@@ -63,7 +65,15 @@ function boundNames (cache: TimeCache): void {
   const put = cache.put.bind(cache)
   cache.put = (id, value) => {
     const isKnown = put(id, value)
-    if (cache.entries.size > maxSeen) cache.entries.delete(cache.entries.keys().next().value as string)
+    if (cache.entries.size > maxSeen) forgetOldest(cache.entries)
     return isKnown
+  }
+}
+
+function forgetOldest (entries: Map<string, unknown>): void {
+  let left = forgottenAtOnce
+  for (const name of entries.keys()) {
+    if (left-- === 0) return
+    entries.delete(name)
   }
 }
