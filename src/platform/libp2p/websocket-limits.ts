@@ -7,6 +7,8 @@ import type { Clock } from '../clock.ts'
 const maxStrangerBytes = 64 * 1024
 /** One of a member, who may send all that waits in one. It is what the library allows everybody. */
 const maxMemberBytes = 100 * 1024 * 1024
+/** One of anybody where there is no secret to show: without its cipher each piece of Noise, of 64 KiB at most, is one. */
+const maxOpenBytes = 1024 * 1024
 /** A connection that has not become a WebSocket after this is closed. */
 const maxOpeningMs = 10_000
 /** What libp2p gives for the reason when it ends a connection at once. No library sends it (RFC 6455, 7.4.1): they throw, and the connection stays. */
@@ -31,7 +33,7 @@ interface Dialler { _connect?: (...parameters: unknown[]) => Promise<WebSocket> 
 
 export interface WebSocketLimits {
   readonly clock: Clock
-  /** False: nobody is a stranger. */
+  /** False: nobody can show that he is a member. */
   readonly hasSecret: boolean
 }
 
@@ -59,7 +61,7 @@ export function limitWebSockets<Components> (make: (components: Components) => T
 
 function limit (listener: Listener, { clock, hasSecret }: WebSocketLimits): void {
   const opening = new WeakMap<Socket, () => void>()
-  if (hasSecret) listener.wsServer.options.maxPayload = maxStrangerBytes
+  listener.wsServer.options.maxPayload = hasSecret ? maxStrangerBytes : maxOpenBytes
   listener.server.on('connection', (socket: Socket) => {
     const cancel = clock.after(maxOpeningMs, () => { socket.destroy() })
     opening.set(socket, cancel)
