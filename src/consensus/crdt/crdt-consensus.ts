@@ -142,6 +142,7 @@ export class CrdtConsensus implements Consensus {
       codec,
       values,
       isHeard: () => this.#exchange?.isHeard ?? false,
+      mayLose: () => { this.#exchange?.mayLose() },
       priorityFloor: () => this.#exchange?.highestPriority ?? 0,
       onDelta: (node, isDurable) => { this.#exchange?.tell(node, isDurable) },
     })

@@ -9,7 +9,7 @@ import { LaterElements } from './later-elements.ts'
 import { compareBytes, type KeyPart } from './merge.ts'
 import { keyOfPin, type PinValues } from './pin-values.ts'
 import type { Prepared, PreparedNode, Replica } from './replica.ts'
-import type { Writer } from './writer.ts'
+import type { Commit, Writer } from './writer.ts'
 
 const noParts: ReadonlyMap<string, KeyPart> = new Map()
 
@@ -24,6 +24,8 @@ export interface DeltaWriterOptions {
   readonly values: PinValues
   /** Whether other peers hear of our deltas: then they are on disk first. */
   readonly isHeard: () => boolean
+  /** A delta of ours is about to be written that may be lost again. */
+  readonly mayLose: () => void
   /** The highest priority seen in nodes that are not merged yet: what is newer than they must say so. */
   readonly priorityFloor: () => number
   /** A delta of ours is written, and perhaps on disk already. */
@@ -107,7 +109,7 @@ export class DeltaWriter {
       if (change !== undefined) still.set(cid, change)
     }
     // Whoever has seen a move that came to nothing, and acted on it, is told what is there.
-    await this.#options.writer.commit({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
+    await this.#write({ prepared, extra, known: new Map<Cid, PendingChange>([...still, ...latest]), sync })
     for (const intent of batch) this.#options.pinset.dropPending(intent)
     for (const key of later.keys()) if (!this.#isRemoved(key)) this.#later.forget(key)
     this.#later.removed(next)
@@ -119,14 +121,21 @@ export class DeltaWriter {
    * nothing is to be changed, and whether it is to be on disk when it is written.
    */
   async #lastPart (removals: readonly string[], prepare: (left: readonly string[]) => ReturnType<Replica['prepareLocal']>): Promise<{ readonly prepared: PreparedNode | undefined, readonly sync: boolean }> {
-    const { writer, isHeard, onDelta } = this.#options
+    const { isHeard, onDelta } = this.#options
     let prepared = await prepare(removals)
     const sync = isHeard()
     for (; prepared !== undefined && prepared.left.length > 0; prepared = await prepare(prepared.left)) {
-      await writer.commit({ prepared, sync })
+      await this.#write({ prepared, sync })
       onDelta(prepared.node, sync)
     }
     return { prepared, sync }
+  }
+
+  #write (commit: Commit): Promise<void> {
+    const { writer, mayLose } = this.#options
+    // At once before: a sync that begins from here on covers it, one that has begun does not.
+    if (commit.prepared !== undefined && !commit.sync) mayLose()
+    return writer.commit(commit)
   }
 
   /** Of unpinned keys that others have pinned since what is there, unless the last node changes it. */
@@ -150,7 +159,7 @@ export class DeltaWriter {
   async commitPins (pins: readonly Pin[]): Promise<void> {
     const { writer, replica, codec } = this.#options
     const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, codec.encodeProtobuf(pin)]))
-    await writer.turn(async () => { await writer.commit({ prepared: await replica.prepareLocal(additions, []), sync: false }) })
+    await writer.turn(async () => { await this.#write({ prepared: await replica.prepareLocal(additions, []), sync: false }) })
   }
 
   /**
@@ -162,7 +171,7 @@ export class DeltaWriter {
     return writer.turn(async () => {
       const strays = await replica.strays(suspects)
       const { prepared, sync } = await this.#lastPart(strays, left => replica.prepareLocal(new Map(), left, { priorityFloor: priorityFloor() }))
-      await writer.commit({ prepared, extra, sync: sync && prepared !== undefined })
+      await this.#write({ prepared, extra, sync: sync && prepared !== undefined })
       if (prepared !== undefined) onDelta(prepared.node, sync)
       return strays.length
     })

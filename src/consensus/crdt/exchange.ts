@@ -44,8 +44,11 @@ export class Exchange {
   readonly #watch: DivergenceWatch
   readonly repair: RepairLoop
   readonly #ends: Array<() => void> = []
-  /** Nodes of ours that were written while nobody listened may not be on disk yet. */
-  #isDurable = false
+  /** How often nodes of ours were written, while nobody listened, that may not be on disk yet: those of an earlier process are the first. */
+  #unsynced = 1
+  /** So many of these are on disk for sure. */
+  #synced = 0
+  #syncing: Promise<void> | undefined
 
   constructor (parts: ExchangeParts) {
     const { network, store, keys, replica, repairIntervalMs } = parts
@@ -119,11 +122,13 @@ export class Exchange {
 
   get walk (): WalkState { return this.#walk.state }
 
-  /** Tells of a node of ours that was written. One that may still be lost is told with the heads, later. */
+  /** A node of ours is about to be written that may be lost again: it is told with the heads, later. */
+  mayLose (): void { this.#unsynced++ }
+
+  /** Tells of a node of ours that was written. */
   tell (node: DeltaNode, isDurable: boolean): void {
     this.#network.announceBlock(node.cid)
     if (isDurable) this.#broadcast.tell(node)
-    else this.#isDurable = false
   }
 
   /** Does again what may have failed: asks for what is missing and tells what is here. */
@@ -132,16 +137,17 @@ export class Exchange {
     void this.#broadcast.tellHeads(new Set())
   }
 
+  /** Resolves when all that was written before the call is on disk. */
   async #makeDurable (): Promise<void> {
-    if (this.#isDurable) return
-    // Before the write: what comes after it is not covered.
-    this.#isDurable = true
-    try {
-      await this.#store.batch([], { sync: true })
-    } catch (error) {
-      this.#isDurable = false
-      throw error
-    }
+    const written = this.#unsynced
+    while (this.#synced < written) await (this.#syncing ??= this.#sync().finally(() => { this.#syncing = undefined }))
+  }
+
+  async #sync (): Promise<void> {
+    // What is written while this is under way is not covered.
+    const written = this.#unsynced
+    await this.#store.batch([], { sync: true })
+    this.#synced = written
   }
 }
 

@@ -125,6 +125,31 @@ test('what was pinned alone is told when somebody comes, and is on disk by then'
   await peers.stop()
 })
 
+test('what was pinned alone is told to nobody while the disk takes its time, however many come', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const store = new CrashStore()
+  const batch = store.batch.bind(store)
+  const onDisk = Promise.withResolvers<void>()
+  const a = await peers.start(0, { store })
+  await peers.done(a.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(100)
+  store.batch = async (operations, options) => {
+    if (options.sync) await onDisk.promise
+    await batch(operations, options)
+  }
+  const told: string[] = []
+  for (const n of [1, 2, 3]) {
+    const bare = await BarePeer.start(peers, n)
+    bare.network.subscribe(crdtTopic('test'), ({ data }) => { told.push(...decodeBroadcast(data).map(({ cid }) => cid.toString())) })
+    await peers.clock.advance(2_000)
+  }
+  assert.deepEqual(told, [])
+  onDisk.resolve()
+  await peers.clock.advance(2_000)
+  assert.deepEqual([...new Set(told)], a.consensus.inspect().heads)
+  await peers.stop()
+})
+
 test('a node of ours is on disk before others hear of it', async () => {
   const peers = new CrdtPeers(virtualClock())
   const store = new CrashStore()

@@ -38,7 +38,7 @@ export interface HeadBroadcastOptions {
   readonly rebroadcastIntervalMs: number
   readonly heads: Heads
   readonly isTrusted: (peer: PeerId) => boolean
-  /** Resolves when all that the heads are made of is on disk. */
+  /** Resolves when all that the heads of now are made of is on disk. */
   readonly durable: () => Promise<void>
   /** Another peer tells of a head. */
   readonly onHead: (head: AnnouncedHead, from: PeerId) => void
@@ -105,8 +105,9 @@ export class HeadBroadcast {
   async tellHeads (seen: ReadonlySet<string>): Promise<void> {
     const { heads, durable } = this.#options
     try {
-      await durable()
+      // Before the wait: what becomes a head meanwhile may not be on disk.
       const cids = heads.cids().filter(cid => !seen.has(multihashKey(cid.multihash.bytes)))
+      await durable()
       for (let at = 0; at < cids.length; at += maxHeadsPerMessage) {
         await this.#send(cids.slice(at, at + maxHeadsPerMessage).map(cid => ({ cid, block: undefined })))
       }
