@@ -21,12 +21,12 @@ function onPeer (strike: (peer: SimulatedPeer, random: SeededRandom, world: Worl
   return (world, random) => strike(random.pick(world.peers), random, world) ?? undefined
 }
 
-const startAgain = (peer: SimulatedPeer, world: World) => (): void => { if (peer !== world.lost) peer.start() }
+const startAgain = (peer: SimulatedPeer) => (): void => { peer.start() }
 
 export const faults: readonly Fault[] = [
-  { name: 'crash', weight: 8, lastsMs: 20_000, strike: onPeer((peer, _, world) => { peer.kill(); return startAgain(peer, world) }) },
-  { name: 'power loss', weight: 8, lastsMs: 20_000, strike: onPeer((peer, _, world) => { peer.losePower(); return startAgain(peer, world) }) },
-  { name: 'long power loss', weight: 2, lastsMs: 180_000, strike: onPeer((peer, _, world) => { peer.losePower(); return startAgain(peer, world) }) },
+  { name: 'crash', weight: 8, lastsMs: 20_000, strike: onPeer(peer => { peer.kill(); return startAgain(peer) }) },
+  { name: 'power loss', weight: 8, lastsMs: 20_000, strike: onPeer(peer => { peer.losePower(); return startAgain(peer) }) },
+  { name: 'long power loss', weight: 2, lastsMs: 180_000, strike: onPeer(peer => { peer.losePower(); return startAgain(peer) }) },
   {
     name: 'power loss everywhere',
     weight: 1,
@@ -47,10 +47,10 @@ export const faults: readonly Fault[] = [
         else peer.losePower()
         peer.start()
       })
-      return startAgain(peer, world)
+      return startAgain(peer)
     }),
   },
-  { name: 'restart', weight: 4, lastsMs: 40_000, strike: onPeer((peer, _, world) => { peer.stop(); return startAgain(peer, world) }) },
+  { name: 'restart', weight: 4, lastsMs: 40_000, strike: onPeer(peer => { peer.stop(); return startAgain(peer) }) },
   { name: 'pause', weight: 4, lastsMs: 60_000, strike: onPeer(peer => {
     peer.pause()
     return () => { peer.resume() }
@@ -100,14 +100,14 @@ export const faults: readonly Fault[] = [
     world.history.forget(peer.self)
     if (random.chance(0.5)) peer.disk.wipe()
     else peer.disk.damage()
-    return startAgain(peer, world)
+    return startAgain(peer)
   }) },
   { name: 'peers rm', weight: 3, lastsMs: 60_000, strike: onPeer((peer, random, world) => {
     const asked = world.serving()
     if (asked.length > 0) void removePeer(world, random.pick(asked), peer)
     if (random.chance(0.5)) return undefined
     world.clock.after(random.between(0, 5_000), () => { if (!world.isCalm) peer.stop() })
-    return startAgain(peer, world)
+    return startAgain(peer)
   }) },
   { name: 'IPFS down', weight: 3, lastsMs: 60_000, strike: onPeer(peer => {
     peer.node.conditions.isDown = true

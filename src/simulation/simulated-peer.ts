@@ -80,8 +80,9 @@ export class SimulatedPeer {
     return process?.isServing === true && !process.clock.isPaused ? process.peer : undefined
   }
 
-  /** Starts a process, again and again until it stands or somebody ends it. */
+  /** Starts a process, again and again until it stands or somebody ends it; none on a machine that is lost. */
   start (): void {
+    if (this.#world.lost === this) return
     this.#isWanted = true
     if (this.#process !== undefined) return
     this.goneSince = Infinity
