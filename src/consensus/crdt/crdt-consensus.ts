@@ -15,7 +15,7 @@ import { encodeReport, type Divergence, type SetReport } from './divergence-watc
 import { Exchange } from './exchange.ts'
 import { Journal, openedAnew } from './journal.ts'
 import { replicaKeys } from './keys.ts'
-import { PinValues } from './pin-values.ts'
+import { keyOfPin, PinValues } from './pin-values.ts'
 import { Replica } from './replica.ts'
 import { StrayMoves, type StrayMovesOptions } from './stray-moves.ts'
 import { Writer } from './writer.ts'
@@ -231,19 +231,19 @@ export class CrdtConsensus implements Consensus {
    */
   async importPins (pins: AsyncIterable<readonly Pin[]>): Promise<number> {
     let count = 0
-    let waiting: Pin[] = []
+    let waiting: Array<readonly [key: string, value: Uint8Array]> = []
     let bytes = 0
     const next = async (): Promise<void> => {
-      await this.#deltas.commitPins(waiting)
+      await this.#deltas.commitPins(new Map(waiting))
       waiting = []
       bytes = 0
     }
     for await (const batch of pins) {
       for (const pin of batch) {
-        const { length } = this.#options.codec.encodeProtobuf(pin)
-        if (waiting.length > 0 && bytes + length > bytesPerImportedNode) await next()
-        waiting.push(pin)
-        bytes += length
+        const value = this.#options.codec.encodeProtobuf(pin)
+        if (waiting.length > 0 && bytes + value.length > bytesPerImportedNode) await next()
+        waiting.push([keyOfPin(pin), value])
+        bytes += value.length
         count++
         if (waiting.length === pinsPerImportedNode) await next()
       }

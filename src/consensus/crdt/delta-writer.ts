@@ -1,5 +1,5 @@
 import type { ProtobufMessage } from '../../codec/message.ts'
-import { cidFromKey, cidKey, type Cid } from '../../domain/cid.ts'
+import { cidFromKey, type Cid } from '../../domain/cid.ts'
 import type { Pin } from '../../domain/pin.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import type { PendingChange, Pinset } from '../../state/pinset.ts'
@@ -93,7 +93,7 @@ export class DeltaWriter {
     const removals: string[] = []
     const moves: string[] = []
     for (const intent of latest.values()) {
-      const key = `/${cidKey(intent.cid)}`
+      const key = keyOfPin(intent)
       if (intent.pin === undefined) removals.push(key)
       else additions.set(key, intent.bytes)
       if (intent.observed !== undefined) moves.push(key)
@@ -153,13 +153,12 @@ export class DeltaWriter {
   }
 
   /**
-   * One node for these pins, without journal and pace: for a peer that does not run. Equal pins
-   * on equal heads give an equal node.
+   * One node for these pins, as bytes by key, without journal and pace: for a peer that does not run.
+   * Equal pins on equal heads give an equal node.
    */
-  async commitPins (pins: readonly Pin[]): Promise<void> {
-    const { writer, replica, codec } = this.#options
-    const additions = new Map(pins.map(pin => [`/${cidKey(pin.cid)}`, codec.encodeProtobuf(pin)]))
-    await writer.turn(async () => { await this.#write({ prepared: await replica.prepareLocal(additions, []), sync: false }) })
+  async commitPins (pins: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const { writer, replica } = this.#options
+    await writer.turn(async () => { await this.#write({ prepared: await replica.prepareLocal(pins, []), sync: false }) })
   }
 
   /**
