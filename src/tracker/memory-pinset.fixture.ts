@@ -1,13 +1,12 @@
 import { compareCids, type Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { ChangeLog, PinsetChange } from '../state/changes.ts'
+import { PinsInMemory } from '../state/pins-in-memory.fixture.ts'
 import type { PinsetQuery, StateStore } from '../state/state-store.ts'
 
 /** Pinset and change log in memory; its cursor outlives the tracker as the one on disk does. */
-export class MemoryPinset implements StateStore, ChangeLog {
-  readonly pins = new Map<Cid, Pin>()
+export class MemoryPinset extends PinsInMemory implements StateStore, ChangeLog {
   cursor = 0
-  reads = 0
   failRead: Error | undefined
   #log: PinsetChange[] = []
   #wake: (() => void) | undefined
@@ -55,15 +54,6 @@ export class MemoryPinset implements StateStore, ChangeLog {
     this.cursor = Math.max(this.cursor, sequence)
   }
 
-  async get (cid: Cid): Promise<Pin | undefined> { return this.pins.get(cid) }
-  async getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>> {
-    this.reads += cids.length
-    return cids.map(cid => this.pins.get(cid))
-  }
-
-  async has (cid: Cid): Promise<boolean> { return this.pins.has(cid) }
-  count (): number { return this.pins.size }
-
   async * list (query: PinsetQuery): AsyncGenerator<Pin[]> {
     const sorted = [...this.pins.values()].toSorted((a, b) => compareCids(a.cid, b.cid))
     for (let at = 0; at < sorted.length; at += 100) {
@@ -73,5 +63,4 @@ export class MemoryPinset implements StateStore, ChangeLog {
   }
 
   async * allocatedTo (): AsyncGenerator<Cid[]> {}
-  async * clusterDags (): AsyncGenerator<Cid[]> {}
 }

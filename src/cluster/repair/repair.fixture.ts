@@ -18,6 +18,7 @@ import type { Network } from '../../platform/network.ts'
 import { systemRandom } from '../../platform/random.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock, type VirtualClock } from '../../platform/virtual-clock.ts'
+import { PinsInMemory } from '../../state/pins-in-memory.fixture.ts'
 import type { PinsetQuery, StateStore } from '../../state/state-store.ts'
 import { AlertHistory } from '../alert-history.ts'
 import { pushMetrics } from '../metric-loops.ts'
@@ -236,10 +237,8 @@ export class TestPeer {
 }
 
 /** A pinset with an index by holder; as reads are counted it shows what a repair looks at. */
-class HeldPinset implements StateStore {
-  readonly pins = new Map<Cid, Pin>()
+class HeldPinset extends PinsInMemory implements StateStore {
   readonly #byHolder = new Map<PeerId, Set<Cid>>()
-  reads = 0
 
   put (pin: Pin): void {
     const old = this.pins.get(pin.cid)
@@ -257,14 +256,6 @@ class HeldPinset implements StateStore {
     this.pins.delete(cid)
   }
 
-  async get (cid: Cid): Promise<Pin | undefined> { return this.pins.get(cid) }
-  async getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>> {
-    this.reads += cids.length
-    return cids.map(cid => this.pins.get(cid))
-  }
-
-  async has (cid: Cid): Promise<boolean> { return this.pins.has(cid) }
-  count (): number { return this.pins.size }
   async * list (): AsyncGenerator<Pin[]> { yield [...this.pins.values()] }
 
   async * allocatedTo (peer: PeerId, { after, limit = Infinity }: PinsetQuery): AsyncGenerator<Cid[]> {
@@ -272,7 +263,6 @@ class HeldPinset implements StateStore {
     yield [...this.#byHolder.get(peer) ?? []].filter(cid => after === undefined || cid > after).toSorted().slice(0, limit)
   }
 
-  async * clusterDags (): AsyncGenerator<Cid[]> {}
   async holders (): Promise<PeerId[]> { return [...this.#byHolder.entries()].filter(([, held]) => held.size > 0).map(([peer]) => peer) }
 }
 
