@@ -5,7 +5,7 @@ import { AssertionError, ClusterError } from '../domain/errors.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import type { Exchange } from './exchange.ts'
 import { ask, askRaw, dial, eventually, startApi } from './running-api.fixture.ts'
-import { answerStream, encodeLines, linesOf, linesOfBatches } from './stream-answer.ts'
+import { answerStream, linesOf, linesOfBatches } from './stream-answer.ts'
 
 /** A stream of a test: what it yields is counted, and that it has ended. */
 function counted (pieces: (signal: AbortSignal) => AsyncIterable<Uint8Array>) {
@@ -187,10 +187,6 @@ test('a broken promise of our own code ends the process, and the answer is an er
 })
 
 test('values become lines, alone and in batches', async () => {
-  const numbers = Array.from({ length: 100 }, (_, i) => i)
-  for (const count of [0, 1, 15, 16, 17, 100]) {
-    assert.equal(encodeLines(numbers.slice(0, count), String).toString(), numbers.slice(0, count).map(number => `${number}\n`).join(''))
-  }
   const all = async (stream: AsyncIterable<Buffer>): Promise<string> => Buffer.concat(await Array.fromAsync(stream)).toString()
   async function * batches (): AsyncGenerator<number[]> { yield [1, 2]; yield []; yield [3] }
   async function * each (): AsyncGenerator<number> { yield * [1, 2, 3] }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { encodeLines } from '../codec/encode-lines.ts'
 import { errorText } from '../domain/errors.ts'
 import type { HeaderLines } from './cors.ts'
 import type { Exchange } from './exchange.ts'
@@ -76,21 +77,6 @@ function canHaveTrailers ({ request }: Exchange): boolean {
 function trailerValue (text: string): string {
   // eslint-disable-next-line no-control-regex
   return Buffer.from(text).toString('latin1').replace(/[\r\n]/g, ' ').replace(/[\x00-\x08\x0b-\x1f\x7f]/g, '').trim()
-}
-
-/** Values joined before they become bytes: long texts made of many parts are slow to write, many short ones too. */
-const valuesAtOnce = 16
-
-/** The lines of some values. */
-export function encodeLines<T> (values: readonly T[], encode: (value: T) => string): Buffer {
-  const pieces: Buffer[] = []
-  for (let at = 0; at < values.length;) {
-    const end = Math.min(at + valuesAtOnce, values.length)
-    let text = ''
-    for (; at < end; at++) text += `${encode(values[at] as T)}\n`
-    pieces.push(Buffer.from(text))
-  }
-  return pieces.length === 1 ? pieces[0] as Buffer : Buffer.concat(pieces)
 }
 
 /** The lines of batches of values. */

@@ -21,7 +21,9 @@ import type { ClusterOperations, ScopeOptions } from './operations.ts'
 import type { Membership } from './peers.ts'
 import { notPinned, type Pinning } from './pin.ts'
 import { readPing } from './ping.ts'
-import { statusesOfAllPeers, type AllStatusParts } from './status/status-all.ts'
+import { encodedStatuses } from './status/encoded-statuses.ts'
+import { inFull, type AgreedRange } from './status/expected-range.ts'
+import { globalsOf, statusesOfAllPeers, statusesOfOne, type AllStatusParts } from './status/status-all.ts'
 import { globalOf } from './status/status-lines.ts'
 import type { StatusSorter } from './status/status-sorter.ts'
 import { statusOfAllPeers, type StatusParts } from './status/status.ts'
@@ -115,13 +117,14 @@ export class Cluster implements ClusterOperations {
     return statusOfAllPeers(this.#statusParts, cid, (peer, limited) => peer === this.self ? tracker.status(cid, limited) : calls.status(peer, cid, limited), options)
   }
 
-  async * statusAll (filter: TrackerStatus, options: ScopeOptions = {}): AsyncGenerator<GlobalPinInfo[]> {
+  statusAll (filter: TrackerStatus, options: ScopeOptions = {}): AsyncIterable<GlobalPinInfo[]> { return inFull(this.#statuses(filter, options)) }
+
+  statusesEncoded (filter: TrackerStatus, options: ScopeOptions = {}): AsyncIterable<Uint8Array> { return encodedStatuses(this.#statuses(filter, options)) }
+
+  #statuses (filter: TrackerStatus, options: ScopeOptions): AsyncIterable<GlobalPinInfo[] | AgreedRange> {
     const { tracker, calls } = this.#parts
-    if (options.local === true) {
-      for await (const infos of tracker.statusAll(filter, options)) yield infos.map(globalOf)
-      return
-    }
-    yield * statusesOfAllPeers(this.#statusParts, {
+    if (options.local === true) return filter === 0 ? statusesOfOne(this.self, tracker.listed(options)) : globalsOf(tracker.statusAll(filter, options))
+    return statusesOfAllPeers(this.#statusParts, {
       local: limited => tracker.statusAll(filter, limited),
       remote: (peer, limited) => calls.statusAll(peer, filter, limited),
       ...(filter === 0 && { ranges: {
@@ -144,10 +147,10 @@ export class Cluster implements ClusterOperations {
       for await (const info of tracker.recoverAll(options)) yield globalOf(info)
       return
     }
-    const merged = statusesOfAllPeers(this.#statusParts, {
+    const merged = inFull(statusesOfAllPeers(this.#statusParts, {
       local: limited => sorter.sorted(oneByOne(tracker.recoverAll(limited))),
       remote: (peer, limited) => oneByOne(calls.recoverAll(peer, limited)),
-    }, options)
+    }, options))
     for await (const infos of merged) yield * infos
   }
 

@@ -37,6 +37,8 @@ export interface ClusterOperations {
   pinGet (cid: Cid, options?: CallOptions): Promise<Pin>
   status (cid: Cid, options?: ScopeOptions): Promise<GlobalPinInfo>
   statusAll (filter: TrackerStatus, options?: ScopeOptions): AsyncIterable<GlobalPinInfo[]>
+  /** The same as REST answers it, as {@link pinsEncoded}. */
+  statusesEncoded? (filter: TrackerStatus, options?: ScopeOptions): AsyncIterable<Uint8Array>
   recover (cid: Cid, options?: ScopeOptions): Promise<GlobalPinInfo>
   recoverAll (options?: ScopeOptions): AsyncIterable<GlobalPinInfo>
   add (entries: AsyncIterable<UploadedEntry>, addOptions: AddOptions, options?: CallOptions): AsyncIterable<AddedOutput>

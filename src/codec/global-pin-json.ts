@@ -1,4 +1,4 @@
-import type { GlobalPinInfo, PeerPinStatus } from '../domain/status.ts'
+import { isSameIdentity, type GlobalPinInfo, type PeerPinStatus } from '../domain/status.ts'
 import { sortedKeys } from './containers.ts'
 import { quoteJson } from './json.ts'
 
@@ -60,17 +60,6 @@ export function globalPinJson (parts: GlobalPinParts): (value: GlobalPinInfo) =>
   }
 }
 
-function isSameIdentity (a: PeerPinStatus, b: PeerPinStatus): boolean {
-  return a.peername === b.peername && a.ipfsPeerId === b.ipfsPeerId && isSameList(a.ipfsPeerAddresses, b.ipfsPeerAddresses)
-}
-
 function isSameState (a: PeerPinStatus, b: PeerPinStatus): boolean {
   return a.status === b.status && a.timestamp === b.timestamp && a.error === b.error && a.attemptCount === b.attemptCount && a.priorityPin === b.priorityPin
-}
-
-function isSameList (a: readonly string[] | null, b: readonly string[] | null): boolean {
-  if (a === b) return true
-  if (a === null || b === null || a.length !== b.length) return false
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
-  return true
 }

@@ -2,7 +2,7 @@ import type { Alert, Metric } from '../domain/metric.ts'
 import type { AddedOutput, Bandwidth, ConnectGraph, IpfsId, PeerInformation } from '../domain/peer.ts'
 import type { Pin, PinOptions } from '../domain/pin.ts'
 import type { CollectedKey, GlobalRepositoryCollection, RepositoryCollection } from '../domain/repository.ts'
-import { parseStatusFilter, statusName, type GlobalPinInfo, type PeerPinStatus, type PinInfo, type TrackerStatus } from '../domain/status.ts'
+import { parseStatusFilter, statusName, type GlobalPinInfo, type PeerIdentity, type PeerPinStatus, type PinInfo, type TrackerStatus } from '../domain/status.ts'
 import { list, nullableList, nullableRecord, record } from './containers.ts'
 import { globalPinJson } from './global-pin-json.ts'
 import { unexpected } from './json.ts'
@@ -31,8 +31,6 @@ export const PinOptionsMessage = message<PinOptions>('PinOptions', pinOptionFiel
 /** A pin of the shared pinset (spec/rest-api.md 2.1, spec/wire.md 5.4 and 6.5). */
 export const PinMessage = pinCodec(storedMessage<Pin>('Pin', pinFields))
 
-type PeerIdentity = Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'>
-
 const peerIdentityFields: Fields<PeerIdentity> = {
   peername: field(text, { json: 'peername', msgpack: 'pn?', describe: 'Name of the cluster peer; empty if unknown.' }),
   ipfsPeerId: field(optional(peerId), { json: 'ipfs_peer_id?', msgpack: 'i?', describe: 'The IPFS node of the peer.' }),
@@ -48,6 +46,9 @@ const peerStateFields: Fields<Omit<PeerPinStatus, keyof PeerIdentity>> = {
 }
 
 const peerPinStatusFields: Fields<PeerPinStatus> = { ...peerIdentityFields, ...peerStateFields }
+
+/** The part of a status that is about one peer. */
+export const PeerPinStatusMessage = message<PeerPinStatus>('PinInfoShort', peerPinStatusFields)
 
 /** The status of a CID on one peer (spec/wire.md 5.4). */
 export const PinInfoMessage = message<PinInfo>('PinInfo', {

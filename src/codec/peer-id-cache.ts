@@ -37,6 +37,12 @@ export function peerIdJsonAt (bytes: Uint8Array, start: number, end: number): Ui
   }
 }
 
+/** A peer ID in double quotes as bytes, ready for JSON; shared, not to be changed. */
+export function peerIdJson (peer: PeerId): Uint8Array {
+  const bytes = peerIdBytes(peer)
+  return peerIdJsonAt(bytes, 0, bytes.length) as Uint8Array
+}
+
 function learn (bytes: Uint8Array, start: number, end: number): CachedPeer {
   const own = bytes.slice(start, end)
   const text = peerIdFromBytes(own)

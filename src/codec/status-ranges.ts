@@ -1,4 +1,4 @@
-import type { PeerPinStatus, PinInfo } from '../domain/status.ts'
+import type { PeerIdentity, PinInfo } from '../domain/status.ts'
 import { nullableList } from './containers.ts'
 import { invalidData } from './json.ts'
 import type { MsgpackValue } from './message.ts'
@@ -15,7 +15,7 @@ export interface StatusRange {
 }
 
 /** What stands before the statuses of a range. */
-export interface RangeStart extends Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'> {
+export interface RangeStart extends PeerIdentity {
   /** The answering peer has the same pins. Only those follow whose status is not the expected one; otherwise all. */
   readonly isEqual: boolean
   /** How many follow when it is equal. */

@@ -1,3 +1,5 @@
+import { pinTypes } from '../domain/pin.ts'
+import { TrackerStatus } from '../domain/status.ts'
 import { peerIdJsonAt } from './peer-id-cache.ts'
 
 /** Numbers of the protobuf fields with their wire types (spec/wire.md 6.5). */
@@ -9,6 +11,7 @@ const maxAllocations = 64
 const maxEntries = 64
 /** Seconds that the usual pin may carry: 9999-12-31. */
 const maxSeconds = 253_402_300_799
+const metaPin = pinTypes.indexOf('meta-pin')
 
 /** 1 for the ASCII characters that stand in JSON as they are. */
 const plain = new Uint8Array(256)
@@ -53,6 +56,20 @@ export class StoredPinScan {
   /** Bounds of the key and of the value of a metadata entry. */
   entryAt (index: number): readonly [keyStart: number, keyEnd: number, valueStart: number, valueEnd: number] {
     return this.entryBounds[index] as readonly [number, number, number, number]
+  }
+
+  /**
+   * As `expectedStatus` of the pin.
+   * @param peerJson as `peerIdJsonAt` gives it
+   */
+  expectedStatus (peerJson: Uint8Array): TrackerStatus {
+    if (this.type === metaPin) return TrackerStatus.sharded
+    if (this.allocations === 0 || (this.factorMin === -1 && this.factorMax === -1)) return TrackerStatus.pinned
+    for (let i = 0; i < this.allocations; i++) {
+      const holder = this.allocationJson[i] as Uint8Array
+      if (holder === peerJson || Buffer.compare(holder, peerJson) === 0) return TrackerStatus.pinned
+    }
+    return TrackerStatus.remote
   }
 
   private readCid (): boolean {

@@ -80,3 +80,17 @@ export function decodeBase32 (text: string, start: number, alphabet: Base32Alpha
   }
   return leftover === 'refuse' && (bits >= 5 || value !== 0) ? undefined : out
 }
+
+/** True when the text from `start` on is what {@link encodeBase32} makes of some bytes, in lower case. */
+export function isBase32 (text: string, start: number): boolean {
+  const table = values.lower
+  let all = 0
+  let last = 0
+  for (let i = start; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    last = code < 128 ? table[code] as number : 255
+    all |= last
+  }
+  const bitsBehind = (text.length - start) * 5 % 8
+  return all < 32 && bitsBehind < 5 && (last & ((1 << bitsBehind) - 1)) === 0
+}

@@ -6,7 +6,7 @@ import { base32 } from 'multiformats/bases/base32'
 import { base36 } from 'multiformats/bases/base36'
 import { base58btc } from 'multiformats/bases/base58'
 import { base64url } from 'multiformats/bases/base64'
-import { cidCodec, cidFromBytes, cidFromKey, cidKey, cidMultihash, cidToBytes, cidVersion, parseCid } from './cid.ts'
+import { cidCodec, cidFromBytes, cidFromKey, cidKey, cidMultihash, cidToBytes, cidVersion, parseCid, type Cid } from './cid.ts'
 import { ClusterError } from './errors.ts'
 
 const sha256 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((digest) => Uint8Array.of(0x12, 0x20, ...digest))
@@ -28,6 +28,23 @@ test('a CID in any base becomes base32', () => {
   fc.assert(fc.property(version1, (bytes) => {
     for (const base of [base16, base32, base36, base58btc, base64url]) assert.equal(parseCid(base.encode(bytes)), base32.encode(bytes))
   }))
+})
+
+test('a text that differs in one place is another CID, the canonical text of one, or refused', () => {
+  const digits = 'abcdefghijklmnopqrstuvwxyz234567'
+  fc.assert(fc.property(version1, fc.nat(59), fc.constantFrom(...digits, 'B', '1', ''), (bytes, at, digit) => {
+    const cid = cidFromBytes(bytes)
+    const text = cid.slice(0, at) + digit + cid.slice(at + 1)
+    let read: Cid
+    try {
+      read = parseCid(text)
+    } catch (error) {
+      assert.ok(error instanceof ClusterError)
+      return
+    }
+    assert.equal(cidFromBytes(cidToBytes(read)), read)
+    assert.equal(cidKey(read), base32.encode(cidToBytes(read)).slice(1).toUpperCase())
+  }), { numRuns: 5000 })
 })
 
 test('what is no CID is refused with the text of the reference', () => {

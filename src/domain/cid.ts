@@ -7,7 +7,7 @@ import * as base36 from 'multiformats/bases/base36'
 import * as base58 from 'multiformats/bases/base58'
 import * as base64 from 'multiformats/bases/base64'
 import * as base8 from 'multiformats/bases/base8'
-import { decodeBase32, encodeBase32, type Base32Alphabet } from './base32.ts'
+import { decodeBase32, encodeBase32, isBase32, type Base32Alphabet } from './base32.ts'
 import { decodeBase58, encodeBase58 } from './base58.ts'
 import { ClusterError } from './errors.ts'
 
@@ -33,6 +33,7 @@ for (const family of [base2, base8, base10, base16, base32, base36, base58, base
  * @throws ClusterError `INVALID_CID`; the texts are those of the reference (spec/rest-api.md 4)
  */
 export function parseCid (text: string): Cid {
+  if (isUsualText(text)) return text as Cid
   if (text.length < 2) throw invalid('cid too short')
   if (text.length > maxCidBytes * 8) throw invalid('cid too long')
   if (text.length === 46 && text.startsWith('Qm')) {
@@ -54,6 +55,15 @@ export function parseCid (text: string): Cid {
     throw invalid(`illegal ${JSON.stringify(text.slice(0, 1))} multibase data`)
   }
   return cidFromBytes(bytes)
+}
+
+/**
+ * True for what nearly every text is: version 1 of raw, dag-pb or dag-cbor content by its sha2-256, in
+ * canonical base32. The digit behind the seven characters begins with two bits of the header, which are 0.
+ */
+function isUsualText (text: string): boolean {
+  return text.length === 59 && (text.startsWith('bafkrei') || text.startsWith('bafybei') || text.startsWith('bafyrei')) &&
+    text.charCodeAt(7) >= 97 /* a */ && text.charCodeAt(7) <= 104 /* h */ && isBase32(text, 1)
 }
 
 /** The reference takes text with bits behind the last byte; what comes out is canonical. */

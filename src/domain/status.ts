@@ -1,5 +1,6 @@
 import type { Cid } from './cid.ts'
 import type { Multiaddress, PeerId } from './peer.ts'
+import { isAllocatedTo, type Pin } from './pin.ts'
 import type { Time } from './time.ts'
 
 /** Bits of a tracker status; also a filter, in which 0 matches all (spec/components.md 5.1). */
@@ -70,6 +71,29 @@ export interface PeerPinStatus {
   readonly error: string
   readonly attemptCount: number
   readonly priorityPin: boolean
+}
+
+/** Name and IPFS node of a peer, as they stand in each of its statuses. */
+export type PeerIdentity = Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'>
+
+export function isSameIdentity (a: PeerIdentity, b: PeerIdentity): boolean {
+  return a.peername === b.peername && a.ipfsPeerId === b.ipfsPeerId && isSameList(a.ipfsPeerAddresses, b.ipfsPeerAddresses)
+}
+
+function isSameList (a: readonly string[] | null, b: readonly string[] | null): boolean {
+  if (a === b) return true
+  if (a === null || b === null || a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+/** A peer that tells statuses. */
+export interface StatusTeller extends PeerIdentity { readonly peer: PeerId }
+
+/** The status of a pin on a peer where all is as it shall be: what the pinset alone says. */
+export function expectedStatus (pin: Pin, peer: PeerId): TrackerStatus {
+  if (pin.type === 'meta-pin') return TrackerStatus.sharded
+  return isAllocatedTo(pin, peer) ? TrackerStatus.pinned : TrackerStatus.remote
 }
 
 /** The status of one CID on one peer (RPC `PinInfo`, spec/wire.md 5.4). */

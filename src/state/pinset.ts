@@ -6,6 +6,7 @@ import type { ProtobufMessage } from '../codec/message.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Store, StoreEntry, StoreOperation, StoreRange } from '../platform/store.ts'
 import { SetDigest } from './digest.ts'
+import { listedPin, PinOfStore } from './listed-pin.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import { allocatedRange, clusterDagRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
 import type { ListedPin, PinsetQuery, StateStore, StoredPin } from './state-store.ts'
@@ -122,13 +123,12 @@ export class Pinset implements StateStore {
   }
 
   listStored (query: PinsetQuery): AsyncIterable<StoredPin[]> {
-    const pending = this.#pendingAfter(query.after).map(change => ({ key: cidKey(change.cid), item: change.pin === undefined ? undefined : { pin: change.pin } }))
-    const stored = this.#values(query.after === undefined ? {} : { after: query.after })
-    return mergeOrdered<StoreEntry, StoredPin>(stored, entry => ({ key: entry.key, item: { value: entry.value } }), pending, query.signal)
+    return this.#overlaid<StoredPin>(query, ({ value }) => ({ value }), pin => ({ pin }))
   }
 
   listBoth (query: Omit<PinsetQuery, 'types'>): AsyncIterable<ListedPin[]> {
-    return mapBatches(this.listStored(query), entry => 'pin' in entry ? { pin: entry.pin, value: undefined } : { pin: this.#codec.decodeProtobuf(entry.value), value: entry.value }, query)
+    const listed = this.#overlaid<ListedPin>(query, entry => new PinOfStore(entry, this.#codec), listedPin)
+    return query.limit === undefined ? listed : mapBatches(listed, pin => pin, query)
   }
 
   allocatedTo (peer: PeerId, query: PinsetQuery): AsyncIterable<Cid[]> {
@@ -224,6 +224,12 @@ export class Pinset implements StateStore {
   #pendingAfter (after: Cid | undefined): PendingChange[] {
     const from = after === undefined ? '' : cidKey(after)
     return [...this.#pending.values()].filter(change => cidKey(change.cid) > from)
+  }
+
+  /** What is stored, with the changes that are durable but not in the store yet laid over it. */
+  #overlaid<T> ({ after, signal }: PinsetQuery, fromStore: (entry: StoreEntry) => T, fromPending: (pin: Pin) => T): AsyncIterable<T[]> {
+    const pending = this.#pendingAfter(after).map(({ cid, pin }) => ({ key: cidKey(cid), item: pin && fromPending(pin) }))
+    return mergeOrdered(this.#values(after === undefined ? {} : { after }), entry => ({ key: entry.key, item: fromStore(entry) }), pending, signal)
   }
 
   /** Value entries, their keys cut down to the CID key. */

@@ -1,6 +1,7 @@
 import type { Cid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Pin, PinType } from '../domain/pin.ts'
+import type { TrackerStatus } from '../domain/status.ts'
 import type { Time } from '../domain/time.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 
@@ -18,7 +19,14 @@ export interface PinsetQuery {
 export type StoredPin = { readonly pin: Pin } | { readonly value: Uint8Array }
 
 /** A pin and its protobuf bytes; those of a change that is not in the store yet are not known. */
-export interface ListedPin { readonly pin: Pin, readonly value: Uint8Array | undefined }
+export interface ListedPin {
+  readonly cid: Cid
+  /** May be made when it is asked for. */
+  readonly pin: Pin
+  readonly value: Uint8Array | undefined
+  /** What the pinset alone says of it on a peer. */
+  expectedStatus (peer: PeerId): TrackerStatus
+}
 
 /** Reading the pinset. Reads see every change that was acknowledged before. */
 export interface StateStore {

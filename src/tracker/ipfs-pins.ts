@@ -1,17 +1,15 @@
+import type { Cid } from '../domain/cid.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Pin } from '../domain/pin.ts'
-import type { IpfsConnector } from '../ipfs/connector.ts'
+import type { IpfsConnector, IpfsPin } from '../ipfs/connector.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Gauge } from '../platform/metrics.ts'
 import { CidSet } from './cid-set.ts'
 
 /** What the IPFS node has pinned, as of a call and with what was pinned since. */
 export interface PinSnapshot {
-  /**
-   * Whether the node holds the pin: recursively, or directly when no more is wanted. (The
-   * reference takes a recursive pin for a direct one, too.)
-   */
-  has (pin: Pin): boolean
+  /** Whether the node has pinned the CID so. */
+  has (cid: Cid, type: IpfsPin['type']): boolean
   /** Set when the list could not be had or is not complete. */
   readonly error: ClusterError | undefined
   /** To be called when it is no longer used. */
@@ -60,7 +58,7 @@ export class IpfsPins {
       throw error
     }
     return {
-      has: pin => listing.recursive.has(pin.cid) || (pin.maxDepth === 0 && listing.direct.has(pin.cid)),
+      has: (cid, type) => listing[type].has(cid),
       error: listing.error,
       release,
     }

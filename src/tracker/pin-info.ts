@@ -1,7 +1,7 @@
 import type { Cid } from '../domain/cid.ts'
 import type { Multiaddress, PeerId } from '../domain/peer.ts'
-import { isAllocatedTo, type Pin } from '../domain/pin.ts'
-import { TrackerStatus, type PinInfo } from '../domain/status.ts'
+import type { Pin } from '../domain/pin.ts'
+import type { PeerIdentity, PinInfo, TrackerStatus } from '../domain/status.ts'
 import type { Time } from '../domain/time.ts'
 import type { Operation } from './operation.ts'
 
@@ -14,29 +14,22 @@ export interface IpfsIdentity {
 /** Who tells a status. */
 export interface Teller {
   readonly self: PeerId
-  readonly peername: string
-  readonly identity: () => IpfsIdentity
+  readonly identity: () => PeerIdentity
 }
 
 export const unexpectedlyUnpinnedText = 'the item should be pinned but it is not'
 
-/** The status of a pin on a peer where all is as it shall be: what the pinset alone says. */
-export function expectedStatus (pin: Pin, peer: PeerId): TrackerStatus {
-  if (pin.type === 'meta-pin') return TrackerStatus.sharded
-  return isAllocatedTo(pin, peer) ? TrackerStatus.pinned : TrackerStatus.remote
-}
-
 /** The status of a pin without an operation: its time is that of the pin. */
-export function infoOfPin (pin: Pin, status: TrackerStatus, error: string, teller: Pick<Teller, 'self' | 'peername'>, { ipfsPeerId, ipfsPeerAddresses }: IpfsIdentity): PinInfo {
+export function infoOfPin (pin: Pin, status: TrackerStatus, error: string, peer: PeerId, { peername, ipfsPeerId, ipfsPeerAddresses }: PeerIdentity): PinInfo {
   return {
     cid: pin.cid,
     name: pin.name,
-    peer: teller.self,
+    peer,
     allocations: pin.allocations,
     origins: pin.origins,
     created: pin.timestamp,
     metadata: pin.metadata,
-    peername: teller.peername,
+    peername,
     ipfsPeerId,
     ipfsPeerAddresses,
     status,
@@ -48,16 +41,16 @@ export function infoOfPin (pin: Pin, status: TrackerStatus, error: string, telle
 }
 
 /** The status of an operation; without its pin when the pinset no longer has it. */
-export function infoOfOperation (operation: Operation, pin: Pin | undefined, timestamp: Time, teller: Teller, { ipfsPeerId, ipfsPeerAddresses }: IpfsIdentity): PinInfo {
+export function infoOfOperation (operation: Operation, pin: Pin | undefined, timestamp: Time, peer: PeerId, { peername, ipfsPeerId, ipfsPeerAddresses }: PeerIdentity): PinInfo {
   return {
     cid: operation.cid,
     name: pin?.name ?? '',
-    peer: teller.self,
+    peer,
     allocations: pin === undefined ? [] : pin.allocations,
     origins: pin === undefined ? null : pin.origins,
     created: pin?.timestamp ?? timestamp,
     metadata: pin === undefined ? null : pin.metadata,
-    peername: teller.peername,
+    peername,
     ipfsPeerId,
     ipfsPeerAddresses,
     status: operation.status,
@@ -70,7 +63,7 @@ export function infoOfOperation (operation: Operation, pin: Pin | undefined, tim
 
 /** The status of a CID that is not in the pinset and that nothing is done about, or of which nothing is known but `error`. */
 export function infoOfCid (cid: Cid, status: TrackerStatus, error: string, now: Time, teller: Teller): PinInfo {
-  const { ipfsPeerId, ipfsPeerAddresses } = teller.identity()
+  const { peername, ipfsPeerId, ipfsPeerAddresses } = teller.identity()
   return {
     cid,
     name: '',
@@ -79,7 +72,7 @@ export function infoOfCid (cid: Cid, status: TrackerStatus, error: string, now: 
     origins: null,
     created: 0,
     metadata: null,
-    peername: teller.peername,
+    peername,
     ipfsPeerId,
     ipfsPeerAddresses,
     status,

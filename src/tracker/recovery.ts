@@ -56,18 +56,18 @@ export class Recovery {
     const begun = table.get(cid)
     if (begun !== undefined) return this.#infoOf(begun)
     if (pin === undefined) return infoOfCid(cid, TrackerStatus.unpinned, '', clock.now(), teller)
-    if (pin.type === 'meta-pin') return infoOfPin(pin, TrackerStatus.sharded, '', teller, teller.identity())
-    if (!isAllocatedTo(pin, teller.self)) return infoOfPin(pin, TrackerStatus.remote, '', teller, teller.identity())
+    if (pin.type === 'meta-pin') return infoOfPin(pin, TrackerStatus.sharded, '', teller.self, teller.identity())
+    if (!isAllocatedTo(pin, teller.self)) return infoOfPin(pin, TrackerStatus.remote, '', teller.self, teller.identity())
     try {
       const type = await ipfs.pinStatus(cid, options)
       const begunMeanwhile = table.get(cid)
       if (begunMeanwhile !== undefined) return await this.#infoOf(begunMeanwhile)
       const isPinned = type === 'recursive' || (type === 'direct' && pin.maxDepth === 0)
-      if (isPinned) return infoOfPin(pin, TrackerStatus.pinned, '', teller, teller.identity())
-      return infoOfPin(pin, TrackerStatus.unexpectedlyUnpinned, unexpectedlyUnpinnedText, teller, teller.identity())
+      if (isPinned) return infoOfPin(pin, TrackerStatus.pinned, '', teller.self, teller.identity())
+      return infoOfPin(pin, TrackerStatus.unexpectedlyUnpinned, unexpectedlyUnpinnedText, teller.self, teller.identity())
     } catch (error) {
       if (options.signal?.aborted === true) throw error
-      return infoOfPin(pin, TrackerStatus.clusterError, errorText(error), teller, teller.identity())
+      return infoOfPin(pin, TrackerStatus.clusterError, errorText(error), teller.self, teller.identity())
     }
   }
 
@@ -114,7 +114,7 @@ export class Recovery {
       }
       if (pin !== undefined && !isAllocatedTo(pin, teller.self)) continue
       const operation = table.recover(cid, pin)
-      if (operation !== undefined) recovered.push(infoOfOperation(operation, pin, table.timestamp(operation), teller, teller.identity()))
+      if (operation !== undefined) recovered.push(infoOfOperation(operation, pin, table.timestamp(operation), teller.self, teller.identity()))
     }
     return recovered
   }
@@ -122,6 +122,6 @@ export class Recovery {
   async #infoOf (operation: Operation): Promise<PinInfo> {
     const { table, pinset, teller } = this.#parts
     const pin = operation.detail?.pin ?? (operation.kind === 'unpin' ? undefined : await pinset.get(operation.cid).catch(() => undefined))
-    return infoOfOperation(operation, pin, table.timestamp(operation), teller, teller.identity())
+    return infoOfOperation(operation, pin, table.timestamp(operation), teller.self, teller.identity())
   }
 }

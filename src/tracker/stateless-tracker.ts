@@ -50,7 +50,7 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
   const { pinset, changes, ipfs, self, platform, options } = parts
   const { clock } = platform
   const stopping = new AbortController()
-  const teller: Teller = parts
+  const teller: Teller = { self, identity: () => ({ peername: parts.peername, ...parts.identity() }) }
   const health = new NodeHealth(platform.random)
   const ipfsPins = new IpfsPins(ipfs, platform)
   const table = new OperationTable({ ...options, maxQueueSize: options.maxPinQueueSize, clock, superseded: operation => { scheduler.superseded(operation) } })

@@ -1,13 +1,17 @@
+import type { Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
-import { matchesFilter, TrackerStatus, type PinInfo } from '../domain/status.ts'
+import type { PeerId } from '../domain/peer.ts'
+import type { Pin } from '../domain/pin.ts'
+import { matchesFilter, TrackerStatus, type PeerIdentity, type PinInfo } from '../domain/status.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Clock } from '../platform/clock.ts'
+import { listedPin } from '../state/listed-pin.ts'
 import type { ListedPin, PinsetQuery, StateStore } from '../state/state-store.ts'
 import type { IpfsPins, PinSnapshot } from './ipfs-pins.ts'
 import type { Operation } from './operation.ts'
 import type { OperationTable } from './operations.ts'
 import { orderedOperations, orderKey, type OrderedOperation } from './ordered-operations.ts'
-import { expectedStatus, infoOfOperation, infoOfPin, unexpectedlyUnpinnedText, type IpfsIdentity, type Teller } from './pin-info.ts'
+import { infoOfOperation, infoOfPin, unexpectedlyUnpinnedText, type Teller } from './pin-info.ts'
 import type { ListedStatus } from './tracker.ts'
 
 export interface StatusListingParts {
@@ -81,7 +85,7 @@ export class StatusListing {
     const identity = teller.identity()
     return operations
       .filter(operation => table.isCurrent(operation))
-      .map(operation => infoOfOperation(operation, operation.detail?.pin ?? found.get(operation), table.timestamp(operation), teller, identity))
+      .map(operation => infoOfOperation(operation, operation.detail?.pin ?? found.get(operation), table.timestamp(operation), teller.self, identity))
   }
 
   /** The pinset merged with operations on CIDs that it no longer has. */
@@ -92,20 +96,19 @@ export class StatusListing {
     let sinceTurn = 0
     for await (const pins of pinsOf(pinset, options.signal === undefined ? {} : { signal: options.signal })) {
       throwIfAborted(options)
-      const infos: ListedStatus[] = []
+      const statuses: ListedStatus[] = []
       const identity = teller.identity()
       for (const listed of pins) {
-        const { pin } = listed
         while (stray.done !== true) {
-          const key = orderKey(pin.cid)
+          const key = orderKey(listed.cid)
           if (stray.value.key > key) break
-          if (stray.value.key < key) this.#addStray(stray.value, filter, identity, infos)
+          if (stray.value.key < key) this.#addStray(stray.value, filter, identity, statuses)
           stray = strays.next()
         }
-        const info = this.#infoOf(listed, filter, snapshot, identity)
-        if (info !== undefined) infos.push(info)
+        const status = this.#statusOf(listed, filter, snapshot, identity)
+        if (status !== undefined) statuses.push(status)
       }
-      if (infos.length > 0) yield infos
+      if (statuses.length > 0) yield statuses
       sinceTurn += pins.length
       if (sinceTurn >= pinsPerTurn) {
         sinceTurn = 0
@@ -114,34 +117,35 @@ export class StatusListing {
     }
     while (stray.done !== true) {
       throwIfAborted(options)
-      const infos: ListedStatus[] = []
-      for (; stray.done !== true && infos.length < infosPerStep; stray = strays.next()) this.#addStray(stray.value, filter, teller.identity(), infos)
-      if (infos.length > 0) yield infos
+      const statuses: ListedStatus[] = []
+      for (; stray.done !== true && statuses.length < infosPerStep; stray = strays.next()) this.#addStray(stray.value, filter, teller.identity(), statuses)
+      if (statuses.length > 0) yield statuses
       await turn(clock)
     }
   }
 
-  #addStray ({ operation }: OrderedOperation, filter: TrackerStatus, identity: IpfsIdentity, infos: ListedStatus[]): void {
+  #addStray ({ operation }: OrderedOperation, filter: TrackerStatus, identity: PeerIdentity, statuses: ListedStatus[]): void {
     const { table, teller } = this.#parts
     if (!table.isCurrent(operation) || !matchesFilter(operation.status, filter)) return
-    infos.push({ info: infoOfOperation(operation, undefined, table.timestamp(operation), teller, identity), pin: undefined, value: undefined, isExpected: false })
+    statuses.push({ cid: operation.cid, info: infoOfOperation(operation, undefined, table.timestamp(operation), teller.self, identity), pin: undefined, value: undefined, isExpected: false, identity })
   }
 
   /** The status of one pin of the pinset, or undefined when it does not match. No waiting: this runs for every pin. */
-  #infoOf ({ pin, value }: ListedPin, filter: TrackerStatus, snapshot: PinSnapshot | undefined, identity: IpfsIdentity): ListedStatus | undefined {
+  #statusOf (listed: ListedPin, filter: TrackerStatus, snapshot: PinSnapshot | undefined, identity: PeerIdentity): ListedStatus | undefined {
     const { table, teller } = this.#parts
-    const operation = table.size === 0 ? undefined : table.get(pin.cid)
+    const operation = table.size === 0 ? undefined : table.get(listed.cid)
     if (operation !== undefined) {
-      return matchesFilter(operation.status, filter) ? { info: infoOfOperation(operation, pin, table.timestamp(operation), teller, identity), pin, value, isExpected: false } : undefined
+      const { cid, pin, value } = listed
+      return matchesFilter(operation.status, filter) ? { cid, info: infoOfOperation(operation, pin, table.timestamp(operation), teller.self, identity), pin, value, isExpected: false, identity } : undefined
     }
-    const expected = expectedStatus(pin, teller.self)
+    const expected = listed.expectedStatus(teller.self)
     let status = expected
     let error = ''
     if (expected !== TrackerStatus.pinned) {
       // The pinset alone says it.
     } else if (snapshot === undefined) {
       return undefined
-    } else if (snapshot.has(pin)) {
+    } else if (isHeld(snapshot, listed)) {
       status = TrackerStatus.pinned
     } else if (snapshot.error !== undefined) {
       status = TrackerStatus.clusterError
@@ -150,14 +154,43 @@ export class StatusListing {
       status = TrackerStatus.unexpectedlyUnpinned
       error = unexpectedlyUnpinnedText
     }
-    return matchesFilter(status, filter) ? { info: infoOfPin(pin, status, error, teller, identity), pin, value, isExpected: status === expected } : undefined
+    return matchesFilter(status, filter) ? new PinStatus(listed, status, error, status === expected, teller.self, identity) : undefined
   }
+}
+
+/** The status of a pin that nothing is done about. */
+class PinStatus implements ListedStatus {
+  readonly #listed: ListedPin
+  readonly #status: TrackerStatus
+  readonly #error: string
+  readonly isExpected: boolean
+  readonly #self: PeerId
+  readonly identity: PeerIdentity
+
+  constructor (listed: ListedPin, status: TrackerStatus, error: string, isExpected: boolean, self: PeerId, identity: PeerIdentity) {
+    this.#listed = listed
+    this.#status = status
+    this.#error = error
+    this.isExpected = isExpected
+    this.#self = self
+    this.identity = identity
+  }
+
+  get cid (): Cid { return this.#listed.cid }
+  get pin (): Pin { return this.#listed.pin }
+  get value (): Uint8Array | undefined { return this.#listed.value }
+  get info (): PinInfo { return infoOfPin(this.pin, this.#status, this.#error, this.#self, this.identity) }
+}
+
+/** Recursively, or directly when no more is wanted. (The reference takes a recursive pin for a direct one, too.) */
+function isHeld (snapshot: PinSnapshot, listed: ListedPin): boolean {
+  return snapshot.has(listed.cid, 'recursive') || (listed.pin.maxDepth === 0 && snapshot.has(listed.cid, 'direct'))
 }
 
 /** The pins, with their bytes where the pinset gives them. */
 async function * pinsOf (pinset: StateStore, query: PinsetQuery): AsyncGenerator<ListedPin[]> {
   if (pinset.listBoth !== undefined) return yield * pinset.listBoth(query)
-  for await (const pins of pinset.list(query)) yield pins.map(pin => ({ pin, value: undefined }))
+  for await (const pins of pinset.list(query)) yield pins.map(listedPin)
 }
 
 function throwIfAborted ({ signal }: CallOptions): void {

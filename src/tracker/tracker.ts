@@ -1,10 +1,11 @@
 import type { Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
-import type { PinInfo, TrackerStatus } from '../domain/status.ts'
+import type { PeerIdentity, PinInfo, TrackerStatus } from '../domain/status.ts'
 import type { CallOptions, Startable } from '../platform/lifecycle.ts'
 
-/** A status and what it follows from. */
+/** A status and what it follows from; `info` and `pin` may be made when they are asked for. */
 export interface ListedStatus {
+  readonly cid: Cid
   readonly info: PinInfo
   /** Undefined for an operation on what is not in the pinset. */
   readonly pin: Pin | undefined
@@ -12,6 +13,8 @@ export interface ListedStatus {
   readonly value: Uint8Array | undefined
   /** True when `infoOfPin` makes the same of the pin and its expected status. */
   readonly isExpected: boolean
+  /** This peer, as it stands in the status. */
+  readonly identity: PeerIdentity
 }
 
 export interface RecoverAllOptions extends CallOptions {

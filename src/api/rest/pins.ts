@@ -57,7 +57,7 @@ export class PinHandlers {
     if (cids !== '') return answerStream(exchange, linesOf(this.#statuses(cids.split(',').map(decodeCid), scope), GlobalPinInfoMessage.encodeJson))
     const filter = parseStatusFilter(exchange.query.get('filter') ?? '')
     if (filter === undefined) throw new ClusterError('INVALID_INPUT', 'invalid filter value')
-    return answerStream(exchange, linesOfBatches(this.#operations.statusAll(filter, scope), GlobalPinInfoMessage.encodeJson))
+    return answerStream(exchange, this.#operations.statusesEncoded?.(filter, scope) ?? linesOfBatches(this.#operations.statusAll(filter, scope), GlobalPinInfoMessage.encodeJson))
   }
 
   recoverAll = (exchange: Exchange): Promise<void> =>

@@ -52,9 +52,9 @@ async function * answerRange (listing: Listing, { last, digest }: StatusRange): 
 }
 
 function whatIsUnexpected (held: readonly ListedStatus[]): RangeReply[] {
-  const { peername, ipfsPeerId, ipfsPeerAddresses } = held.find(({ isExpected }) => isExpected)?.info ?? inFull
+  const { peername, ipfsPeerId, ipfsPeerAddresses } = held.find(({ isExpected }) => isExpected)?.identity ?? inFull
   // What this peer knows of its IPFS node may have changed within the range.
-  const unexpected = held.filter(({ info, isExpected }) => !isExpected || info.ipfsPeerId !== ipfsPeerId || info.ipfsPeerAddresses !== ipfsPeerAddresses)
+  const unexpected = held.filter(({ isExpected, identity }) => !isExpected || identity.ipfsPeerId !== ipfsPeerId || identity.ipfsPeerAddresses !== ipfsPeerAddresses)
   return [{ isEqual: true, unexpected: unexpected.length, peername, ipfsPeerId, ipfsPeerAddresses }, ...infosOf(unexpected)]
 }
 
@@ -90,7 +90,7 @@ class Listing {
   close (): void { this.#iterator.return?.().catch(() => {}) }
 
   #firstBehind (last: string): number {
-    const isBehind = (at: number): boolean => cidKey((this.#batch[at] as ListedStatus).info.cid) > last
+    const isBehind = (at: number): boolean => cidKey((this.#batch[at] as ListedStatus).cid) > last
     // Equal pinsets are cut alike: nearly always the whole batch belongs to the range.
     if (!isBehind(this.#batch.length - 1)) return this.#batch.length
     let low = this.#at

@@ -2,8 +2,9 @@ import { isRangeStart, type RangeReply, type RangeStart } from '../../codec/stat
 import { cidKey } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
-import type { PinInfo } from '../../domain/status.ts'
-import { expectedStatus, infoOfPin } from '../../tracker/pin-info.ts'
+import { expectedStatus, type PinInfo } from '../../domain/status.ts'
+import { infoOfPin } from '../../tracker/pin-info.ts'
+import { ExpectedRange } from './expected-range.ts'
 import type { NothingUpTo } from './merge-statuses.ts'
 import type { OwnRange, RangeReader } from './own-ranges.ts'
 
@@ -13,12 +14,13 @@ import type { OwnRange, RangeReader } from './own-ranges.ts'
  * nothing that is said too: the next questions may wait for what the others have there.
  * @throws ClusterError `INVALID_WIRE_DATA`, and the error of `replies`
  */
-export async function * filledStatuses (replies: AsyncIterable<readonly RangeReply[]>, reader: RangeReader, peer: PeerId): AsyncGenerator<PinInfo[] | NothingUpTo> {
+export async function * filledStatuses (replies: AsyncIterable<readonly RangeReply[]>, reader: RangeReader, peer: PeerId): AsyncGenerator<PinInfo[] | ExpectedRange | NothingUpTo> {
   let filling: Filling | undefined
   /** All that it has up to this key is there. */
   let passed = ''
   for await (const batch of replies) {
-    const infos: PinInfo[] = []
+    let infos: PinInfo[] = []
+    let said = ''
     for (const reply of batch) {
       if (isRangeStart(reply)) {
         if (filling?.isDone === false) throw invalid('a range ends before what it has')
@@ -26,7 +28,14 @@ export async function * filledStatuses (replies: AsyncIterable<readonly RangeRep
         if (range === undefined) throw invalid('more ranges than were asked for')
         passed = filling?.last ?? passed
         filling = new Filling(range, reply, peer)
-        filling.begin(infos)
+        if (filling.isAsExpected && range.expected !== undefined) {
+          if (infos.length > 0) yield infos
+          infos = []
+          yield new ExpectedRange(range.expected, { peer, peername: reply.peername, ipfsPeerId: reply.ipfsPeerId, ipfsPeerAddresses: reply.ipfsPeerAddresses })
+          said = range.last
+        } else {
+          filling.begin(infos)
+        }
       } else {
         if (filling === undefined) throw invalid('a status before the first range')
         filling.add(reply, infos)
@@ -34,8 +43,11 @@ export async function * filledStatuses (replies: AsyncIterable<readonly RangeRep
     }
     if (filling?.isDone === true && filling.isEqual) passed = filling.last
     const last = infos.at(-1)
-    if (last !== undefined) yield infos
-    if (passed > (last === undefined ? '' : cidKey(last.cid))) yield { nothingUpTo: passed }
+    if (last !== undefined) {
+      yield infos
+      said = cidKey(last.cid)
+    }
+    if (passed > said) yield { nothingUpTo: passed }
   }
   if (filling?.isDone === false || await reader.next() !== undefined) throw invalid('it ends before the last range')
 }
@@ -62,6 +74,9 @@ class Filling {
 
   get isEqual (): boolean { return this.#start.isEqual }
 
+  /** True when there is nothing to say but what the pinset lets expect. */
+  get isAsExpected (): boolean { return this.#start.isEqual && this.#start.unexpected === 0 }
+
   get last (): string { return this.#range.last }
 
   begin (infos: PinInfo[]): void {
@@ -81,14 +96,11 @@ class Filling {
   /** The expected statuses up to the key, which itself is passed, or to the end. */
   #fill (end: string | undefined, infos: PinInfo[]): void {
     const { listed } = this.#range
-    const { peername, ipfsPeerId, ipfsPeerAddresses } = this.#start
-    const teller = { self: this.#peer, peername }
-    const identity = { ipfsPeerId, ipfsPeerAddresses }
     for (; this.#at < listed.length; this.#at++) {
-      const { pin, info: { cid } } = listed[this.#at] as OwnRange['listed'][number]
+      const { pin, cid } = listed[this.#at] as OwnRange['listed'][number]
       const key = end === undefined ? '' : cidKey(cid)
       if (end !== undefined && key > end) return
-      if (pin !== undefined && key !== end) infos.push(infoOfPin(pin, expectedStatus(pin, this.#peer), '', teller, identity))
+      if (pin !== undefined && key !== end) infos.push(infoOfPin(pin, expectedStatus(pin, this.#peer), '', this.#peer, this.#start))
     }
   }
 }

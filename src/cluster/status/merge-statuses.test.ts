@@ -8,6 +8,7 @@ import type { PeerId } from '../../domain/peer.ts'
 import { TrackerStatus, type GlobalPinInfo, type PinInfo } from '../../domain/status.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
+import { inFull } from './expected-range.ts'
 import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
 import { toldByOthers } from './status-lines.ts'
 import { StatusSorter } from './status-sorter.ts'
@@ -37,10 +38,10 @@ async function * inBatches (infos: readonly PinInfo[], size: number, error?: Err
 
 async function merged (sources: readonly StatusSource[]): Promise<{ infos: GlobalPinInfo[], failures: string[] }> {
   const failures: string[] = []
-  const batches = mergeStatuses(sources, {
+  const batches = inFull(mergeStatuses(sources, {
     failed: (peer, error) => { failures.push(`${peers.indexOf(peer)} ${errorText(error)}`) },
     standIn: peer => toldByOthers(lastKnown, peer, TrackerStatus.clusterError, 0, 'gone'),
-  })
+  }))
   return { infos: (await Array.fromAsync(batches)).flat(), failures }
 }
 
@@ -100,7 +101,7 @@ test('nothing is read that nobody wants', async () => {
       yield [entry]
     }
   }
-  const batches = mergeStatuses([{ peer: a, infos: endless(a) }], { failed: () => {}, standIn: () => undefined })
+  const batches = inFull(mergeStatuses([{ peer: a, infos: endless(a) }], { failed: () => {}, standIn: () => undefined }))
   await batches.next()
   assert.ok(read < 300, `${read} read for the first batch`)
   await batches.return(undefined)
@@ -115,7 +116,7 @@ test('long statuses go on before many of them are held, and no error without end
       yield [{ ...entry, error: long, metadata: { long } }]
     }
   }
-  const batches = mergeStatuses([{ peer: a, infos: endless() }], { failed: () => {}, standIn: () => undefined })
+  const batches = inFull(mergeStatuses([{ peer: a, infos: endless() }], { failed: () => {}, standIn: () => undefined }))
   const { value } = await batches.next() as { value: GlobalPinInfo[] }
   assert.ok(read <= 8, `${read} MiB were read for the first batch`)
   assert.equal(value[0]?.metadata?.long, long)

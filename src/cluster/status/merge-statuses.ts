@@ -1,7 +1,8 @@
-import { cidKey } from '../../domain/cid.ts'
+import { cidKey, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../../domain/status.ts'
+import { AgreedRange, ExpectedRange, type ExpectedStatus } from './expected-range.ts'
 import { globalWith, peerPart } from './status-lines.ts'
 
 /** That a peer has nothing more to say of the CIDs up to this one, given by its `cidKey`: what others say of them need not wait. */
@@ -10,8 +11,10 @@ export interface NothingUpTo { readonly nothingUpTo: string }
 /** What one peer says, in the order of `compareCids`. */
 export interface StatusSource {
   readonly peer: PeerId
-  readonly infos: AsyncIterable<readonly PinInfo[] | NothingUpTo>
+  readonly infos: AsyncIterable<Said>
 }
+
+type Said = readonly PinInfo[] | ExpectedRange | NothingUpTo
 
 export interface MergeOptions {
   /** Told once of each source that ended with an error. */
@@ -28,9 +31,10 @@ const maxBatchText = 4 * 1024 * 1024
 /**
  * Joins what all peers say of each CID, at constant memory: two batches of each source at most are
  * held, and nothing is read while the result is not. Sources that end with an error count as far
- * as they came, and so do those that break the order.
+ * as they came, and so do those that break the order. A range of which all of them say what is
+ * expected is handed on as it is.
  */
-export async function * mergeStatuses (sources: readonly StatusSource[], options: MergeOptions): AsyncGenerator<GlobalPinInfo[]> {
+export async function * mergeStatuses (sources: readonly StatusSource[], options: MergeOptions): AsyncGenerator<GlobalPinInfo[] | AgreedRange> {
   const all = sources.map(source => new Cursor(source))
   const failed: PeerId[] = []
   try {
@@ -39,6 +43,20 @@ export async function * mergeStatuses (sources: readonly StatusSource[], options
     let text = 0
     while (live.length > 0) {
       const least = leastOf(live)
+      if (hasRangeAt(least.key, live)) {
+        const agreed = failed.length === 0 ? agreedRange(live) : undefined
+        if (agreed === undefined) {
+          for (const cursor of live) if (cursor.key === least.key) cursor.expand()
+          continue
+        }
+        if (batch.length > 0) yield batch
+        batch = []
+        text = 0
+        yield agreed
+        for (const cursor of live) cursor.pass()
+        live = await advance(live, live, failed, options)
+        continue
+      }
       if (least.current === undefined) {
         live = await advance(live, [least], failed, options)
         continue
@@ -79,6 +97,19 @@ function leastOf (live: readonly Cursor[]): Cursor {
   return least
 }
 
+/** True when one of them says a whole range from this key on. */
+function hasRangeAt (key: string, live: readonly Cursor[]): boolean {
+  for (const cursor of live) if (cursor.range !== undefined && cursor.key === key) return true
+  return false
+}
+
+/** The range that all of them say, if they say the same one. */
+function agreedRange (live: readonly Cursor[]): AgreedRange | undefined {
+  const ranges = live.map(({ range }) => range)
+  const first = ranges[0]
+  return first !== undefined && ranges.every(range => range?.listed === first.listed) ? new AgreedRange(first.listed, (ranges as ExpectedRange[]).map(({ teller }) => teller)) : undefined
+}
+
 function mergeAt (least: Cursor, live: readonly Cursor[], failed: readonly PeerId[], { standIn }: MergeOptions): { merged: GlobalPinInfo, moved: Cursor[] } {
   const moved = live.filter(cursor => cursor.current !== undefined && cursor.key === least.key)
   const peerMap: Record<string, PeerPinStatus> = {}
@@ -107,15 +138,17 @@ class Cursor {
   readonly peer: PeerId
   /** Undefined before the first {@link load}, at the end, and where the next status is not known yet. */
   current: PinInfo | undefined
-  /** The key of {@link current}, or up to which there is none. */
+  /** The next statuses, not looked into yet. */
+  range: ExpectedRange | undefined
+  /** The key of {@link current} or of the first of {@link range}, or up to which there is none. */
   key = ''
   /** False before the first {@link load} and at the end. */
   isLive = false
   error: unknown
-  readonly #iterator: AsyncIterator<readonly PinInfo[] | NothingUpTo>
+  readonly #iterator: AsyncIterator<Said>
   #batch: readonly PinInfo[] = []
   #at = 0
-  #next: Promise<IteratorResult<readonly PinInfo[] | NothingUpTo>> | undefined
+  #next: Promise<IteratorResult<Said>> | undefined
 
   constructor (source: StatusSource) {
     this.peer = source.peer
@@ -129,7 +162,7 @@ class Cursor {
     const info = this.#batch[this.#at++] as PinInfo
     const key = cidKey(info.cid)
     if (key <= this.key) {
-      this.error = new ClusterError('INVALID_WIRE_DATA', `its list is out of order at ${info.cid}`)
+      this.error = outOfOrder(info.cid)
       return false
     }
     this.key = key
@@ -137,12 +170,27 @@ class Cursor {
     return true
   }
 
+  /** Looks into the range. */
+  expand (): void {
+    if (this.range === undefined) return
+    this.#batch = this.range.infos()
+    this.#at = 1
+    this.current = this.#batch[0]
+    this.range = undefined
+  }
+
+  /** Leaves the range behind. */
+  pass (): void {
+    this.key = this.range?.lastKey ?? this.key
+    this.range = undefined
+  }
+
   async load (): Promise<void> {
     this.current = undefined
     this.isLive = false
     try {
       while (this.error === undefined && !this.isLive) {
-        const { done, value } = await (this.#next as Promise<IteratorResult<readonly PinInfo[] | NothingUpTo>>)
+        const { done, value } = await (this.#next as Promise<IteratorResult<Said>>)
         if (done === true) return
         this.#request()
         if ('nothingUpTo' in value) {
@@ -150,6 +198,8 @@ class Cursor {
           this.#at = 0
           this.isLive = value.nothingUpTo > this.key
           if (this.isLive) this.key = value.nothingUpTo
+        } else if (value instanceof ExpectedRange) {
+          this.#begin(value)
         } else {
           this.#batch = value
           this.#at = 0
@@ -159,6 +209,15 @@ class Cursor {
     } catch (error) {
       this.error = error
     }
+  }
+
+  #begin (range: ExpectedRange): void {
+    this.#batch = []
+    this.#at = 0
+    if (range.firstKey <= this.key) throw outOfOrder((range.listed[0] as ExpectedStatus).cid)
+    this.key = range.firstKey
+    this.range = range
+    this.isLive = true
   }
 
   /** Lets go of the source. One that hangs is not waited for: its signal ends it. */
@@ -172,3 +231,5 @@ class Cursor {
     this.#next.catch(() => {})
   }
 }
+
+function outOfOrder (cid: Cid): ClusterError { return new ClusterError('INVALID_WIRE_DATA', `its list is out of order at ${cid}`) }

@@ -1,12 +1,16 @@
 import type { StatusRange } from '../../codec/status-ranges.ts'
 import { cidKey } from '../../domain/cid.ts'
+import type { PeerId } from '../../domain/peer.ts'
 import type { PinInfo } from '../../domain/status.ts'
 import type { ListedStatus } from '../../tracker/tracker.ts'
+import { expectedOf, ExpectedRange, type ExpectedStatus } from './expected-range.ts'
 import { digestOfPins } from './range-digest.ts'
 
 /** A part of this peer's statuses; the last one is empty and stands for all that other peers have beyond them. */
 export interface OwnRange extends StatusRange {
   readonly listed: readonly ListedStatus[]
+  /** The same where each says what its pin lets expect. */
+  readonly expected: readonly ExpectedStatus[] | undefined
 }
 
 /** So many ranges are asked for before the first of them is merged: enough to hide the way to another peer and back. */
@@ -43,12 +47,14 @@ export class OwnRanges {
   }
 
   /** This peer's own statuses. @throws the error of the listing, at its end */
-  statuses (): AsyncGenerator<PinInfo[]> { return this.#statuses(this.reader()) }
+  statuses (self: PeerId): AsyncGenerator<PinInfo[] | ExpectedRange> { return this.#statuses(self, this.reader()) }
 
-  async * #statuses (reader: RangeReader): AsyncGenerator<PinInfo[]> {
+  async * #statuses (self: PeerId, reader: RangeReader): AsyncGenerator<PinInfo[] | ExpectedRange> {
     try {
       for (let range = await reader.next(); range !== undefined; range = await reader.next()) {
-        if (range.listed.length > 0) yield range.listed.map(({ info }) => info)
+        const { listed, expected } = range
+        if (expected !== undefined) yield new ExpectedRange(expected, { peer: self, ...(expected[0] as ExpectedStatus).identity })
+        else if (listed.length > 0) yield listed.map(({ info }) => info)
       }
       if (this.#error !== undefined) throw this.#error
     } finally {
@@ -82,7 +88,7 @@ export class OwnRanges {
     try {
       const { done, value: listed } = await this.#listing.next()
       if (done === true) this.#end()
-      else if (listed.length > 0) this.#kept.push({ last: cidKey((listed.at(-1) as ListedStatus).info.cid), digest: digestOfPins(listed), listed })
+      else if (listed.length > 0) this.#kept.push({ last: cidKey((listed.at(-1) as ListedStatus).cid), digest: digestOfPins(listed), listed, expected: expectedOf(listed) })
     } catch (error) {
       this.#error = error
       this.#end()
@@ -90,7 +96,7 @@ export class OwnRanges {
   }
 
   #end (): void {
-    this.#kept.push({ last: '', digest: digestOfPins([]), listed: [] })
+    this.#kept.push({ last: '', digest: digestOfPins([]), listed: [], expected: undefined })
     this.#isComplete = true
   }
 

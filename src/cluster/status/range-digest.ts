@@ -6,10 +6,9 @@ const unknown = new Uint8Array()
 /** A digest of the pins of these statuses as they are stored, in their order; empty when the bytes of one are not known. */
 export function digestOfPins (listed: readonly ListedStatus[]): Uint8Array {
   const values: Uint8Array[] = []
-  for (const { pin, value } of listed) {
-    if (pin === undefined) continue
-    if (value === undefined) return unknown
-    values.push(value)
+  for (const status of listed) {
+    if (status.value !== undefined) values.push(status.value)
+    else if (status.pin !== undefined) return unknown
   }
   return hash('sha256', Buffer.concat(values), 'buffer')
 }

@@ -14,7 +14,8 @@ const self = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
 const cids = Array.from({ length: 40 }, (_, n) => cidOf(n)).toSorted(compareCids)
 const statuses = cids.map((cid): ListedStatus => {
   const pin = pinWithOptions(cid, defaultPinOptions, 1_700_000_000_000)
-  return { info: infoOfPin(pin, TrackerStatus.pinned, '', { self, peername: '' }, { ipfsPeerId: undefined, ipfsPeerAddresses: null }), pin, value: undefined, isExpected: true }
+  const identity = { peername: '', ipfsPeerId: undefined, ipfsPeerAddresses: null }
+  return { cid, info: infoOfPin(pin, TrackerStatus.pinned, '', self, identity), pin, value: undefined, isExpected: true, identity }
 })
 
 /** Listings of all statuses in steps of a length, with how many were begun and are held. */

@@ -35,9 +35,9 @@ export class RestingListings {
         listing ??= open()[Symbol.asyncIterator]()
         const { done, value } = await listing.next()
         if (done === true) return
-        const fresh = last === '' || cidKey((value[0] as ListedStatus).info.cid) > last ? value : value.filter(({ info }) => cidKey(info.cid) > last)
+        const fresh = last === '' || cidKey((value[0] as ListedStatus).cid) > last ? value : value.filter(({ cid }) => cidKey(cid) > last)
         if (fresh.length === 0) continue
-        last = cidKey((fresh.at(-1) as ListedStatus).info.cid)
+        last = cidKey((fresh.at(-1) as ListedStatus).cid)
         const endPause = this.#pause(rest)
         try {
           yield fresh

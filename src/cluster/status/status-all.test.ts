@@ -12,6 +12,7 @@ import { noMetrics } from '../../platform/metrics.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import type { PeerStatuses } from '../../rpc/peer-calls.ts'
 import { cidOf, otherPeer, seededRandom, self } from '../../tracker/tracker.fixture.ts'
+import { inFull } from './expected-range.ts'
 import { statusesOfAllPeers, type AllStatusParts } from './status-all.ts'
 import { StatusSorter } from './status-sorter.ts'
 
@@ -36,13 +37,13 @@ function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, opti
   }
   const seen: GlobalPinInfo[] = []
   const reading = (async () => {
-    const all = statusesOfAllPeers(parts, {
+    const all = inFull(statusesOfAllPeers(parts, {
       local: async function * () { yield cids.map(cid => info(self, cid)) },
       remote: (_peer, { signal }): PeerStatuses => {
         given.signal = signal
         return Object.assign(remote(signal as AbortSignal), options.isOrdered === true ? { isOrdered: () => true } : {})
       },
-    }, {})
+    }, {}))
     for await (const infos of all) seen.push(...infos)
   })()
   reading.catch(() => {})

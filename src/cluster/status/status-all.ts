@@ -6,6 +6,7 @@ import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } f
 import type { CallOptions, Platform } from '../../platform/lifecycle.ts'
 import type { PeerStatuses } from '../../rpc/peer-calls.ts'
 import type { ListedStatus } from '../../tracker/tracker.ts'
+import { AgreedRange, expectedOf, type ExpectedRange, type ExpectedStatus } from './expected-range.ts'
 import { filledStatuses } from './filled-statuses.ts'
 import { mergeStatuses, type NothingUpTo, type StatusSource } from './merge-statuses.ts'
 import { OwnRanges, type RangeReader } from './own-ranges.ts'
@@ -60,11 +61,11 @@ export interface AskRanges {
  * that does not trust this peer is left out (spec/components.md 1.10).
  * @throws the error of the member that failed, an AggregateError when there are more
  */
-export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, options: CallOptions): AsyncGenerator<GlobalPinInfo[]> {
+export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, options: CallOptions): AsyncGenerator<GlobalPinInfo[] | AgreedRange> {
   const { self, consensus, followerMode, platform: { clock, loggers }, lastKnown } = parts
   const members = followerMode ? [self] : await consensus.peers(options)
   if (members.length === 1 && members[0] === self) {
-    for await (const infos of ask.local(options)) yield infos.map(globalOf)
+    yield * ask.ranges === undefined ? globalsOf(ask.local(options)) : statusesOfOne(self, ask.ranges.listed(options))
     return
   }
   const over = new AbortController()
@@ -74,7 +75,7 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
   const own = ask.ranges === undefined || knowing.size === 0 || !members.includes(self) ? undefined : new OwnRanges(ask.ranges.listed({ signal }))
   try {
     const sources = members.map((peer): StatusSource => {
-      if (peer === self) return { peer, infos: own?.statuses() ?? ask.local({ signal }) }
+      if (peer === self) return { peer, infos: own?.statuses(self) ?? ask.local({ signal }) }
       const infos = own !== undefined && knowing.has(peer) ? rangesOf(parts, ask, own.reader(), peer, signal) : remoteStatuses(parts, ask, peer, signal)
       return { peer, infos }
     })
@@ -95,8 +96,21 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
   }
 }
 
+/** The statuses of one peer alone. */
+export async function * globalsOf (infos: AsyncIterable<readonly PinInfo[]>): AsyncGenerator<GlobalPinInfo[]> {
+  for await (const batch of infos) yield batch.map(globalOf)
+}
+
+/** As {@link globalsOf}, from the listing with the pins. */
+export async function * statusesOfOne (peer: PeerId, listed: AsyncIterable<readonly ListedStatus[]>): AsyncGenerator<GlobalPinInfo[] | AgreedRange> {
+  for await (const batch of listed) {
+    const expected = expectedOf(batch)
+    yield expected === undefined ? batch.map(({ info }) => globalOf(info)) : new AgreedRange(expected, [{ peer, ...(expected[0] as ExpectedStatus).identity }])
+  }
+}
+
 /** As {@link remoteStatuses}, of a peer that answers by ranges; of one of an earlier version all. */
-async function * rangesOf (parts: AllStatusParts, ask: AskAll, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[] | NothingUpTo> {
+async function * rangesOf (parts: AllStatusParts, ask: AskAll, reader: RangeReader, peer: PeerId, signal: AbortSignal): AsyncGenerator<readonly PinInfo[] | ExpectedRange | NothingUpTo> {
   const given = new AbortController()
   try {
     const replies = (ask.ranges as AskRanges).remote(peer, reader.questions(), { signal: AbortSignal.any([signal, given.signal]) })

@@ -1,10 +1,10 @@
 import type { Cid } from '../../domain/cid.ts'
 import type { PeerId } from '../../domain/peer.ts'
-import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../../domain/status.ts'
+import { TrackerStatus, type GlobalPinInfo, type PeerIdentity, type PeerPinStatus, type PinInfo } from '../../domain/status.ts'
 import type { Time } from '../../domain/time.ts'
 
 /** Name and IPFS node of a peer as its last ping told. */
-export type LastKnown = (peer: PeerId) => Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'>
+export type LastKnown = (peer: PeerId) => PeerIdentity
 
 /** The status of one CID as one peer alone knows it. */
 export function globalOf (info: PinInfo): GlobalPinInfo {

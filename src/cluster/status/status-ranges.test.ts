@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { cid, multiaddress, peerId, peerPinStatus, storedPin, text } from '../../../test/arbitraries.ts'
+import { encodeLines } from '../../codec/encode-lines.ts'
 import { GlobalPinInfoMessage, PinInfoMessage, PinMessage } from '../../codec/messages.ts'
 import type { MsgpackValue } from '../../codec/message.ts'
 import { MsgpackReader } from '../../codec/msgpack-reader.ts'
@@ -12,16 +13,18 @@ import { compareCids } from '../../domain/cid.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Pin } from '../../domain/pin.ts'
-import { TrackerStatus, type PeerPinStatus } from '../../domain/status.ts'
+import { expectedStatus, TrackerStatus, type PeerPinStatus } from '../../domain/status.ts'
 import { sleep } from '../../platform/clock.ts'
 import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
-import { expectedStatus, infoOfPin } from '../../tracker/pin-info.ts'
+import { infoOfPin } from '../../tracker/pin-info.ts'
 import type { ListedStatus } from '../../tracker/tracker.ts'
 import { cidOf, seededRandom } from '../../tracker/tracker.fixture.ts'
 import { answerRanges } from './answer-ranges.ts'
+import { encodedStatuses } from './encoded-statuses.ts'
+import { inFull } from './expected-range.ts'
 import { statusesOfAllPeers, type AllStatusParts, type AskAll } from './status-all.ts'
 import { StatusSorter } from './status-sorter.ts'
 
@@ -54,7 +57,7 @@ async function * flat<T> (values: AsyncIterable<T[]>): AsyncGenerator<T> { for a
 async function * infosOf (lister: Lister) { for await (const step of listed(lister)) yield step.map(({ info }) => info) }
 
 /** The lines of all statuses and the error at their end, as the first of the peers gives them; `said` is told what came from the others by ranges, which the `older` of them do not know. */
-async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>, said: (reply: RangeReply) => void = () => {}, older: ReadonlySet<PeerId> = new Set()): Promise<string[]> {
+async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>, said: (reply: RangeReply) => void = () => {}, older: ReadonlySet<PeerId> = new Set(), read: typeof encodedStatuses = encodedStatuses): Promise<string[]> {
   const [own, ...others] = listers as [Lister, ...Lister[]]
   const byPeer = new Map(others.map(lister => [lister.peer, lister]))
   const parts: AllStatusParts = {
@@ -78,19 +81,24 @@ async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>
     remote: peer => Object.assign(sent(PinInfoMessage, infosOf(byPeer.get(peer) as Lister)), { isOrdered: () => true }),
     ranges: { listed: () => listed(own), isAnsweredBy: peer => knowing.has(peer), remote: replies },
   }
-  const lines: string[] = []
+  let text = ''
   try {
-    for await (const infos of statusesOfAllPeers(parts, ask, {})) for (const info of infos) lines.push(GlobalPinInfoMessage.encodeJson(info))
+    for await (const lines of read(statusesOfAllPeers(parts, ask, {}))) text += Buffer.from(lines).toString()
   } catch (error) {
-    lines.push(error instanceof AggregateError ? error.errors.map(errorText).join() : errorText(error))
+    text += error instanceof AggregateError ? error.errors.map(errorText).join() : errorText(error)
   }
-  return lines
+  return text.split('\n')
+}
+
+/** As objects that are encoded then. */
+async function * oneByOne (batches: Parameters<typeof encodedStatuses>[0]): AsyncGenerator<Uint8Array> {
+  for await (const batch of inFull(batches)) yield encodeLines(batch, GlobalPinInfoMessage.encodeJson)
 }
 
 type Identity = Pick<PeerPinStatus, 'peername' | 'ipfsPeerId' | 'ipfsPeerAddresses'>
 
 function rowOf (pin: Pin, peer: PeerId, identity: Identity, isStored = true): ListedStatus {
-  return { info: infoOfPin(pin, expectedStatus(pin, peer), '', { self: peer, peername: identity.peername }, identity), pin, value: isStored ? PinMessage.encodeProtobuf(pin) : undefined, isExpected: true }
+  return { cid: pin.cid, identity, info: infoOfPin(pin, expectedStatus(pin, peer), '', peer, identity), pin, value: isStored ? PinMessage.encodeProtobuf(pin) : undefined, isExpected: true }
 }
 
 const identity: fc.Arbitrary<Identity> = fc.record({ peername: text, ipfsPeerId: fc.option(peerId, { nil: undefined }), ipfsPeerAddresses: fc.option(fc.array(multiaddress, { minLength: 1, maxLength: 2 })) }, { noNullPrototype: true })
@@ -116,7 +124,7 @@ function listerOf (peer: PeerId, pins: readonly Pin[], { fates, strays, identiti
     return [typeof fate === 'object' ? { ...row, info: { ...row.info, ...fate }, isExpected: false } : row]
   })
   for (const [cid, status] of strays) {
-    if (!rows.some(({ info }) => info.cid === cid)) rows.push({ info: { cid, name: '', peer, allocations: null, origins: null, created: 0, metadata: null, ...status }, pin: undefined, value: undefined, isExpected: false })
+    if (!rows.some(({ info }) => info.cid === cid)) rows.push({ cid, identity: status, info: { cid, name: '', peer, allocations: null, origins: null, created: 0, metadata: null, ...status }, pin: undefined, value: undefined, isExpected: false })
   }
   rows.sort((a, b) => compareCids(a.info.cid, b.info.cid))
   const steps = Array.from({ length: Math.ceil(rows.length / stepLength) }, (_, i) => rows.slice(i * stepLength, (i + 1) * stepLength))
@@ -130,7 +138,9 @@ test('what is asked for by ranges gives the same lines, whatever the peers have 
     // As the store gives them back.
     const stored = pins.map(pin => PinMessage.decodeProtobuf(PinMessage.encodeProtobuf(pin)))
     const listers = order.map((peer, i) => listerOf(peer, stored, views[i] as (typeof views)[number]))
-    assert.deepEqual(await linesOf(listers, new Set(knowing)), await linesOf(listers, new Set()))
+    const lines = await linesOf(listers, new Set())
+    assert.deepEqual(await linesOf(listers, new Set(knowing)), lines)
+    assert.deepEqual(await linesOf(listers, new Set(knowing), undefined, undefined, oneByOne), lines)
   }), { numRuns: 300 })
 })
 
@@ -147,9 +157,16 @@ test('of equal pinsets only what is not expected is said, however differently th
   const listers = [{ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) }, { peer: other, steps: stepsOf(rows, 71) }]
   const said: RangeReply[] = []
   const lines = await linesOf(listers, new Set([other]), reply => { said.push(reply) })
-  assert.equal(lines.length, pins.length)
+  assert.equal(lines.length, pins.length + 1)
   assert.deepEqual(said.filter(reply => !isRangeStart(reply)).map(reply => 'cid' in reply && reply.cid), [pins[700]?.cid])
   assert.equal(said.filter(isRangeStart).length, 31)
+})
+
+test('pins that are as expected everywhere are neither decoded nor made statuses of', async () => {
+  const untouched = (row: ListedStatus): ListedStatus => Object.defineProperties({ ...row }, { info: { get () { throw new Error('made') } }, pin: { get () { throw new Error('decoded') } } })
+  const listersOf = (convert: (row: ListedStatus) => ListedStatus) => peers.map((peer): Lister => ({ peer, steps: stepsOf(pins.map(pin => convert(rowOf(pin, peer, known))), 100) }))
+  const lines = await linesOf(listersOf(untouched), new Set(peers))
+  assert.deepEqual(lines, await linesOf(listersOf(row => row), new Set()))
 })
 
 test('only the ranges in which pinsets differ are said in full', async () => {
@@ -215,7 +232,7 @@ test('a peer that answers questions is not held silent while another one, which 
   }
   const statuses: Array<TrackerStatus | undefined> = []
   const reading = (async () => {
-    for await (const infos of statusesOfAllPeers(parts, ask, {})) for (const { peerMap } of infos) statuses.push(peerMap[other]?.status)
+    for await (const infos of inFull(statusesOfAllPeers(parts, ask, {}))) for (const { peerMap } of infos) statuses.push(peerMap[other]?.status)
   })()
   reading.catch(() => {})
   await clock.advance(60 * 60_000)
