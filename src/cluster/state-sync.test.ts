@@ -31,3 +31,18 @@ test('what a responsible peer does not remove the next one does, also when all p
   assert.equal(cluster.unpins.length, 60)
   await cluster.stop()
 })
+
+test('what is pinned anew while expired pins before it are being removed stays', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(1)
+  cluster.unpinMs = minute
+  const expireAt = cluster.clock.now() + minute
+  const [first, second] = [0, 1].map(n => cluster.pin(n, [0], { min: 1, max: 1, expireAt }))
+  await cluster.clock.until(() => cluster.unpins.length === 1, 30 * minute)
+  const again = cluster.unpins[0]?.cid === first ? 1 : 0
+  cluster.pin(again, [0], { min: 1, max: 1, expireAt: expireAt + 1_000 * minute })
+  await cluster.clock.advance(30 * minute)
+  assert.deepEqual([...cluster.peer(0).pinset.pins.keys()], [again === 1 ? second : first])
+  assert.equal(cluster.unpins.length, 1)
+  await cluster.stop()
+})

@@ -55,6 +55,8 @@ async function removeExpired (parts: ExpiryParts, ranksAfter: (overdueMs: number
     for (const { cid, expireAt } of pins) {
       signal.throwIfAborted()
       if (responsibility.rank(cid, trusted) > ranksAfter(now - expireAt)) continue
+      // The unpins before it may have taken long: whoever has pinned it anew meanwhile wants to keep it.
+      if (!isDue(await consensus.pinset().get(cid), now)) continue
       logger.info({ cid }, 'unpinning: the pin has expired')
       await parts.unpin(cid).catch((error: unknown) => {
         // Somebody else was quicker.
@@ -66,14 +68,17 @@ async function removeExpired (parts: ExpiryParts, ranksAfter: (overdueMs: number
   }
 }
 
-/** Expired pins that can be removed by themselves: parts of a sharded one go with it. */
 async function * expiredPins (pinset: StateStore, now: Time, signal: AbortSignal): AsyncGenerator<Pin[]> {
-  const isDue = (pin: Pin | undefined): boolean => pin !== undefined && isExpiredAt(pin, now) && (pin.type === 'pin' || pin.type === 'meta-pin')
   if (pinset.expired === undefined) {
-    for await (const pins of pinset.list({ signal })) yield pins.filter(isDue)
+    for await (const pins of pinset.list({ signal })) yield pins.filter(pin => isDue(pin, now))
     return
   }
-  for await (const cids of pinset.expired(now, { signal })) yield (await pinset.getMany(cids)).filter(isDue) as Pin[]
+  for await (const cids of pinset.expired(now, { signal })) yield (await pinset.getMany(cids)).filter(pin => isDue(pin, now)) as Pin[]
+}
+
+/** Expired and to be removed by itself: parts of sharded content go with it. */
+function isDue (pin: Pin | undefined, now: Time): boolean {
+  return pin !== undefined && isExpiredAt(pin, now) && (pin.type === 'pin' || pin.type === 'meta-pin')
 }
 
 /** Queues again what failed or went missing: at once, then once an interval. */

@@ -8,7 +8,7 @@ import type { PeerId, PeerInformation } from '../../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../../domain/pin.ts'
 import type { Time } from '../../domain/time.ts'
 import { GossipMonitor } from '../../monitor/gossip-monitor.ts'
-import type { Clock } from '../../platform/clock.ts'
+import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { MemoryNetworks } from '../../platform/memory-network.ts'
@@ -53,6 +53,8 @@ export class TestCluster {
   readonly warnings: string[] = []
   /** Peers that were asked to ask all their members. */
   readonly membersAsked: PeerId[] = []
+  /** How long an unpin takes, in milliseconds. */
+  unpinMs = 0
   /** Who is dead stays a member, as in a consensus with a list of members. */
   keepsMembers = false
 
@@ -176,6 +178,7 @@ export class TestPeer {
   async #unpin (cid: Cid): Promise<void> {
     if (!this.pinset.pins.has(cid)) throw new ClusterError('NOT_FOUND', 'it is gone')
     this.#cluster.unpins.push({ by: this.self, cid })
+    if (this.#cluster.unpinMs > 0) await sleep(this.#cluster.clock, this.#cluster.unpinMs)
     this.pinset.remove(cid)
     for (const peer of this.#cluster.peers) this.#cluster.clock.after(changeDelayMs, () => { peer.pinset.remove(cid) })
   }
