@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { PinInfoMessage } from '../../codec/messages.ts'
 import { cidFromBytes, compareCids, type Cid } from '../../domain/cid.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
-import type { PeerId } from '../../domain/peer.ts'
+import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { TrackerStatus, type GlobalPinInfo, type PinInfo } from '../../domain/status.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
@@ -122,6 +122,24 @@ test('long statuses go on before many of them are held, and no error without end
   assert.equal(value[0]?.metadata?.long, long)
   assert.equal(value[0]?.peerMap[a]?.error, `${long.slice(0, 8_192)}…`)
   await batches.return(undefined)
+})
+
+test('nor many in which the peers have much to say of themselves', async () => {
+  const long = 'x'.repeat(512 * 1024)
+  const address = `/dns4/${long}` as Multiaddress
+  for (const changes of [{ peername: long }, { ipfsPeerAddresses: [address] }] satisfies Array<Partial<PinInfo>>) {
+    let read = 0
+    async function * endless (peer: PeerId): AsyncGenerator<PinInfo[]> {
+      for (const entry of sortedInfos(peer, Array.from({ length: 100 }, (_, i) => i))) {
+        read++
+        yield [{ ...entry, ...changes }]
+      }
+    }
+    const batches = inFull(mergeStatuses([a, b].map(peer => ({ peer, infos: endless(peer) })), { failed: () => {}, standIn: () => undefined }))
+    await batches.next()
+    assert.ok(read <= 16, `${read} times half a MiB were read for the first batch`)
+    await batches.return(undefined)
+  }
 })
 
 test('a list without order is sorted, in memory or through the store, and leaves nothing there', async () => {

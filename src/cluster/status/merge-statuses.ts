@@ -44,6 +44,7 @@ export async function * mergeStatuses (sources: readonly StatusSource[], options
     while (live.length > 0) {
       const least = leastOf(live)
       if (hasRangeAt(least.key, live)) {
+        // Who has failed may stand in each status that follows.
         const agreed = failed.length === 0 ? agreedRange(live) : undefined
         if (agreed === undefined) {
           for (const cursor of live) if (cursor.key === least.key) cursor.expand()
@@ -127,9 +128,14 @@ function mergeAt (least: Cursor, live: readonly Cursor[], failed: readonly PeerI
   return { merged: globalWith(teller, peerMap), moved }
 }
 
-function textOf ({ name, allocations, origins, metadata }: GlobalPinInfo): number {
+function textOf ({ name, allocations, origins, metadata, peerMap }: GlobalPinInfo): number {
   let length = name.length + 64 * ((allocations?.length ?? 0) + (origins?.length ?? 0))
   for (const key in metadata) length += key.length + (metadata[key] as string).length
+  for (const peer in peerMap) {
+    const { peername, ipfsPeerAddresses, error } = peerMap[peer] as PeerPinStatus
+    length += peername.length + error.length
+    for (const address of ipfsPeerAddresses ?? []) length += address.length
+  }
   return length
 }
 

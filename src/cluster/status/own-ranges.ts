@@ -9,7 +9,7 @@ import { digestOfPins } from './range-digest.ts'
 /** A part of this peer's statuses; the last one is empty and stands for all that other peers have beyond them. */
 export interface OwnRange extends StatusRange {
   readonly listed: readonly ListedStatus[]
-  /** The same where each says what its pin lets expect. */
+  /** The same list if each of them says what its pin lets expect. */
   readonly expected: readonly ExpectedStatus[] | undefined
 }
 
