@@ -77,6 +77,28 @@ test('a stored pin comes back from protobuf', () => {
   }))
 })
 
+test('what is at the end of its range can be read again from all that is made of it', () => {
+  const usual = fc.sample(any.pin, { numRuns: 1, seed: 1 })[0] as Pin
+  const json = { ...JSON.parse(messages.PinMessage.encodeJson(usual)) as object, shard_size: 18_446_744_073_709_551_615, expire_at: '9999-12-31T23:59:59.9999999Z' }
+  const read = messages.PinMessage.decodeJson(json)
+  assert.equal(new Date(read.expireAt).getUTCFullYear(), 9999)
+  const stored = messages.PinMessage.decodeProtobuf(messages.PinMessage.encodeProtobuf(read))
+  assert.equal(stored.shardSize, read.shardSize)
+  assert.ok(stored.shardSize > 2 ** 63)
+  assert.equal(messages.PinMessage.decodeMsgpack(messages.PinMessage.encodeMsgpack(read)).shardSize, read.shardSize)
+  for (const [timestamp, year] of [[1e18, 9999], [-1e18, 0]] as const) {
+    const { timestamp: moment } = messages.PinMessage.decodeProtobuf(messages.PinMessage.encodeProtobuf({ ...usual, timestamp }))
+    assert.equal(new Date(moment).getUTCFullYear(), year)
+  }
+})
+
+test('the greatest number that the Go program writes can be written again', () => {
+  const cid = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32))
+  const options = [0x20, ...Array.from({ length: 9 }, () => 255), 1]
+  const pin = messages.PinMessage.decodeProtobuf(Uint8Array.of(0x0a, cid.length, ...cid, 0x32, options.length, ...options))
+  assert.equal(messages.PinMessage.decodeProtobuf(messages.PinMessage.encodeProtobuf(pin)).shardSize, pin.shardSize)
+})
+
 test('equal pins have equal protobuf whatever the order of their metadata', () => {
   fc.assert(fc.property(any.pin, (pin) => {
     const reversed = pin.metadata === null ? null : Object.fromEntries(Object.entries(pin.metadata).toReversed())

@@ -91,13 +91,16 @@ export const unsigned: Kind<number> = {
       writer.varint(tag)
       writer.varint(value)
     },
-    read: (reader) => reader.varint(),
+    read: (reader) => checkUnsigned(reader.varint()),
   },
 }
 
+/** The greatest number of 64 bits that a double holds: the next one needs a bit more. */
+const mostUnsigned = 2 ** 64 - 2 ** 11
+
 function checkUnsigned (value: number): number {
   if (value < 0 || value > 2 ** 64) throw invalidData(`${value} is out of range`)
-  return value + 0
+  return Math.min(value, mostUnsigned) + 0
 }
 
 export const float: Kind<number> = {
@@ -130,7 +133,8 @@ export const time: Kind<Time> = {
     zero: 0,
     wireType: 0,
     write (writer, tag, value) {
-      const seconds = Math.floor(value / 1000)
+      // What is written must be read again, also where a clock is far out.
+      const seconds = Math.min(Math.max(Math.floor(value / 1000), firstSecond), lastSecond)
       if (seconds === 0) return
       writer.varint(tag)
       writer.varint(seconds)

@@ -28,6 +28,16 @@ test('a fraction that rounds up carries into the second', () => {
   assert.equal(formatTime(1_700_000_000_000.25), '2023-11-14T22:13:20.00025Z')
 })
 
+test('the last moment is that of year 9999, however it is rounded or moved', () => {
+  for (const fraction of ['.9999999', '.99999', '.99', '']) {
+    const time = parseTime(`9999-12-31T23:59:59${fraction}Z`)
+    assert.equal(formatTime(time).slice(0, 19), '9999-12-31T23:59:59', fraction)
+  }
+  for (const text of ['9999-12-31T23:59:59-12:00', '0000-01-01T00:00:00+12:00']) {
+    assert.throws(() => parseTime(text), { code: 'INVALID_INPUT', message: `parsing time "${text}": year out of range` })
+  }
+})
+
 test('offsets and long fractions are read', () => {
   const noon = Date.UTC(2026, 10, 24, 12)
   const texts = [['2026-11-24T12:00:00Z', 0], ['2026-11-24T14:00:00+02:00', 0], ['2026-11-24T05:00:00-07:00', 0], ['2026-11-24T12:00:00.123456789Z', 123.457], ['2026-11-24T12:00:00,5Z', 500]] as const

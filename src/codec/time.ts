@@ -30,10 +30,14 @@ export function splitTime (time: Time): { readonly seconds: number, readonly mic
 export const firstSecond = -62_167_219_200
 export const lastSecond = 253_402_300_799
 
-/** A moment from whole seconds and nanoseconds, rounded to the microseconds that a {@link Time} can hold exactly. */
+/** The last moment of year 9999 that a {@link Time} can hold: there it has some thirty parts of a millisecond. */
+const lastTime = lastSecond * 1000 + 999
+
+/** A moment from whole seconds and nanoseconds, rounded to the microseconds that a {@link Time} can hold exactly; within year 9999 never up into the next. */
 export function joinTime (seconds: number, nanoseconds: number): Time {
   const micros = Math.round(nanoseconds / 1000)
-  return seconds * 1000 + micros / 1000
+  const time = seconds * 1000 + micros / 1000
+  return seconds === lastSecond ? Math.min(time, lastTime) : time
 }
 
 let cachedDay = NaN
@@ -74,7 +78,8 @@ function formatFraction (micros: number): string {
 const form = /^(\d{4})-(\d\d)-(\d\d)T(\d\d?):(\d\d):(\d\d)(?:[.,](\d+))?(?:Z|([+-])(\d\d):(\d\d))$/
 
 /**
- * Reads RFC 3339 text with any offset and up to any number of digits, kept to the microsecond.
+ * Reads RFC 3339 text with any offset and up to any number of digits, kept to the microsecond. What its
+ * offset moves out of the years 0 to 9999 is refused: the reference takes it and cannot list it afterwards.
  * @throws ClusterError `INVALID_INPUT` with the reference's text (spec/rest-api.md 3)
  */
 export function parseTime (text: string): Time {
@@ -88,6 +93,7 @@ export function parseTime (text: string): Time {
   const offset = (Number(offsetHour ?? 0) * 60 + Number(offsetMinute ?? 0)) * (sign === '-' ? -60 : 60)
   const seconds = secondsOf(Number(year), fields) - offset
   const nanoseconds = fraction === undefined ? 0 : Number(fraction.slice(0, 9).padEnd(9, '0'))
+  if (seconds < firstSecond || seconds > lastSecond) throw failure(text, ': year out of range')
   if (seconds === zeroTimeSeconds && nanoseconds === 0) return 0
   return joinTime(seconds, nanoseconds)
 }

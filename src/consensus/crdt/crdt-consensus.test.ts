@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { PinMessage } from '../../codec/messages.ts'
 import { cidFromBytes, type Cid } from '../../domain/cid.ts'
+import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../../domain/pin.ts'
 import { systemClock } from '../../platform/clock.ts'
@@ -30,8 +31,8 @@ function cid (n: number): Cid {
 
 const pin = (n: number, changes: Partial<Pin> = {}): Pin => ({ ...pinWithOptions(cid(n), { ...defaultPinOptions, name: `pin ${n}`, replicationFactorMin: -1, replicationFactorMax: -1 }, 1_700_000_000_000), allocations: [], ...changes })
 
-async function started (store: Store, maxQueueSize = Infinity): Promise<CrdtConsensus> {
-  const consensus = new CrdtConsensus({ self, store, codec: PinMessage, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0, maxQueueSize }, members: () => [], platform })
+async function started (store: Store, maxQueueSize = Infinity, codec = PinMessage): Promise<CrdtConsensus> {
+  const consensus = new CrdtConsensus({ self, store, codec, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0, maxQueueSize }, members: () => [], platform })
   await consensus.start()
   return consensus
 }
@@ -168,6 +169,28 @@ test('a failed journal write is told to the caller and changes nothing', async (
   isFull = false
   await consensus.logPin(pin(3))
   assert.deepEqual((await listed(consensus)).toSorted(), ['pin 1', 'pin 3'])
+  await consensus.stop()
+})
+
+test('a pin that could not be read again is refused, and the next start knows nothing of it', async () => {
+  const unreadable = pin(1, { name: 'unreadable' })
+  const codec: typeof PinMessage = {
+    ...PinMessage,
+    decodeProtobuf (bytes) {
+      const read = PinMessage.decodeProtobuf(bytes)
+      if (read.name === unreadable.name) throw new ClusterError('INVALID_WIRE_DATA', 'it cannot be read')
+      return read
+    },
+  }
+  const store = memoryStore()
+  const start = (): Promise<CrdtConsensus> => started(store, Infinity, codec)
+  const consensus = await start()
+  const [first, second] = await Promise.allSettled([consensus.logPin(unreadable), consensus.logPin(pin(2))])
+  assert.equal(first.status, 'rejected')
+  assert.equal(second.status, 'fulfilled')
+  const again = await start()
+  assert.deepEqual(await listed(again), ['pin 2'])
+  await again.stop()
   await consensus.stop()
 })
 

@@ -109,16 +109,24 @@ export class Journal {
     return intents
   }
 
-  /** Resolves when the intent is on disk: a move when there is an `observed` pin, which it gives other holders. */
+  /**
+   * Resolves when the intent is on disk: a move when there is an `observed` pin, which it gives other holders.
+   * @throws ClusterError `INVALID_WIRE_DATA` for a pin that could not be read again, and what the store throws
+   */
   append (cid: Cid, pin: Pin | undefined, observed?: Pin): Promise<void> {
-    const bytes = pin === undefined ? nothing : this.#codec.encodeProtobuf(pin)
+    let intent: Omit<Intent, 'entry'>
+    try {
+      intent = this.#asStored(cid, pin, observed)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     let group = this.#group
     if (group === undefined) {
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       group = this.#group = { intents: [], opening: this.#store.openings?.(), done: promise, resolve, reject }
       if (!this.#isWriting) this.#clock.soon(() => { this.#write() })
     }
-    group.intents.push({ cid, pin, bytes, observed: observed && pinDigest(this.#codec, observed) })
+    group.intents.push(intent)
     return group.done
   }
 
@@ -155,9 +163,14 @@ export class Journal {
 
   #lastOperation (): StoreOperation { return { type: 'put', key: lastKey, value: Buffer.from(String(this.last)) } }
 
-  /** The pin as it reads from the store: readers must not see another one for the time until its delta. */
-  #asStored ({ cid, pin, bytes, observed }: Omit<Intent, 'entry'>, entry: number): Intent {
-    return { cid, pin: pin === undefined ? undefined : this.#codec.decodeProtobuf(bytes), bytes, observed, entry }
+  /**
+   * The pin as it reads from the store: readers must not see another one for the time until its delta. One that
+   * cannot be read never gets into the journal, from which the next start would have to read it.
+   */
+  #asStored (cid: Cid, pin: Pin | undefined, observed: Pin | undefined): Omit<Intent, 'entry'> {
+    if (pin === undefined) return { cid, pin, bytes: nothing }
+    const bytes = this.#codec.encodeProtobuf(pin)
+    return { cid, pin: this.#codec.decodeProtobuf(bytes), bytes, observed: observed && pinDigest(this.#codec, observed) }
   }
 
   #write (): void {
@@ -181,7 +194,7 @@ export class Journal {
         this.#next++
         this.#removing = new Map()
         this.#hasRefused = false
-        this.#onDurable(group.intents.map(intent => this.#asStored(intent, entry)))
+        this.#onDurable(group.intents.map(intent => ({ ...intent, entry })))
         group.resolve()
       },
       (error: unknown) => {
