@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { PinInfoMessage } from '../../codec/messages.ts'
+import { PinInfoMessage, PinMessage } from '../../codec/messages.ts'
 import { cidFromBytes, compareCids, type Cid } from '../../domain/cid.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
+import { defaultPinOptions, pinWithOptions } from '../../domain/pin.ts'
 import { TrackerStatus, type GlobalPinInfo, type PinInfo } from '../../domain/status.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
-import { inFull } from './expected-range.ts'
+import { AgreedRange, ExpectedRange, inFull, type ExpectedStatus } from './expected-range.ts'
 import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
 import { toldByOthers } from './status-lines.ts'
 import { StatusSorter } from './status-sorter.ts'
@@ -58,6 +59,38 @@ test('whatever the peers list and however it comes, each CID comes once, in orde
       assert.deepEqual(Object.keys(peerMap), listing)
     }
   }), { numRuns: 50 })
+})
+
+function expected (cid: Cid): ExpectedStatus {
+  const pin = pinWithOptions(cid, defaultPinOptions, 1_700_000_000_000)
+  return { cid, info: info(a, cid), pin, value: PinMessage.encodeProtobuf(pin), isExpected: true, identity: lastKnown() }
+}
+
+test('ranges go together only where they are the same', async () => {
+  const all = Array.from({ length: 12 }, (_, i) => cidOf(i)).toSorted(compareCids).map(expected)
+  const ranges = [all.slice(0, 4), all.slice(4, 8), all.slice(8)]
+  async function * having (peer: PeerId, ...numbers: number[]): AsyncGenerator<ExpectedRange> {
+    for (const number of numbers) yield new ExpectedRange(ranges[number] as ExpectedStatus[], { peer, ...lastKnown() })
+  }
+  const sources = (): StatusSource[] => [{ peer: a, infos: having(a, 0, 2) }, { peer: b, infos: having(b, 1, 2) }]
+  const steps = await Array.fromAsync(mergeStatuses(sources(), { failed: () => {}, standIn: () => undefined }))
+  assert.deepEqual(steps.map(step => step instanceof AgreedRange), [false, true])
+  const { infos } = await merged(sources())
+  assert.deepEqual(infos.map(({ cid, peerMap }) => [cid, Object.keys(peerMap)]), all.map(({ cid }, i) => [cid, i < 4 ? [a] : i < 8 ? [b] : [a, b]]))
+})
+
+test('nor may what a peer says overlap with a range', async () => {
+  const all = Array.from({ length: 8 }, (_, i) => cidOf(i)).toSorted(compareCids).map(expected)
+  const ranges = [all.slice(0, 4), all.slice(4)].map(listed => new ExpectedRange(listed, { peer: a, ...lastKnown() })) as [ExpectedRange, ExpectedRange]
+  const infoAt = (at: number): PinInfo[] => [info(b, (all[at] as ExpectedStatus).cid)]
+  const [first, second] = ranges.map(({ listed }) => new ExpectedRange(listed, { peer: b, ...lastKnown() })) as [ExpectedRange, ExpectedRange]
+  async function * saying (...said: Array<ExpectedRange | PinInfo[]>): AsyncGenerator<ExpectedRange | PinInfo[]> { yield * said }
+  for (const said of [[first, infoAt(2), second], [first, infoAt(6), second], [first, first]]) {
+    const { infos, failures } = await merged([{ peer: a, infos: saying(...ranges) }, { peer: b, infos: saying(...said) }])
+    assert.match(failures.join(), /^1 its list is out of order at /)
+    assert.deepEqual(infos.map(({ cid }) => cid), all.map(({ cid }) => cid))
+    assert.deepEqual([infos[0]?.peerMap[b]?.status, infos[7]?.peerMap[b]?.status], [TrackerStatus.pinned, TrackerStatus.clusterError])
+  }
 })
 
 test('a peer that fails half-way is in error from there on', async () => {
