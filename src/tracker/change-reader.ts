@@ -5,6 +5,7 @@ import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { ChangeLog, PinsetChange } from '../state/changes.ts'
 import type { OperationTable } from './operations.ts'
+import type { OperationKind } from './transitions.ts'
 
 export interface ChangeReaderParts {
   readonly changes: ChangeLog
@@ -13,6 +14,8 @@ export interface ChangeReaderParts {
   readonly platform: Platform
   /** Called when operations were queued. */
   readonly queued: () => void
+  /** Resolves when unpins can be queued again. */
+  readonly roomToUnpin: (signal: AbortSignal) => Promise<void>
 }
 
 /** Changes that become operations before other work gets a turn: about a millisecond. */
@@ -26,6 +29,8 @@ export class ChangeReader {
   readonly #parts: ChangeReaderParts
   readonly #stopping = new AbortController()
   #acknowledged = 0
+  /** The last change that became an operation. */
+  #taken = 0
   #loop: Promise<void> | undefined
 
   constructor (parts: ChangeReaderParts) {
@@ -55,9 +60,16 @@ export class ChangeReader {
     let pauseMs = firstPauseMs
     while (!signal.aborted) {
       try {
+        let isFull = false
         for await (const batch of changes.read({ signal })) {
-          await this.#take(batch, signal)
+          isFull = await this.#take(batch, signal) === 'full'
           pauseMs = firstPauseMs
+          if (isFull) break
+        }
+        if (isFull) {
+          // The log holds nothing open meanwhile, and is read again from where it was acknowledged.
+          await this.#parts.roomToUnpin(signal)
+          continue
         }
       } catch (error) {
         if (error instanceof AssertionError) throw error
@@ -68,22 +80,39 @@ export class ChangeReader {
     }
   }
 
-  async #take (batch: readonly PinsetChange[], signal: AbortSignal): Promise<void> {
-    const { platform, queued } = this.#parts
+  /** Stops where an unpin has no room: unlike a pin nothing would tell of it later, and it would stay on the IPFS node. */
+  async #take (batch: readonly PinsetChange[], signal: AbortSignal): Promise<'taken' | 'full'> {
+    const { platform, queued, table } = this.#parts
     for (let at = 0; at < batch.length && !signal.aborted; at += changesPerTurn) {
-      for (const change of batch.slice(at, at + changesPerTurn)) this.#apply(change)
+      let isFull = false
+      for (const change of batch.slice(at, at + changesPerTurn)) {
+        if (change.sequence <= this.#taken) continue
+        const kind = this.#kindOf(change)
+        isFull = (kind === 'unpin' && table.unpins.isFull) || (kind === 'remote' && table.remotes.isFull)
+        if (isFull) break
+        this.#apply(change, kind)
+        this.#taken = change.sequence
+      }
       queued()
       this.acknowledge()
+      if (isFull) return 'full'
       await new Promise<void>(resolve => { platform.clock.soon(resolve) })
     }
+    return 'taken'
   }
 
-  #apply ({ cid, pin, sequence }: PinsetChange): void {
-    const { table, self } = this.#parts
-    if (pin === undefined) table.untrack(cid, sequence)
+  #kindOf ({ pin }: PinsetChange): OperationKind | 'nothing' {
+    if (pin === undefined) return 'unpin'
     // Nothing is pinned for a meta pin: its shards have pins of their own.
-    else if (pin.type === 'meta-pin') table.pass(sequence)
-    else if (isAllocatedTo(pin, self)) table.track(pin, sequence)
-    else table.trackRemote(cid, sequence)
+    if (pin.type === 'meta-pin') return 'nothing'
+    return isAllocatedTo(pin, this.#parts.self) ? 'pin' : 'remote'
+  }
+
+  #apply ({ cid, pin, sequence }: PinsetChange, kind: OperationKind | 'nothing'): void {
+    const { table } = this.#parts
+    if (kind === 'nothing') table.pass(sequence)
+    else if (pin === undefined) table.untrack(cid, sequence)
+    else if (kind === 'remote') table.trackRemote(cid, sequence)
+    else table.track(pin, sequence)
   }
 }

@@ -1,4 +1,3 @@
-import { ClusterError } from '../domain/errors.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import { BatchSize, quickBatchMs, quickRequests } from './batch-size.ts'
@@ -8,6 +7,7 @@ import type { NodeHealth } from './node-health.ts'
 import type { Operation } from './operation.ts'
 import type { OperationQueue } from './operation-queue.ts'
 import type { OperationTable } from './operations.ts'
+import { RoomSeekers } from './room-seekers.ts'
 import { batchTimeLimitMs, batchTimeLimitWithFreeSlotsMs, maxBatch, maxBatchOf, patienceMs, slowShare, stalledLevel } from './slow-lane.ts'
 
 export interface SchedulerParts {
@@ -27,8 +27,6 @@ const unpinSlots = 2
 /** A node that takes longer to tell its own ID is as good as down. */
 const probeTimeoutMs = 10_000
 
-interface RoomSeeker { readonly below: number, readonly found: () => void }
-
 /** Gives slots to operations: who next, with whom, and who has had a slot long enough. */
 export class Scheduler {
   readonly #parts: SchedulerParts
@@ -37,7 +35,7 @@ export class Scheduler {
   readonly #pinJobs = new Set<Job>()
   readonly #unpinJobs = new Set<Job>()
   readonly #jobOf = new Map<Operation, Job>()
-  readonly #seekers = new Set<RoomSeeker>()
+  readonly #seekers = new RoomSeekers()
   readonly #running = new Set<Promise<void>>()
   #cancelTimer: (() => void) | undefined
   #probe: AbortController | undefined
@@ -76,7 +74,7 @@ export class Scheduler {
     }
     this.#endOverdue(now)
     this.#setTimer(now)
-    this.#tellSeekers()
+    this.#seekers.tell()
   }
 
   /** Nobody wants the operation any more. An unpin goes on: what comes next for the CID waits for its end. */
@@ -89,22 +87,13 @@ export class Scheduler {
 
   /** Resolves when fewer than `below` ordinary pins wait. */
   room (below: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const abort = (): void => { this.#seekers.delete(seeker); reject(new ClusterError('CANCELLED', 'the peer stops or the caller went away')) }
-      const seeker: RoomSeeker = { below, found: () => { signal.removeEventListener('abort', abort); resolve() } }
-      if (signal.aborted) { abort(); return }
-      signal.addEventListener('abort', abort, { once: true })
-      this.#seekers.add(seeker)
-      this.#tellSeekers()
-    })
+    return this.#seekers.wait(() => this.#parts.table.ordinary.size < below, signal)
   }
 
-  #tellSeekers (): void {
-    for (const seeker of this.#seekers) {
-      if (this.#parts.table.ordinary.size >= seeker.below) continue
-      this.#seekers.delete(seeker)
-      seeker.found()
-    }
+  /** Resolves when the queues of unpins are not more than half full. */
+  roomToUnpin (signal: AbortSignal): Promise<void> {
+    const { unpins, remotes } = this.#parts.table
+    return this.#seekers.wait(() => Math.max(unpins.size, remotes.size) <= unpins.capacity / 2, signal)
   }
 
   get #ordinaryWaiting (): number { return this.#parts.table.priority.size + this.#parts.table.ordinary.size }

@@ -350,6 +350,35 @@ test('queues are bounded: what does not fit shows the error and is recovered', a
   await world.stop()
 })
 
+test('unpins for which there is no room stay in the log of changes until there is, those of what others hold now too', async () => {
+  for (const isMoved of [false, true]) {
+    const world = new World({ maxPinQueueSize: 50 })
+    await world.start()
+    for (let i = 0; i < 1_000; i++) world.pin(i)
+    for (let round = 0; round < 40 && world.ipfs.pins.size < 1_000; round++) {
+      await world.idle()
+      await world.whileRunning(Array.fromAsync(world.tracker.recoverAll({ waitsForRoom: true })))
+    }
+    assert.equal(world.ipfs.pins.size, 1_000)
+    world.ipfs.isDown = true
+    for (let i = 0; i < 1_000; i++) {
+      if (isMoved) world.pin(i, { replicationFactorMin: 1, replicationFactorMax: 1, allocations: [otherPeer] })
+      else world.pinset.remove(cidOf(i))
+    }
+    const late = world.pin('late')
+    await world.clock.advance(20_000)
+    const waiting = await world.statuses(TrackerStatus.unpinQueued | TrackerStatus.unpinError).catch(() => [])
+    assert.ok(waiting.length <= 102, `${waiting.length} wait`)
+    await world.restart()
+    world.ipfs.isDown = false
+    await world.clock.advance(120_000)
+    await world.idle()
+    assert.deepEqual([...world.ipfs.pins.keys()], [late.cid])
+    assert.equal(world.pinset.cursor, world.pinset.last)
+    await world.stop()
+  }
+})
+
 test('a long queue keeps few pins in memory and reads the others when their turn comes', async () => {
   const world = new World()
   await world.start()

@@ -57,7 +57,7 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
   const failedUnpins = new FailedUnpins({ store: parts.store, table, pinset, self, platform })
   const runner = new JobRunner({ table, health, pinset, ipfs, self, platform, failedUnpins, pinned: pin => { ipfsPins.pinned(pin) } })
   const scheduler: Scheduler = new Scheduler({ table, health, runner, ipfs, platform, slots: options.concurrentPins, changed: () => { reader.acknowledge() } })
-  const reader = new ChangeReader({ changes, table, self, platform, queued: () => { scheduler.wake() } })
+  const reader = new ChangeReader({ changes, table, self, platform, queued: () => { scheduler.wake() }, roomToUnpin: signal => scheduler.roomToUnpin(signal) })
   const listing = new StatusListing({ table, pinset, ipfsPins, teller, clock })
   const recovery = new Recovery({ table, pinset, ipfs, listing, scheduler, teller, clock, stopping: stopping.signal })
   addGauges(platform, table)
