@@ -79,7 +79,7 @@ test('a stored pin comes back from protobuf', () => {
 
 test('what is at the end of its range can be read again from all that is made of it', () => {
   const usual = fc.sample(any.pin, { numRuns: 1, seed: 1 })[0] as Pin
-  const json = { ...JSON.parse(messages.PinMessage.encodeJson(usual)) as object, shard_size: 18_446_744_073_709_551_615, expire_at: '9999-12-31T23:59:59.9999999Z' }
+  const json = { ...JSON.parse(messages.PinMessage.encodeJson(usual)) as object, shard_size: 2 ** 64, expire_at: '9999-12-31T23:59:59.9999999Z' }
   const read = messages.PinMessage.decodeJson(json)
   assert.equal(new Date(read.expireAt).getUTCFullYear(), 9999)
   const stored = messages.PinMessage.decodeProtobuf(messages.PinMessage.encodeProtobuf(read))
