@@ -1,7 +1,7 @@
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { isAllocatedTo, type Pin } from '../domain/pin.ts'
-import type { IpfsConnector } from '../ipfs/connector.ts'
+import type { IpfsConnector, PinCallOptions } from '../ipfs/connector.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Counter } from '../platform/metrics.ts'
@@ -95,10 +95,24 @@ export class JobRunner {
     if (first === undefined) return outcomes
     this.#pinsAdded.add(chosen.length)
     const options = { signal: job.signal, onProgress: (blocks: number) => { this.#progressed(job, blocks) } }
-    const errors = await (chosen.length === 1 ? ipfs.pin(first, options).then(() => [undefined]) : ipfs.pinMany(chosen, options))
+    const errors: ReadonlyArray<ClusterError | undefined> = await (chosen.length === 1 ? this.#pinOne(first, options).then(() => [undefined]) : ipfs.pinMany(chosen, options))
       .catch((error: unknown) => chosen.map(() => asClusterError(error)))
     for (const [at, pin] of chosen.entries()) outcomes[places[at] as number] = outcomeOf(errors[at], pin)
     return outcomes
+  }
+
+  /**
+   * A node refuses a direct pin of what it has pinned recursively, as when an unpin in between did not
+   * reach it. It holds what is wanted and more, and the statuses tell it so.
+   */
+  async #pinOne (pin: Pin, options: PinCallOptions): Promise<void> {
+    const { ipfs } = this.#parts
+    try {
+      await ipfs.pin(pin, options)
+    } catch (error) {
+      const isRefusal = error instanceof ClusterError && error.code === 'IPFS_ANSWER'
+      if (!isRefusal || pin.maxDepth !== 0 || await ipfs.pinStatus(pin.cid, options) !== 'recursive') throw error
+    }
   }
 
   /** The pins of a job, those not kept in memory from the pinset; undefined where it has changed its mind. */

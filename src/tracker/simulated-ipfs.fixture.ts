@@ -140,7 +140,8 @@ export class SimulatedIpfs {
     await sleep(this.#clock, this.pinMs, options?.signal)
     this.#answer(`pin/add?arg=${pin.cid}`)
     if (content === 'refused') throw new ClusterError('IPFS_ANSWER', `IPFS error (pin/add?arg=${pin.cid}). Code: 500. Message: block was not found locally (offline)`)
-    if (content !== 'lied' && !(pin.maxDepth === 0 && this.pins.has(pin.cid))) this.pins.set(pin.cid, pin.maxDepth === 0 ? 'direct' : 'recursive')
+    if (pin.maxDepth === 0 && this.pins.get(pin.cid) === 'recursive') throw new ClusterError('IPFS_ANSWER', `IPFS error (pin/add?arg=${pin.cid}). Code: 500. Message: pin: ${pin.cid} already pinned recursively`)
+    if (content !== 'lied') this.pins.set(pin.cid, pin.maxDepth === 0 ? 'direct' : 'recursive')
   }
 
   async #unpin (cid: Cid, options: CallOptions | undefined): Promise<void> {

@@ -350,6 +350,25 @@ test('queues are bounded: what does not fit shows the error and is recovered', a
   await world.stop()
 })
 
+test('a direct pin in place of a recursive one whose unpin did not reach the node is held', async () => {
+  const world = new World()
+  await world.start()
+  const { cid } = world.pin('a')
+  await world.idle()
+  world.ipfs.isDown = true
+  world.pinset.remove(cid)
+  await world.clock.advance(20_000)
+  world.pin('a', { maxDepth: 0, mode: 'direct' })
+  world.ipfs.isDown = false
+  await world.clock.advance(20_000)
+  assert.equal(await world.status(cid), 'pinned')
+  assert.equal(world.metrics.value('ipfscluster_pins_pin_add_errors'), 0)
+  world.pinset.remove(cid)
+  await world.clock.advance(20_000)
+  assert.equal(world.ipfs.pins.size, 0)
+  await world.stop()
+})
+
 test('unpins for which there is no room stay in the log of changes until there is, those of what others hold now too', async () => {
   for (const isMoved of [false, true]) {
     const world = new World({ maxPinQueueSize: 50 })
