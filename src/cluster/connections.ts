@@ -16,7 +16,7 @@ const aloneMs = 5_000
 const reconnectConfiguredMs = 5 * 60_000
 /** Peers dialled at the same time. */
 const dialsAtOnce = 8
-/** Addresses of one peer that are tried. */
+/** Addresses of one peer that are tried: those that were told last. */
 const maxAddresses = 16
 
 export interface ConnectionsParts {
@@ -100,7 +100,9 @@ export class Connections {
 
   /** Configured peers are honest: should all others conspire to mislead this one, it hears them all the same. */
   async #reconnectConfigured (options: CallOptions): Promise<void> {
-    const { settings, platform: { loggers } } = this.#parts
+    const { network, settings, platform: { loggers } } = this.#parts
+    // What a peer says of itself, day after day, may have taken the place of what the operator has said.
+    await network.remember(settings.peerAddresses)
     const configured = settings.peerAddresses.map(multiaddressPeer).filter(peer => peer !== undefined)
     for (const peer of await this.connectSome([...new Set(configured)], 1, options)) loggers.component('cluster').info(`reconnected to priority peer ${peer}`)
   }
@@ -121,7 +123,7 @@ export class Connections {
 
   async #connect (peer: PeerId, options: CallOptions): Promise<boolean> {
     const { network, settings, platform: { clock, loggers } } = this.#parts
-    const addresses = network.knownAddresses(peer).slice(0, maxAddresses)
+    const addresses = network.knownAddresses(peer).slice(-maxAddresses).toReversed()
     try {
       await within(clock, settings.dialPeerTimeoutMs, options, limited => Promise.any(addresses.map(address => network.connect(address, limited))))
       return true

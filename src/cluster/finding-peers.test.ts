@@ -31,6 +31,7 @@ function world (reachable: readonly PeerId[]) {
   const known = new Map<PeerId, Multiaddress[]>()
   const connected: PeerId[] = []
   const dials: PeerId[] = []
+  const addresses: Multiaddress[] = []
   const listeners = new Set<(peer: PeerId, isConnected: boolean) => void>()
   const network: Network = {
     ...loneNetwork(self),
@@ -44,6 +45,7 @@ function world (reachable: readonly PeerId[]) {
       }
     },
     connect: async (address, { signal }) => {
+      addresses.push(address)
       const peer = multiaddressPeer(address) ?? peerOf(address)
       dials.push(peer)
       if (!reachable.includes(peer)) await new Promise((_resolve, reject) => { signal?.addEventListener('abort', () => { reject(signal.reason as Error) }) })
@@ -63,7 +65,7 @@ function world (reachable: readonly PeerId[]) {
     await clock.until(() => isSettled, limitMs)
     return promise
   }
-  return { clock, platform, network, known, connected, dials, connections, during }
+  return { clock, platform, network, known, connected, dials, addresses, connections, during }
 }
 
 function informationOf (peer: PeerId, changes: Partial<PeerInformation> = {}): PeerInformation {
@@ -131,6 +133,25 @@ test('a configured peer is connected to from time to time although there are eno
   assert.ok(!connected.includes(peerOf(9)))
   await clock.advance(2_000)
   assert.ok(connected.includes(peerOf(9)))
+  stop.abort()
+  await keeping
+})
+
+test('a peer of which more addresses are known than are tried is looked for at those that were told last', async () => {
+  const { connections, known, addresses, during } = world([])
+  known.set(peerOf(0), Array.from({ length: 40 }, (_, port) => addressOf(peerOf(0), port)))
+  await during(connections().connectSome([peerOf(0)], 1, {}))
+  assert.deepEqual(addresses, Array.from({ length: 16 }, (_, i) => addressOf(peerOf(0), 39 - i)))
+})
+
+test('what the operator has said of a peer is said again from time to time: others may have taken its place', async () => {
+  const { clock, connections, known, connected } = world([9].map(peerOf))
+  const stop = new AbortController()
+  connected.push(peerOf(9))
+  const keeping = connections([addressOf(peerOf(9), 7)]).keep(stop.signal)
+  known.set(peerOf(9), [1, 2, 3].map(port => addressOf(peerOf(9), port)))
+  await clock.advance(301_000)
+  assert.ok(known.get(peerOf(9))?.includes(addressOf(peerOf(9), 7)))
   stop.abort()
   await keeping
 })

@@ -156,7 +156,8 @@ async function saveAddresses ({ network, platform: { clock, loggers } }: Peer, b
   do {
     await sleep(clock, saveAddressesMs, signal).catch(() => {})
     const addresses = network.knownPeers().flatMap(peer => namesFirst(network.knownAddresses(peer)))
-    const text = addresses.join('\n')
+    // Not their order, which tells when each was heard of last.
+    const text = addresses.toSorted().join('\n')
     // An empty book helps nobody: the old one may.
     if (text === saved || text === '') continue
     try {

@@ -39,6 +39,7 @@ export interface Network extends Startable {
   addresses (): readonly Multiaddress[]
   /** Peers with an open connection. */
   peers (): readonly PeerId[]
+  /** The one that was told last is the last. */
   knownAddresses (peer: PeerId): readonly Multiaddress[]
   /** Peers of which addresses are known, this one left out. */
   knownPeers (): readonly PeerId[]

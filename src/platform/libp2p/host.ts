@@ -14,6 +14,7 @@ import { loadHostModules } from './host-modules.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet, NodeAddress, OutsideComponents } from './outside-components.ts'
+import { dialInParallel } from './parallel-dials.ts'
 import { patientMuxer } from './patient-muxer.ts'
 import { PeerRecords } from './peer-records.ts'
 import type { PrivateNetworkOptions } from './private-network.ts'
@@ -108,6 +109,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
     start: false,
   })
   peerRecords.follow(host)
+  dialInParallel(host, options.platform.clock)
   spareProtocolNotes(host)
   announceAllListened(host)
   return host

@@ -29,6 +29,20 @@ test('addresses that were only heard of give way to lasting ones, and never take
   assert.deepEqual([known.addresses(other).length, known.addresses(other).includes(address(1, other))], [32, false])
 })
 
+test('what was told last is last, and stays longest; to dial an address does not count', async t => {
+  const { network } = await testNetwork(t)
+  await network.start(new AbortController().signal)
+  const { id } = await testIdentity()
+  const told = (ports: readonly number[]): Promise<void> => network.remember(ports.map(port => address(port, id)))
+  await told([1, 2, 3])
+  await told([1])
+  assert.deepEqual(network.knownAddresses(id), [2, 3, 1].map(port => address(port, id)))
+  await Promise.all([1, 3, 2].map(port => network.connect(address(port, id), { signal: AbortSignal.abort() }).catch(() => {})))
+  assert.deepEqual(network.knownAddresses(id), [2, 3, 1].map(port => address(port, id)))
+  await told(Array.from({ length: 31 }, (_, i) => 100 + i))
+  assert.ok(network.knownAddresses(id).includes(address(1, id)))
+})
+
 test('a peer says where it is itself, not where others are', async t => {
   const { network } = await testNetwork(t)
   await network.start(new AbortController().signal)

@@ -23,8 +23,8 @@ export class KnownPeers {
   /**
    * Keeps an address that ends with its `/p2p/` part. Answers its peer, or undefined when the
    * address is of no use. When there is no room, a peer that was only heard of gives way to a
-   * lasting one, and others are not taken. So do the addresses of one peer, and the oldest to a
-   * newer one of its kind: what anybody may say of a peer takes nothing that led to it.
+   * lasting one, and others are not taken. So do the addresses of one peer, and the one that was told
+   * longest ago to a newer one of its kind: what anybody may say of a peer takes nothing that led to it.
    */
   add (address: Multiaddress, isLasting: boolean): PeerId | undefined {
     const peer = dialledPeer(address)
@@ -41,10 +41,15 @@ export class KnownPeers {
       if (oldest === undefined) return undefined
       addresses.delete(oldest)
     }
-    addresses.set(address, isLasting || addresses.get(address) === true)
+    const wasLasting = addresses.get(address) === true
+    addresses.delete(address)
+    addresses.set(address, isLasting || wasLasting)
     return peer
   }
 
+  has (address: Multiaddress): boolean { return this.#entries.get(dialledPeer(address) as PeerId)?.addresses.has(address) === true }
+
+  /** The one that was told last is the last: a peer may have moved. */
   addresses (peer: PeerId): readonly Multiaddress[] { return [...this.#entries.get(peer)?.addresses.keys() ?? []] }
 
   peers (): readonly PeerId[] { return [...this.#entries.keys()] }

@@ -160,7 +160,8 @@ class Libp2pNetwork implements Network {
   async connect (address: Multiaddress, { signal }: CallOptions): Promise<PeerId> {
     const host = this.#started()
     const { multiaddr } = await import('@multiformats/multiaddr')
-    this.#known.add(address, false)
+    // To dial it is no news of where the peer is.
+    if (!this.#known.has(address)) this.#known.add(address, false)
     try {
       const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
       const peer = connection.remotePeer.toString() as PeerId

@@ -20,10 +20,9 @@ export interface PeerDiallerOptions {
 const relayDelayMs = 500
 
 /**
- * Connects to peers, each by one attempt for all that wait for it. libp2p tries one address after
- * the other, and one that swallows packets, as those behind a router do, takes all the time that
- * there is: the peer's relays are tried beside it. What is known may be old, or from before the
- * peer had a relay: others are asked then.
+ * Connects to peers, each by one attempt for all that wait for it. Addresses that swallow packets, as
+ * those behind a router do, take all the time that there is: the peer's relays are tried beside them.
+ * What is known may be old, or from before the peer had a relay: others are asked then.
  */
 export class PeerDialler {
   readonly #options: PeerDiallerOptions
@@ -45,7 +44,8 @@ export class PeerDialler {
   }
 
   async #connect (peer: PeerId): Promise<Connection> {
-    const addresses = this.#options.known.addresses(peer)
+    // A peer that has moved is found where it was seen last.
+    const addresses = this.#options.known.addresses(peer).toReversed()
     const direct = addresses.filter(address => !isRelayed(address))
     if (direct.length === 0) return this.#otherwise(peer, addresses)
     const firstEnded = new AbortController()
