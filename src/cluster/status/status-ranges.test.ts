@@ -169,6 +169,12 @@ test('pins that are as expected everywhere are neither decoded nor made statuses
   assert.deepEqual(lines, await linesOf(listersOf(row => row), new Set()))
 })
 
+test('a peer is told of as it is in each range', async () => {
+  const [own, other] = peers as [PeerId, PeerId]
+  const listers = [own, other].map((peer): Lister => ({ peer, steps: stepsOf(pins.map((pin, i) => rowOf(pin, peer, peer === own || i < 1000 ? known : { ...known, peername: i < 2000 ? 'another name' : known.peername, ipfsPeerId: peers[1] })), 100) }))
+  assert.deepEqual(await linesOf(listers, new Set([other])), await linesOf(listers, new Set()))
+})
+
 test('only the ranges in which pinsets differ are said in full', async () => {
   const [own, other] = peers as [PeerId, PeerId]
   const rows = pins.filter((_, i) => i !== 1234).map(pin => rowOf(pin, other, known))
