@@ -76,6 +76,19 @@ test('a node with the default settings dials nobody, asks no name server and joi
   })
 })
 
+test('a node is reached at the address that works, although others that were named before it never answer', () => withNodes([{}, {}], async (first, second) => {
+  const silent = [0, 1, 2].map(() => net.createServer(() => {}).listen(0, '127.0.0.1'))
+  await Promise.all(silent.map(server => once(server, 'listening')))
+  try {
+    const [real = ''] = await addressesOf(second)
+    const useless = silent.map(server => real.replace(/\/tcp\/\d+/, `/tcp/${(server.address() as net.AddressInfo).port}`))
+    await first.connectSwarm([...useless, real] as Multiaddress[])
+    assert.equal((await first.swarmPeers()).length, 1)
+  } finally {
+    for (const server of silent) server.close()
+  }
+}))
+
 test('two nodes that are told to connect exchange blocks, both ways', () => withNodes([{}, {}], async (first, second) => {
   const { root, blocks } = tree(400)
   await first.putBlocks(streamOf(blocks))
