@@ -64,7 +64,7 @@ export class BlockFetcher {
   #delayed: Want[] = []
   #cancelTimer: (() => void) | undefined
   #isStopped = false
-  /** Some wanted nodes stand on disk only. */
+  /** There was no room for some wanted nodes: they stand on disk only. */
   hasMore = false
 
   constructor (options: FetcherOptions) {
@@ -84,7 +84,7 @@ export class BlockFetcher {
   get size (): number { return this.#known.size }
 
   /** True when there is room for more of those that stand on disk. */
-  get wantsMore (): boolean { return this.hasMore && this.#known.size < maxQueued / 4 }
+  get hasRoom (): boolean { return this.#known.size < maxQueued / 4 }
 
   want (nodes: readonly Wanted[]): void {
     const now = this.#options.platform.clock.monotonic()

@@ -89,7 +89,7 @@ export class DagWalk {
   #running: Promise<void> | undefined
   #failing: string | undefined
   #cancelPeerCame: (() => void) | undefined
-  /** How far the wanted nodes on disk have been taken. */
+  /** How far the wanted nodes on disk have been taken; empty: to the end. */
   #cursor = ''
   /** How far nodes that were left out have been tried again. */
   #holeCursor = ''
@@ -203,8 +203,10 @@ export class DagWalk {
   }
 
   #hasWork (): boolean {
-    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#needed.length > 0 || this.#hasDrains || this.records.summary.ready > 0 || this.#fetcher.wantsMore
+    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#needed.length > 0 || this.#hasDrains || this.records.summary.ready > 0 || this.#wantsMore()
   }
+
+  #wantsMore (): boolean { return this.#fetcher.hasRoom && (this.#fetcher.hasMore || this.#cursor !== '') }
 
   async #run (signal: AbortSignal): Promise<void> {
     this.#fetcher.hasMore = this.records.summary.fetch > 0
@@ -230,7 +232,7 @@ export class DagWalk {
 
   async #step (): Promise<void> {
     const { store, keys, platform: { random } } = this.#options
-    if (this.#fetcher.wantsMore) await this.#wantFromDisk()
+    if (this.#wantsMore()) await this.#wantFromDisk()
     const input = this.#next()
     const { announcements, arrivals, lost, needed } = input
     const step = new WalkStep({ store, keys, records: this.records, random })
@@ -334,9 +336,10 @@ export class DagWalk {
 
   async #wantFromDisk (): Promise<void> {
     const nodes = await this.records.listed('fetch', takenFromDisk, this.#cursor)
-    this.#cursor = nodes.length < takenFromDisk ? '' : nodes.at(-1) ?? ''
     const records = await this.records.getMany(nodes)
-    this.#fetcher.hasMore = nodes.length === takenFromDisk
+    // For what finds no room from here on it is begun anew: its place may be one that was gone by.
+    if (this.#cursor === '') this.#fetcher.hasMore = false
+    this.#cursor = nodes.length < takenFromDisk ? '' : nodes.at(-1) ?? ''
     this.#fetcher.want(nodes.map((node, i) => {
       const record = records[i]
       return record?.state === 'fetch' ? { node, from: record.from, isLinked: record.isLinked } : { node, from: undefined, isLinked: true }
