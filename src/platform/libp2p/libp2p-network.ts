@@ -17,7 +17,7 @@ import { makeHost, startHost, type Host } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet } from './outside-components.ts'
-import { peerStream } from './peer-stream.ts'
+import { isOpen, peerStream } from './peer-stream.ts'
 import { RedialledPeers } from './redialled-peers.ts'
 import { Strangers } from './strangers.ts'
 
@@ -244,6 +244,8 @@ class Libp2pNetwork implements Network {
 
   #track (stream: Stream, peer: PeerId): PeerStream {
     const tracked = peerStream(stream, peer)
+    // The other side may have reset it meanwhile: nothing tells of its end then.
+    if (!isOpen(stream)) return tracked
     this.#streams.add(tracked)
     stream.addEventListener('close', () => { this.#streams.delete(tracked) })
     return tracked

@@ -17,6 +17,9 @@ export function peerStream (stream: Stream, peer: PeerId): PeerStream {
   return new Libp2pPeerStream(stream, peer)
 }
 
+/** False when it has ended, of which it tells no more. */
+export function isOpen ({ status }: Stream): boolean { return status === 'open' || status === 'closing' }
+
 class Libp2pPeerStream implements PeerStream {
   readonly peer: PeerId
   readonly incoming: AsyncIterable<Uint8Array>
@@ -38,7 +41,7 @@ class Libp2pPeerStream implements PeerStream {
     // Both may have happened before anybody could listen.
     this.#remoteHasEnded = stream.remoteWriteStatus === 'closed'
     this.#onTaken = paceWindow(stream, () => this.#unread.bytes <= maxUnreadBytes)
-    if (stream.status !== 'open' && stream.status !== 'closing') this.#connectionLost(undefined)
+    if (!isOpen(stream)) this.#connectionLost(undefined)
     stream.addEventListener('close', event => { this.#onClose(event) })
     stream.addEventListener('remoteCloseWrite', () => { this.#remoteHasEnded = true; this.#wake() })
     stream.addEventListener('end', () => { this.#wake() })
