@@ -11,7 +11,7 @@ export class MsgpackStream {
   private readonly maxValueBytes: number
   /** What the value that is being scanned may have. */
   private limit = 0
-  private buffer: Uint8Array = new Uint8Array()
+  private buffer: Uint8Array = nothing
   /** Start of the value that is being scanned, where scanning goes on, and the end of what arrived. */
   private start = 0
   private at = 0
@@ -76,6 +76,7 @@ export class MsgpackStream {
     const value = this.buffer.subarray(this.start, this.at)
     this.isAlone = this.leaveAlone(value)
     if (!this.isAlone) this.start = this.at
+    if (this.start === this.end) this.buffer = nothing
     this.expected = 0
     return value
   }
@@ -133,6 +134,8 @@ export class MsgpackStream {
     if (this.at - this.start + more > this.limit) throw new ClusterError('TOO_LARGE', `a msgpack value of more than ${this.limit} bytes`)
   }
 }
+
+const nothing = new Uint8Array()
 
 /** Smaller values share their memory with what came with them. */
 const minAloneBytes = 16 * 1024

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { MsgpackWriter } from '../codec/msgpack.ts'
 import type { PeerStream } from '../platform/network.ts'
 import { free, giveBack, handOver } from '../platform/spent-memory.ts'
+import { PartialBytes } from './call-limits.ts'
 import { ValueReader, ValueWriter } from './framing.ts'
 import { methods } from './methods.ts'
 import { blockOf } from './rpc.fixture.ts'
@@ -48,6 +49,19 @@ test('a value that was put together is free with any part of it', async () => {
   const found = await read([pieceOf(0, 40_000, 0), pieceOf(40_000, value.length, 0)])
   free(found.subarray(5, 10))
   assert.equal(found.length, 0)
+})
+
+test('who has sent large values and stays, saying no more, leaves the room for such to others', async () => {
+  const large = Buffer.concat([Uint8Array.of(0xc6, 0, 0x40, 0, 0), new Uint8Array(4 * 1024 * 1024)])
+  const partial = new PartialBytes()
+  for (let i = 0; i < 100; i++) {
+    async function * incoming (): AsyncGenerator<Uint8Array> {
+      yield large.subarray(0, 3_000_000)
+      yield large.subarray(3_000_000)
+    }
+    const reader = new ValueReader({ incoming: incoming() }, partial)
+    assert.equal((await reader.next(large.length))?.length, large.length)
+  }
 })
 
 test('what is sent belongs to the stream', async () => {

@@ -53,6 +53,8 @@ export class ValueReader {
     const value = this.#values.take(maxBytes)
     if (value === undefined) return undefined
     this.#takenBytes += value.length
+    // Whoever says no more after a large value has not taken its room for good.
+    if (this.#countedBytes > 0) this.#count(this.#values.pendingBytes)
     if (this.#values.isAlone) setApart(value)
     return value
   }
