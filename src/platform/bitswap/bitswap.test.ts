@@ -11,7 +11,7 @@ import type { PeerId } from '../../domain/peer.ts'
 import type { Loggers } from '../logger.ts'
 import { MemoryNetworks } from '../memory-network.ts'
 import { noMetrics } from '../metrics.ts'
-import type { Network } from '../network.ts'
+import type { Network, PeerStream } from '../network.ts'
 import { systemRandom } from '../random.ts'
 import { virtualClock } from '../virtual-clock.ts'
 import { Bitswap } from './bitswap.ts'
@@ -200,6 +200,34 @@ test('who asks for all anew again and again and reads nothing has no more than o
     await clock.settle()
   }
   assert.ok(lookUps >= 1 && lookUps <= 2, `${lookUps} blocks`)
+})
+
+test('messages that are begun and not ended have a bound, of one peer and of all, and are given up after a while', async () => {
+  const { clock, all: [a, ...others] } = await peers(11) as { clock: ReturnType<typeof virtualClock>, all: [Peer, ...Peer[]] }
+  const begun = frame(new Uint8Array(4 * 1024 * 1024)).subarray(0, -1)
+  const [half, rest] = [begun.subarray(0, 3_000_000), begun.subarray(3_000_000)]
+  const begin = async (from: Peer): Promise<PeerStream> => {
+    const stream = await from.network.open(a.self, bitswapProtocol, {})
+    void stream.write(half).then(() => stream.write(rest)).catch(() => {})
+    return stream
+  }
+  const left = (streams: readonly PeerStream[]): number => streams.filter(stream => !stream.signal.aborted).length
+  const streams: PeerStream[] = []
+  for (const [i, other] of others.slice(0, 9).entries()) {
+    for (let n = 0; n < 8; n++) streams.push(await begin(other))
+    await clock.settle()
+    assert.equal(left(streams), Math.min(4 * (i + 1), 32))
+  }
+  const last = others.at(-1) as Peer
+  const small = block('a message that comes in one piece')
+  last.blocks.set(small.cid.toString(), small.bytes)
+  const fetched = a.bitswap.fetch(small.cid, {})
+  await clock.advance(1)
+  assert.deepEqual(await fetched, small.bytes)
+  await clock.advance(2 * 60_000)
+  assert.equal(left(streams), 0)
+  assert.equal(left([await begin(last)]), 1)
+  assert.equal(a.log.length, 9)
 })
 
 test('a message that comes byte by byte costs no more than its bytes', async () => {

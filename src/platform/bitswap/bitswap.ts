@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import { errorText } from '../../domain/errors.ts'
+import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import type { CallOptions, Platform } from '../lifecycle.ts'
 import type { Logger } from '../logger.ts'
@@ -9,6 +9,7 @@ import { blockKey, blockKeyOfBytes, keyOfSentBlock } from './block-cids.ts'
 import { readFrames } from './frames.ts'
 import { decodeMessage, type BitswapMessage } from './message.ts'
 import { bitswapProtocol, Outbox } from './outbox.ts'
+import { PartialMessages } from './partial-messages.ts'
 import { ServedBlocks } from './served-blocks.ts'
 import { WantedBlocks } from './wanted-blocks.ts'
 
@@ -37,6 +38,7 @@ export class Bitswap {
   readonly #platform: Platform
   readonly #outboxes = new Map<PeerId, Outbox>()
   readonly #streams = new Map<PeerId, number>()
+  readonly #partial: PartialMessages
   readonly #blamed = new Set<PeerId>()
   readonly #refused: Counter
   readonly #wanted: WantedBlocks
@@ -48,6 +50,7 @@ export class Bitswap {
     this.#source = source
     this.#platform = platform
     this.#logger = platform.loggers.component('bitswap')
+    this.#partial = new PartialMessages(platform.clock)
     this.#refused = platform.metrics.counter('ipfscluster_bitswap_refused', 'Total number of streams, messages and wishes of other peers that were refused: unreadable, or too many')
     this.#wanted = new WantedBlocks({ clock: platform.clock, peers: () => network.peers(), send: (peer, key, want) => { this.#outbox(peer)?.want(key, want) } })
     this.#served = new ServedBlocks({
@@ -91,14 +94,19 @@ export class Bitswap {
       return
     }
     this.#streams.set(peer, streams)
+    const hold = this.#partial.of(peer, () => {
+      this.#blame(peer, 'has begun a message and does not end it')
+      stream.reset()
+    })
     try {
       // Answers go over a stream of our own.
       await stream.closeWrite()
-      for await (const bytes of readFrames(stream.incoming, maxMessageBytes)) this.#handle(peer, decodeMessage(bytes))
+      for await (const bytes of readFrames(stream.incoming, maxMessageBytes, hold)) this.#handle(peer, decodeMessage(bytes))
     } catch (error) {
-      if (!stream.signal.aborted) this.#blame(peer, `sends what is no bitswap: ${errorText(error)}`)
+      if (!stream.signal.aborted) this.#blame(peer, error instanceof ClusterError && error.code === 'TOO_LARGE' ? error.message : `sends what is no bitswap: ${errorText(error)}`)
       stream.reset()
     } finally {
+      hold(0)
       const left = (this.#streams.get(peer) ?? 1) - 1
       if (left === 0) this.#streams.delete(peer)
       else this.#streams.set(peer, left)

@@ -1,4 +1,5 @@
 import { ClusterError } from '../../domain/errors.ts'
+import type { Hold } from './partial-messages.ts'
 
 /** The bytes with their length before them, as a varint. */
 export function frame (bytes: Uint8Array): Uint8Array {
@@ -17,10 +18,10 @@ const firstRoomBytes = 16 * 1024
 
 /**
  * Cuts a stream into what {@link frame} has put together. No more than one frame, twice at most,
- * and one piece of the stream is held, into however many pieces it was cut.
- * @throws ClusterError `INVALID_WIRE_DATA` for a frame above `maxBytes` or an end in the midst of one
+ * and one piece of the stream is held, into however many pieces it was cut; `hold` is told of large ones.
+ * @throws ClusterError `INVALID_WIRE_DATA` for a frame above `maxBytes` or an end in the midst of one; what `hold` throws
  */
-export async function * readFrames (pieces: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
+export async function * readFrames (pieces: AsyncIterable<Uint8Array>, maxBytes: number, hold?: Hold): AsyncGenerator<Uint8Array> {
   let length: number | undefined
   let shift = 1
   let partial = 0
@@ -43,11 +44,16 @@ export async function * readFrames (pieces: AsyncIterable<Uint8Array>, maxBytes:
       const part = piece.subarray(at, at + length - have)
       at += part.length
       if (part.length < length) {
-        if (collected.length - have < part.length) collected = grown(collected.subarray(0, have), Math.min(length, Math.max(firstRoomBytes, 2 * (have + part.length))))
+        if (collected.length - have < part.length) {
+          const room = Math.min(length, Math.max(firstRoomBytes, 2 * (have + part.length)))
+          if (room > firstRoomBytes) hold?.(room)
+          collected = grown(collected.subarray(0, have), room)
+        }
         collected.set(part, have)
       }
       have += part.length
       if (have < length) continue
+      if (collected.length > firstRoomBytes) hold?.(0)
       yield part.length === length ? part : collected.subarray(0, length)
       collected = new Uint8Array()
       have = 0
