@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Clock } from '../../platform/clock.ts'
@@ -7,7 +7,7 @@ import type { Logger } from '../../platform/logger.ts'
 import { BlockLeases, type Lease } from './block-leases.ts'
 import { BlockIndex, type IndexChange, type IndexEntry } from './block-index.ts'
 import type { BlockSet, BlockLocation } from './block-set.ts'
-import { BlockWriter, type NewBlock } from './block-writer.ts'
+import { BlockWriter, type DiskSpace, type NewBlock } from './block-writer.ts'
 import { blockKey, multihashOfKey } from './cid-parts.ts'
 import { blockOfRecord, recordBytes, scanRecords } from './segment-record.ts'
 import { restoreSegments } from './restore-segments.ts'
@@ -22,6 +22,8 @@ export interface BlockStoreOptions {
   readonly storageMaxBytes: number
   /** How long blocks that were put are left alone by garbage collection, so that they can be pinned. */
   readonly putLeaseMs: number
+  /** Asks the operating system when absent. */
+  readonly diskSpace?: DiskSpace
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -65,6 +67,7 @@ export class BlockStore {
       segments,
       index,
       storageMaxBytes: options.storageMaxBytes,
+      diskSpace: options.diskSpace ?? systemDiskSpace,
       onKnown: location => { this.#marks?.add(location) },
       onMoved: (from, to) => { this.#leases.moved(from, to) },
     }, segments.last())
@@ -162,14 +165,21 @@ export class BlockStore {
     }
   }
 
-  /** Segments below `youngest` that are worth rewriting. */
+  /** Segments below `youngest` that are worth rewriting, first those that need the least room for it. */
   sparseSegments (youngest: number): number[] { return chooseSparse(this.#segments.all().filter(segment => segment.id < youngest)) }
 
-  /** Moves the live blocks of a segment elsewhere and removes its file. */
+  /**
+   * Moves the live blocks of a segment elsewhere and removes its file.
+   * @throws ClusterError `STORE_FULL` when there is no room for them; then none is moved
+   */
   async compact (id: number, signal: AbortSignal): Promise<void> {
     const segment = this.#segments.get(id)
     if (segment === undefined) return
-    if (segment.liveBlocks > 0) await this.#moveAll(segment, signal)
+    if (segment.liveBlocks > 0) {
+      // Half of them moved would take space and give none back.
+      if (await this.#writer.freeBytes() < segment.liveBytes) throw new ClusterError('STORE_FULL', `the disk under ${this.#options.folder} has no room for the ${segment.liveBytes} bytes that must move before a file of ${segment.sizeBytes} bytes can go: free some space and collect again`)
+      await this.#moveAll(segment, signal)
+    }
     // Blocks behind a damaged record were not reached: the file stays as long as it is needed.
     if (segment.liveBlocks > 0) return
     await this.#index.forget(segment)
@@ -220,7 +230,10 @@ export class BlockStore {
       const [location] = await this.locate([key])
       if (location?.segment !== segment.id || location.ordinal !== record.ordinal) continue
       // Copies, because they are views of the scan's buffer, which must not be held as a whole.
-      moves.push(this.#writer.move({ key, multihash: record.multihash.slice(), bytes: record.bytes.slice() }, location))
+      const move = this.#writer.move({ key, multihash: record.multihash.slice(), bytes: record.bytes.slice() }, location)
+      // It may fail while the next ones are read; whoever waits for all learns of it.
+      move.catch(() => {})
+      moves.push(move)
       bytes += record.bytes.length
       if (bytes < moveBytes && moves.length < movesAtOnce) continue
       await Promise.all(moves)
@@ -249,7 +262,13 @@ function chooseSparse (segments: readonly Segment[]): number[] {
   const merge = small.length > maxSmallSegments
   return segments
     .filter(segment => segment.liveBytes <= (1 - sparsePart) * segment.sizeBytes || (merge && segment.sizeBytes < smallSegmentBytes))
+    .toSorted((a, b) => a.liveBytes - b.liveBytes)
     .map(segment => segment.id)
+}
+
+const systemDiskSpace: DiskSpace = async folder => {
+  const { blocks, bavail, bsize } = await statfs(folder)
+  return { totalBytes: blocks * bsize, freeBytes: bavail * bsize }
 }
 
 /** Opens the index; a damaged one is put aside, because the segment files hold all that it knew. */

@@ -1,4 +1,3 @@
-import { statfs } from 'node:fs/promises'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { BlockIndex, IndexChange } from './block-index.ts'
 import type { BlockLocation, BlockSet } from './block-set.ts'
@@ -11,11 +10,15 @@ export interface NewBlock {
   readonly bytes: Uint8Array
 }
 
+/** Size of the disk of a folder, and what is free on it for this process, in bytes. */
+export type DiskSpace = (folder: string) => Promise<{ readonly totalBytes: number, readonly freeBytes: number }>
+
 export interface BlockWriterOptions {
   readonly folder: string
   readonly segments: Segments
   readonly index: BlockIndex
   readonly storageMaxBytes: number
+  readonly diskSpace: DiskSpace
   /** Told of blocks that were asked for again and stand already. */
   readonly onKnown: (location: BlockLocation) => void
   /** Told of blocks that lie elsewhere now. */
@@ -179,9 +182,7 @@ export class BlockWriter {
     const { segments, storageMaxBytes, folder } = this.#options
     let usedBytes = 0
     for (const segment of segments.all()) usedBytes += segment.sizeBytes
-    const disk = await statfs(folder)
-    const reserved = Math.min(reservedDiskBytes, disk.blocks * disk.bsize * reservedDiskPart)
-    let freeBytes = disk.bavail * disk.bsize - reserved
+    let freeBytes = await this.freeBytes()
     return blocks.filter(pending => {
       const size = recordBytes(pending.multihash.length, pending.bytes.length)
       if (pending.movedFrom === undefined && usedBytes + size > storageMaxBytes) {
@@ -196,6 +197,13 @@ export class BlockWriter {
       freeBytes -= size
       return true
     })
+  }
+
+  /** What may still be written to the disk, in bytes. */
+  async freeBytes (): Promise<number> {
+    const { diskSpace, folder } = this.#options
+    const { totalBytes, freeBytes } = await diskSpace(folder)
+    return freeBytes - Math.min(reservedDiskBytes, totalBytes * reservedDiskPart)
   }
 
   async #write (pendings: readonly Pending[]): Promise<Written> {

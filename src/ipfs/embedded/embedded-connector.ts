@@ -194,9 +194,7 @@ class EmbeddedNode implements EmbeddedConnector {
     const { store, pins, pinner, walkFolder } = this.#started()
     const giveBack = await this.#collections.take(signal)
     try {
-      for await (const removed of collectGarbage({ store, pins, pinning: () => pinner.underWay(), walkFolder, bring: (cid, walkSignal) => this.#bringSoon(cid, walkSignal) }, signal)) {
-        for (const cid of removed) yield { cid, error: '' }
-      }
+      for await (const keys of collectGarbage({ store, pins, pinning: () => pinner.underWay(), walkFolder, bring: (cid, walkSignal) => this.#bringSoon(cid, walkSignal) }, signal)) yield * keys
     } finally {
       giveBack()
     }

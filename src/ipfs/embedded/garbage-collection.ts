@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { cidFromBytes, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
+import type { CollectedKey } from '../../domain/repository.ts'
 import { BlockSet } from './block-set.ts'
 import type { BlockStore } from './block-store.ts'
 import { codecs, multihashOfKey } from './cid-parts.ts'
@@ -22,11 +23,12 @@ export interface GarbageCollectionOptions {
  * Removes the blocks that no pin holds; yields their CIDs when they are gone (as raw CIDs: a block
  * does not know how it was read). Marks first, then sweeps: what is pinned, being pinned, or put or
  * asked for by a pin meanwhile stays. Then files that are partly empty are rewritten. Memory is some
- * bits for each block. One at a time. A block of a pin that rotted on disk is brought from other
+ * bits for each block. One at a time. On a disk that has no room for that the files stay as they are,
+ * which an entry with an error tells. A block of a pin that rotted on disk is brought from other
  * nodes: else what it links to could not be known.
  * @throws ClusterError `IPFS_ANSWER` before anything is removed, when no other node has such a block
  */
-export async function * collectGarbage ({ store, pins, pinning, walkFolder, bring }: GarbageCollectionOptions, signal: AbortSignal): AsyncGenerator<Cid[]> {
+export async function * collectGarbage ({ store, pins, pinning, walkFolder, bring }: GarbageCollectionOptions, signal: AbortSignal): AsyncGenerator<CollectedKey[]> {
   const marks = new BlockSet()
   const spillPath = join(walkFolder, 'collection')
   const youngest = await store.beginCollection(marks)
@@ -38,9 +40,18 @@ export async function * collectGarbage ({ store, pins, pinning, walkFolder, brin
     await walkDag(links(kept), { store, visited: marks, signal, spillPath, onMissing: async (cid, walkSignal) => await bring(cid, walkSignal) ?? refuse(cid) })
     for await (const keys of store.sweep(youngest)) {
       signal.throwIfAborted()
-      yield keys.map(rawCid)
+      yield keys.map(key => ({ cid: rawCid(key), error: '' }))
     }
-    for (const segment of store.sparseSegments(youngest)) await store.compact(segment, signal)
+    for (const segment of store.sparseSegments(youngest)) {
+      try {
+        await store.compact(segment, signal)
+      } catch (error) {
+        if (!(error instanceof ClusterError) || error.code !== 'STORE_FULL') throw error
+        // The others need more room.
+        yield [{ cid: undefined, error: error.message }]
+        break
+      }
+    }
   } finally {
     store.endCollection()
   }
