@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { MsgpackWriter } from '../codec/msgpack.ts'
+import type { Consensus } from '../consensus/consensus.ts'
 import { ClusterError } from '../domain/errors.ts'
 import { multiaddressPeer } from '../domain/multiaddress.ts'
 import type { Metric } from '../domain/metric.ts'
@@ -13,10 +15,14 @@ import { noMetrics } from '../platform/metrics.ts'
 import type { Network } from '../platform/network.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import { seededRandom } from '../tracker/tracker.fixture.ts'
+import { methods } from '../rpc/methods.ts'
+import type { PeerCalls } from '../rpc/peer-calls.ts'
 import { Connections } from './connections.ts'
 import { greetPeers } from './greetings.ts'
+import type { IpfsIdentity } from './ipfs-identity.ts'
 import { join } from './join.ts'
 import { meetMembers } from './meet-members.ts'
+import { Membership } from './peers.ts'
 import { linkSwarms } from './swarm-links.ts'
 
 const peerOf = (n: number | string): PeerId => peerIdFromBytes(Uint8Array.from([0, 36, 8, 1, 18, 32, ...createHash('sha256').update(String(n)).digest()]))
@@ -197,6 +203,28 @@ test('members that are only heard of are found through others and connected to, 
   stop.abort()
   await clock.advance(5_000)
   await meeting
+})
+
+test('what a peer says of itself in a cluster of a thousand has room in an answer, however many addresses of each are known', async () => {
+  const { network, platform } = world([])
+  const members = Array.from({ length: 1_000 }, (_, i) => peerOf(i))
+  const known = (peer: PeerId): Multiaddress[] => Array.from({ length: 32 }, (_, port) => `${addressOf(peer, port)}/p2p-circuit/p2p/${peer}` as Multiaddress)
+  const membership = new Membership({
+    self,
+    peername: 'a',
+    network: { ...network, knownAddresses: known },
+    consensus: { peers: async () => members } as unknown as Consensus,
+    ipfsIdentity: { now: async () => ({ id: undefined, addresses: [], error: '' }) } as unknown as IpfsIdentity,
+    calls: {} as PeerCalls,
+    clock: platform.clock,
+    answered: () => {},
+    vacate: async () => {},
+  })
+  const information = await membership.self({})
+  assert.deepEqual(information.clusterPeersAddresses?.filter(address => address.endsWith(members[0] as PeerId)), known(members[0] as PeerId).slice(-8))
+  const writer = new MsgpackWriter()
+  methods.id.reply.write(writer, information)
+  assert.ok(writer.sizeBytes < methods.id.reply.maxBytes, `${writer.sizeBytes} bytes`)
 })
 
 test('joining asks to be taken in, knows the other peer at once and tells the metrics', async () => {

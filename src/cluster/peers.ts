@@ -10,6 +10,9 @@ import { peerAnswerMs, within } from './deadline.ts'
 import type { IpfsIdentity } from './ipfs-identity.ts'
 import { isRefusal } from './status/status.ts'
 
+/** Addresses of another member that are told: the latest. All that were ever known of a thousand members have no room in an answer. */
+const maxToldAddresses = 8
+
 export interface MembershipParts {
   readonly self: PeerId
   readonly peername: string
@@ -38,7 +41,7 @@ export class Membership {
       id: self,
       addresses: network.addresses(),
       clusterPeers,
-      clusterPeersAddresses: clusterPeers.filter(peer => peer !== self).flatMap(peer => network.knownAddresses(peer)),
+      clusterPeersAddresses: clusterPeers.filter(peer => peer !== self).flatMap(peer => network.knownAddresses(peer).slice(-maxToldAddresses)),
       version: contractVersion,
       commit: '',
       rpcProtocolVersion: rpcProtocol,

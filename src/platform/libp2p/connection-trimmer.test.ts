@@ -49,6 +49,16 @@ test('of 60 connections with a high mark of 20 the oldest and busiest stay, and 
   trimmer.stop()
 })
 
+test('connections from before the clock was set back are closed as others are', async () => {
+  const clock = virtualClock()
+  const host = new Connections()
+  const trimmer = new ConnectionTrimmer({ host: host as never, limits: { highWater: 20, lowWater: 10, gracePeriodMs: 2 * minuteMs }, clock, isKept: () => false, release: async () => {} })
+  for (let i = 0; i < 30; i++) host.open(`before${i}`, clock.now() + 24 * 60 * minuteMs, 0)
+  await clock.advance(minuteMs)
+  assert.equal(host.all.size, 10)
+  trimmer.stop()
+})
+
 const plainHost = (listen: readonly string[]) => createLibp2p({
   addresses: { listen: [...listen] }, transports: [tcp()], streamMuxers: [yamux()], connectionEncrypters: [noise()],
   connectionProtector: privateNetwork({ secret: testSecret, random: systemRandom, onStranger: host => { assert.fail(`${host} has the secret`) } }),

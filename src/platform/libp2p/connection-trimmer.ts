@@ -51,7 +51,9 @@ export class ConnectionTrimmer {
     const excess = connections.length - limits.lowWater
     if (connections.length <= limits.highWater) return
     const now = clock.now()
-    const closable = connections.filter(({ remotePeer, timeline }) => now - timeline.open >= limits.gracePeriodMs && !isKept(remotePeer)).toSorted(byUse)
+    // One of the future is from before the clock was set back: it would stay for as long.
+    const isInGrace = ({ timeline }: Connection): boolean => timeline.open <= now && now - timeline.open < limits.gracePeriodMs
+    const closable = connections.filter(connection => !isInGrace(connection) && !isKept(connection.remotePeer)).toSorted(byUse)
     for (const connection of closable.slice(0, excess)) void this.#close(connection)
   }
 

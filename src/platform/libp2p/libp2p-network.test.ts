@@ -94,6 +94,16 @@ test('resets, lost connections, unknown protocols and impatience each give their
   await assert.rejects(a.network.open(b.self, '/wait', {}), { code: 'PEER_UNREACHABLE', message: /^failed to dial / })
 })
 
+test('who runs out of time once the connection stands is told of the connection', async t => {
+  const [a, b] = [await testNetwork(t), await testNetwork(t)]
+  for (const { network } of [a, b]) await network.start(signal)
+  // The other takes no part in gossip, which is waited for after the dial.
+  a.network.subscribe('t', () => {})
+  const late = new AbortController()
+  a.network.onPeer(() => { systemClock.after(300, () => { late.abort() }) })
+  assert.equal(await a.network.connect(b.network.addresses()[0] as Multiaddress, { signal: late.signal }), b.self)
+})
+
 test('a peer is dialled at the addresses that are remembered, or that others know', async t => {
   const [a, b] = await pair(t)
   const c = await testNetwork(t)
