@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compareCids, type Cid } from '../domain/cid.ts'
-import { statusFromName, TrackerStatus } from '../domain/status.ts'
+import type { Pin } from '../domain/pin.ts'
+import { expectedStatus, statusFromName, TrackerStatus } from '../domain/status.ts'
+import { infoOfPin } from './pin-info.ts'
 import { cidOf, cidV0Of, otherPeer, self, World } from './tracker.fixture.ts'
 
 /* What a tracker says of single pins and of all. */
@@ -45,6 +47,28 @@ test('direct and recursive pins are told apart, by one status and by the list', 
   for (const [cid, status] of expected) assert.equal((await world.tracker.status(cid)).status, status)
   const listed = await world.statuses()
   assert.deepEqual(new Map(listed.map(info => [info.cid, info.status])), new Map([...expected].toSorted((a, b) => compareCids(a[0], b[0]))))
+  await world.stop()
+})
+
+test('a listed status counts as expected only where it follows from the pin', async () => {
+  const world = new World()
+  await world.start()
+  const remote = world.pin('remote', { replicationFactorMin: 1, replicationFactorMax: 1, allocations: [otherPeer] })
+  const meta = world.pin('meta', { type: 'meta-pin' })
+  const here = world.pin('here')
+  const lost = world.pin('lost')
+  await world.idle()
+  world.ipfs.pins.delete(lost.cid)
+  const refused = world.pin('refused')
+  world.ipfs.isDown = true
+  await world.clock.advance(10)
+  world.ipfs.isDown = false
+  const listed = (await world.whileRunning(Array.fromAsync(world.tracker.listed()))).flat()
+  const expected = new Map(listed.map(({ cid, isExpected }) => [cid, isExpected]))
+  assert.deepEqual(expected, new Map([[remote.cid, true], [meta.cid, true], [here.cid, true], [lost.cid, false], [refused.cid, false]].toSorted(([a], [b]) => compareCids(a as Cid, b as Cid)) as Array<[Cid, boolean]>))
+  for (const { pin, info, isExpected, identity } of listed) {
+    if (isExpected) assert.deepEqual(info, infoOfPin(pin as Pin, expectedStatus(pin as Pin, self), '', self, identity))
+  }
   await world.stop()
 })
 

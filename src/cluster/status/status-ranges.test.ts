@@ -26,6 +26,7 @@ import { answerRanges } from './answer-ranges.ts'
 import { encodedStatuses } from './encoded-statuses.ts'
 import { inFull } from './expected-range.ts'
 import { statusesOfAllPeers, type AllStatusParts, type AskAll } from './status-all.ts'
+import { globalOf } from './status-lines.ts'
 import { StatusSorter } from './status-sorter.ts'
 
 const peers = ['12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn', '12D3KooWN4XQAV3ndYpY7kxq77CNjRVCVJh9mk2WH9CgaY4xVQun', '12D3KooWBhMbLvQWgcYs7rZ8bBhZGmVyBpRjFBcJ8hkDqvQeVNZ1'] as PeerId[]
@@ -142,6 +143,15 @@ test('what is asked for by ranges gives the same lines, whatever the peers have 
     assert.deepEqual(await linesOf(listers, new Set(knowing)), lines)
     assert.deepEqual(await linesOf(listers, new Set(knowing), undefined, undefined, oneByOne), lines)
   }), { numRuns: 300 })
+})
+
+test('nor are those of one peer alone others', async () => {
+  await fc.assert(fc.asyncProperty(fc.uniqueArray(storedPin, { selector: ({ cid }) => cid, maxLength: 24 }), view, async (pins, view) => {
+    const lister = listerOf(peers[0] as PeerId, pins.map(pin => PinMessage.decodeProtobuf(PinMessage.encodeProtobuf(pin))), view)
+    const { steps, failsAfter } = lister
+    const said = steps.slice(0, failsAfter).flat().map(({ info }) => GlobalPinInfoMessage.encodeJson(globalOf(info)))
+    assert.deepEqual(await linesOf([lister], new Set()), [...said, failsAfter === undefined ? '' : 'no node'])
+  }), { numRuns: 100 })
 })
 
 const pins = Array.from({ length: 3000 }, (_, i): Pin => ({ ...fc.sample(storedPin, { numRuns: 1, seed: 5 })[0] as Pin, cid: cidOf(i), type: 'pin' })).toSorted((a, b) => compareCids(a.cid, b.cid))
@@ -304,6 +314,7 @@ const info = (i: number): RangeReply => rowOf(pins[i] as Pin, peers[1] as PeerId
 test('an answer that does not fit the questions is an error of that peer', async () => {
   assert.equal(await answeredWith(() => [equal]), '')
   assert.equal(await answeredWith((_range, at) => at === 0 ? [{ ...equal, unexpected: 2 }, info(0), info(1)] : [equal]), '')
+  assert.equal(await answeredWith((_range, at) => at === 0 ? [] : at === 1 ? [{ ...equal, isEqual: false }, info(0), info(1), equal] : [equal]), '', 'two ranges that come together')
   const wrong = 'INVALID_WIRE_DATA its answer is out of order: '
   assert.equal(await answeredWith(() => [info(0)]), `${wrong}a status before the first range`)
   assert.equal(await answeredWith(() => [equal, info(0)]), `${wrong}more statuses than a range has`)
