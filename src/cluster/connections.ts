@@ -48,7 +48,7 @@ export class Connections {
     await network.remember(addresses)
     const peers = addresses.map(multiaddressPeer).filter(peer => peer !== undefined)
     const [found, made] = await Promise.all([
-      this.#connectUnnamed(addresses.filter(address => multiaddressPeer(address) === undefined).slice(0, bootstrapCount), options),
+      this.#connectUnnamed(addresses, options),
       this.connectSome([...new Set([...peers, ...network.knownPeers()])], bootstrapCount, options),
     ])
     return [...new Set([...found, ...made])]
@@ -93,6 +93,8 @@ export class Connections {
   /** In small clusters this holds all together; in large ones there are enough connections anyway. */
   async #reconnect (options: CallOptions): Promise<void> {
     const { network, settings, platform: { random, loggers } } = this.#parts
+    // At the start there may have been no network, and so no name server, yet.
+    if (network.peers().length === 0) await this.#connectUnnamed(settings.peerAddresses, options)
     const missing = settings.connectionManager.lowWater - network.peers().length
     if (missing <= 0) return
     for (const peer of await this.connectSome(shuffled(random, network.knownPeers()), missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
@@ -110,7 +112,8 @@ export class Connections {
   /** Addresses such as `/dnsaddr/…` tell their peers only when they are dialled. */
   async #connectUnnamed (addresses: readonly Multiaddress[], options: CallOptions): Promise<PeerId[]> {
     const { network, settings, platform: { clock, loggers } } = this.#parts
-    const found = await Promise.all(addresses.map(async address => {
+    const unnamed = addresses.filter(address => multiaddressPeer(address) === undefined).slice(0, bootstrapCount)
+    const found = await Promise.all(unnamed.map(async address => {
       try {
         return await within(clock, settings.dialPeerTimeoutMs, options, limited => network.connect(address, limited))
       } catch {

@@ -92,6 +92,24 @@ test('an address that names no peer is dialled as it is', async () => {
   assert.deepEqual((await during(connections([address]).bootstrap([addressOf(peerOf(1))], {}))).toSorted(), [peerOf(address), peerOf(1)].toSorted())
 })
 
+test('so is it again and again by a peer that is alone: at its start it may have had no network', async () => {
+  const address = '/dnsaddr/cluster.example' as Multiaddress
+  const reachable: PeerId[] = []
+  const { clock, connections, connected, dials, during } = world(reachable)
+  const maker = connections([address])
+  assert.deepEqual(await during(maker.bootstrap([], {})), [])
+  const stop = new AbortController()
+  const keeping = maker.keep(stop.signal)
+  reachable.push(peerOf(address))
+  await clock.advance(10_000)
+  assert.deepEqual(connected, [peerOf(address)])
+  const before = dials.length
+  await clock.advance(60_000)
+  assert.equal(dials.length, before)
+  stop.abort()
+  await keeping
+})
+
 test('a start does not wait long for peers that are all gone', async () => {
   const { clock, connections, during } = world([])
   const before = clock.monotonic()
