@@ -143,6 +143,12 @@ export class BlockStore {
     return { sizeBytes, blocks }
   }
 
+  /** Bytes that the segment files may have together: the limit, or less where the disk has no room for so many. */
+  async capacityBytes (): Promise<number> {
+    const freeBytes = Math.max(0, Math.floor(await this.#writer.freeBytes()))
+    return Math.min(this.#options.storageMaxBytes, this.stat().sizeBytes + freeBytes)
+  }
+
   /**
    * Begins a garbage collection: `marks` and blocks put or asked for with `keep` from now on will
    * survive it. One at a time.

@@ -153,7 +153,8 @@ class EmbeddedNode implements EmbeddedConnector {
   repositoryStat (options: CallOptions = {}): Promise<RepositoryStat> {
     return this.#ask('asking the node for its size', options, async ({ store }) => {
       const { sizeBytes, blocks } = store.stat()
-      return { repoSize: sizeBytes, storageMax: this.#options.storageMaxBytes, numberOfObjects: blocks }
+      // Peers are chosen by what is free: one with a full disk shall not look as if it had room.
+      return { repoSize: sizeBytes, storageMax: await store.capacityBytes(), numberOfObjects: blocks }
     })
   }
 

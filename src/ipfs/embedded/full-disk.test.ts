@@ -15,7 +15,7 @@ import { collectGarbage } from './garbage-collection.ts'
 import { rawBlock, textOf } from './node-for-tests.ts'
 import { PinSet } from './pin-set.ts'
 
-/* A collection is how an operator gets space back: it must get along without any. */
+/* A collection is how an operator gets space back: it must get along without any. And others choose a peer by the room that it has. */
 
 const plenty = 1e9
 
@@ -96,4 +96,14 @@ test('a disk that fills up while blocks are being moved costs none of them', () 
   store.endCollection()
   await assertHolds(store, kept)
   assert.ok(store.stat().sizeBytes < 20_500_000)
+}))
+
+test('there is room for what fits into the limit and on the disk', () => withStore(async (store, disk) => {
+  await put(store, 10, 10_000)
+  const { sizeBytes } = store.stat()
+  assert.equal(await store.capacityBytes(), plenty)
+  disk.freeBytes = 50_000
+  assert.equal(await store.capacityBytes(), sizeBytes + 50_000)
+  disk.freeBytes = 0
+  assert.equal(await store.capacityBytes(), sizeBytes)
 }))
