@@ -78,6 +78,18 @@ async function readWaiting (log: StoredChangeLog): Promise<Cid[]> {
   return (await read).flat().map(({ cid }) => cid)
 }
 
+test('one node may change more keys than a function takes arguments', async () => {
+  const store = memoryStore()
+  const log = await opened(store)
+  const changes = Array.from({ length: 200_000 }, (_, n) => ({ cid: cid(n % 256), pin: undefined }))
+  const { operations, numbered } = log.append(changes)
+  await store.batch(operations, { sync: false })
+  log.committed(numbered)
+  const seen = await readUpTo(log, changes.length)
+  assert.equal(seen.length, changes.length)
+  assert.equal(seen.at(-1), changes.at(-1)?.cid)
+})
+
 /** A change that was told to readers, and that the store has lost by the time it is opened anew. */
 async function changeAndTakeBack (log: StoredChangeLog, store: Store, number: number): Promise<void> {
   const { operations, numbered } = log.append([{ cid: cid(number), pin: undefined }])

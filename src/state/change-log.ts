@@ -68,7 +68,7 @@ export class StoredChangeLog implements ChangeLog {
     const last = numbered.at(-1)
     if (last === undefined) return
     this.#last = last.sequence
-    this.#tail.push(...numbered)
+    for (const change of numbered) this.#tail.push(change)
     if (this.#tail.length > maxTail) this.#tail = this.#tail.slice(-maxTail)
     this.#wake.call()
   }

@@ -184,10 +184,10 @@ export class Pinset implements StateStore {
       const key = cidKey(cid)
       if (pin !== undefined && value !== undefined) digest.add(key, value)
       if (previous !== undefined && previousValue !== undefined) digest.remove(key, previousValue)
-      const before = indexKeys(previous)
-      const after = indexKeys(pin)
-      for (const key of before) if (!after.includes(key)) operations.push({ type: 'del', key })
-      for (const key of after) if (!before.includes(key)) operations.push({ type: 'put', key, value: nothing })
+      const before = new Set(indexKeys(previous))
+      const after = new Set(indexKeys(pin))
+      for (const key of before.difference(after)) operations.push({ type: 'del', key })
+      for (const key of after.difference(before)) operations.push({ type: 'put', key, value: nothing })
     }
     const figures = { count, digest }
     if (changes.length > 0) operations.push(...keptOperations(figures))

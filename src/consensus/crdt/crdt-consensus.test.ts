@@ -157,6 +157,17 @@ test('what was acknowledged but stands in no delta yet is replayed', async () =>
   await after.stop()
 })
 
+test('a peer starts, however many changes wait for their delta', async () => {
+  const store = memoryStore()
+  const crashing: Store = { ...store, batch: (operations, options) => operations.some(operation => operation.key.startsWith('/c/h/')) ? new Promise(() => {}) : store.batch(operations, options) }
+  const crashed = await started(crashing)
+  const pins = [pin(1), pin(2)] as const
+  await Promise.all(Array.from({ length: 140_000 }, (_, n) => crashed.logPin(n % 2 === 0 ? pins[0] : pins[1])))
+  const after = await started(store)
+  assert.deepEqual((await listed(after)).toSorted(), ['pin 1', 'pin 2'])
+  await after.stop()
+})
+
 test('a failed journal write is told to the caller and changes nothing', async () => {
   const store = memoryStore()
   let isFull = false

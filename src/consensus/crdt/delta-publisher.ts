@@ -82,8 +82,8 @@ export class DeltaPublisher {
       if (intent.observed === undefined) this.#options.deltas.seen(intent)
       this.#show(intent)
       if (intent.pin !== undefined) this.#options.values.note(intent.bytes, intent.pin)
+      this.#queue.push(intent)
     }
-    this.#queue.push(...intents)
     this.#pace.came()
     this.#wake.call()
   }
