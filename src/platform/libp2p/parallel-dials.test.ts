@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { Network } from '../network.ts'
@@ -37,6 +37,25 @@ test('so is one that several wait for, each at an address of its own, also when 
   for (const { network } of [a, b]) await network.start(signal)
   const unusable = `/ip4/127.0.0.1/udp/1/quic-v1/p2p/${b.self}` as Multiaddress
   assert.equal(await connectToAny(a.network, [unusable, ...await manySilent(t, b.self), ...b.network.addresses()]), b.self)
+})
+
+test('nobody whose answer is not waited for any more passes for one without the secret', async t => {
+  const [a, b] = [await testNetwork(t, patient), await testNetwork(t, patient)]
+  for (const { network } of [a, b]) await network.start(signal)
+  const [real = ''] = b.network.addresses()
+  // Lets through what comes before the first encrypted byte, and no more.
+  const slow = createServer(socket => {
+    const other = connect(Number(real.split('/')[4]), '127.0.0.1')
+    other.once('data', (nonce: Buffer) => { socket.write(nonce.subarray(0, 24)) })
+    for (const end of [socket, other]) end.on('error', () => {})
+    socket.pipe(other)
+  })
+  await new Promise<void>(resolve => { slow.listen(0, '127.0.0.1', resolve) })
+  t.after(() => slow.close())
+  await a.network.remember([real as Multiaddress, real.replace(/\/tcp\/\d+/, `/tcp/${(slow.address() as AddressInfo).port}`) as Multiaddress])
+  serveEcho(b)
+  await echo(a, b)
+  assert.deepEqual(a.log.filter(line => line.startsWith('warn')), [])
 })
 
 test('why a peer could not be dialled is told: what went wrong with each address, or that none has answered in time', async t => {

@@ -69,8 +69,8 @@ class PrivateConnection extends AbstractMultiaddrConnection {
     })
     connection.addEventListener('drain', () => { this.onMuxerDrain() })
     connection.addEventListener('close', ({ error, local }) => {
-      // Who dials speaks first: the other end hangs up when it does not understand.
-      if (this.#greeted === 0 && this.direction === 'outbound') onStranger(this.remoteAddr.toString(), false)
+      // Who dials speaks first: the other end hangs up when it does not understand. This end may have no use for the connection any more.
+      if (this.#greeted === 0 && this.direction === 'outbound' && local !== true) onStranger(this.remoteAddr.toString(), false)
       if (error === undefined) this.onTransportClosed()
       else if (local) this.abort(error)
       else this.onRemoteReset()
