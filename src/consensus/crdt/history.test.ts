@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ClusterError } from '../../domain/errors.ts'
+import { sleep, type Clock } from '../../platform/clock.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLoggers } from '../../platform/logger.ts'
 import { MemoryNetworks } from '../../platform/memory-network.ts'
@@ -18,7 +19,7 @@ const keys = replicaKeys('/c')
 const nameOf = (node: DeltaNode): string => node.blockId.slice(1)
 
 /** A peer that serves the nodes, or does with streams what it is told to, and one that asks. */
-async function scene (nodes: readonly DeltaNode[], answer?: (stream: PeerStream) => void) {
+async function scene (nodes: readonly DeltaNode[], answer?: (stream: PeerStream, clock: Clock) => void) {
   const clock = virtualClock()
   const platform: Platform = { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
   const networks = new MemoryNetworks(clock)
@@ -28,7 +29,7 @@ async function scene (nodes: readonly DeltaNode[], answer?: (stream: PeerStream)
   await client.start(signal)
   const store = memoryStore(nodes.map(node => ({ key: keys.block(nameOf(node)), value: node.bytes })))
   if (answer === undefined) serveHistory({ network: server, store, keys, platform })
-  else server.handle(historyProtocol, answer)
+  else server.handle(historyProtocol, stream => { answer(stream, clock) })
   const ask = async (request: HistoryRequest): Promise<string[]> => {
     const asked = Array.fromAsync(fetchHistory(client, peerOf(0), request, { platform, signal })).then(found => found.map(({ node }) => node))
     let isDone = false
@@ -68,6 +69,12 @@ test('each node comes once, however many ways lead to it', async () => {
   assert.equal(new Set(found).size, 32)
 })
 
+const framed = (block: Uint8Array, length = block.length): Uint8Array => {
+  const header = Buffer.alloc(4)
+  header.writeUInt32BE(length)
+  return Buffer.concat([header, block])
+}
+
 const refused = async (answer: (stream: PeerStream) => void): Promise<string> => {
   const { ask } = await scene([], answer)
   try {
@@ -79,11 +86,6 @@ const refused = async (answer: (stream: PeerStream) => void): Promise<string> =>
 }
 
 test('answers that were not asked for, never end or are cut off are left', async () => {
-  const framed = (block: Uint8Array, length = block.length): Uint8Array => {
-    const header = Buffer.alloc(4)
-    header.writeUInt32BE(length)
-    return Buffer.concat([header, block])
-  }
   const send = (...parts: Uint8Array[]) => (stream: PeerStream): void => {
     void (async () => {
       for (const part of parts) await stream.write(part)
@@ -98,6 +100,26 @@ test('answers that were not asked for, never end or are cut off are left', async
   assert.equal(await refused(() => {}), 'TIMED_OUT')
   assert.equal(await refused(stream => { stream.reset() }), 'CANCELLED')
   assert.equal(await refused(send()), 'nothing')
+})
+
+test('a peer that sends a node now and then is left, one that is slow with much is not', async () => {
+  const nodes = chain(100)
+  const wanted = [nameOf(nodes.at(-1) as DeltaNode)]
+  const every = (pauseMs: number, atOnce: number) => async (stream: PeerStream, clock: Clock): Promise<void> => {
+    for (const [n, { bytes }] of nodes.toReversed().entries()) {
+      if (n % atOnce === 0) await sleep(clock, pauseMs)
+      await stream.write(framed(bytes))
+    }
+    await stream.closeWrite()
+  }
+  const answered = async (answer: (stream: PeerStream, clock: Clock) => Promise<void>): Promise<number | string> => {
+    const { ask } = await scene([], (stream, clock) => { answer(stream, clock).catch(() => {}) })
+    return ask({ wanted, had: [] }).then(found => found.length, (error: ClusterError) => error.code)
+  }
+  assert.equal(await answered(every(15_000, 1)), 'TIMED_OUT')
+  assert.equal(await answered(every(500, 1)), 'TIMED_OUT')
+  assert.equal(await answered(every(12_000, 50)), 100)
+  assert.equal(await answered(every(300, 1)), 100)
 })
 
 test('a request that is too long or cut off is not answered', async () => {

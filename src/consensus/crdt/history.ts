@@ -35,6 +35,13 @@ const blocksPerRead = 8
 const writeBytes = 64 * 1024
 /** A peer that sends nothing for so long is left. */
 const silenceMs = 20_000
+/**
+ * So is one for whose answer this peer has waited for so long, and longer than what came is worth: by
+ * bitswap it would have come sooner, and everything else that is to come in this way waits meanwhile.
+ */
+const patienceMs = 30_000
+const worthMsPerNode = 100
+const worthMsPerKiB = 50
 
 export interface HistoryRequest {
   readonly wanted: readonly string[]
@@ -116,7 +123,7 @@ async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys, prog
  * Asks a peer for nodes with all that they follow. Yields each node once; ends when the peer has
  * no more, which may be before everything came.
  * @throws ClusterError `PEER_UNREACHABLE` when it does not speak the protocol, `INVALID_WIRE_DATA`
- * when it sends what was not asked for, `TIMED_OUT`, `CANCELLED`
+ * when it sends what was not asked for, `TIMED_OUT` when it sends nothing or too slowly, `CANCELLED`
  */
 export async function * fetchHistory (network: Network, peer: PeerId, request: HistoryRequest, { platform, signal }: { readonly platform: Platform, readonly signal: AbortSignal }): AsyncGenerator<HistoryNode> {
   const { clock } = platform
@@ -133,8 +140,13 @@ export async function * fetchHistory (network: Network, peer: PeerId, request: H
     await stream.closeWrite()
     const expected = new Set(request.wanted)
     const seen = new Set([...request.had, ...request.wanted])
+    let patience = patienceMs
+    let waitingSince = clock.monotonic()
     for await (const block of blocksOf(stream)) {
       cancel()
+      patience -= clock.monotonic() - waitingSince
+      if (patience < 0) throw new ClusterError('TIMED_OUT', `${peer} answers too slowly`)
+      patience = Math.min(patienceMs, patience + worthMsPerNode + block.length / 1024 * worthMsPerKiB)
       const node = multihashOfDigest(digestBytes(block))
       if (seen.size > 4 * maxNodes) return
       if (!expected.delete(node)) throw new ClusterError('INVALID_WIRE_DATA', `${peer} sends nodes that were not asked for`)
@@ -144,6 +156,7 @@ export async function * fetchHistory (network: Network, peer: PeerId, request: H
         expected.add(link)
       }
       yield { node, block }
+      waitingSince = clock.monotonic()
       cancel = clock.after(silenceMs, timeOut)
     }
   } catch (error) {
