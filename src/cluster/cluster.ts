@@ -173,7 +173,7 @@ export class Cluster implements ClusterOperations {
       self,
       consensus,
       clock,
-      membersSeenBy: (peer, limited) => peer === self ? Array.fromAsync(this.#membership.all(limited)) : calls.members(peer, limited),
+      linksOf: (peer, limited) => peer === self ? this.#membership.links(limited) : calls.links(peer, limited),
       swarmOf: (peer, limited) => peer === self ? ipfs.swarmPeers(limited) : calls.swarmPeers(peer, limited),
     }, options)
   }

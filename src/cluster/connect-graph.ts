@@ -1,18 +1,17 @@
 import type { Consensus } from '../consensus/consensus.ts'
-import type { ConnectGraph, PeerId, PeerInformation } from '../domain/peer.ts'
+import type { ConnectGraph, PeerId, PeerLinks } from '../domain/peer.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import { within } from './deadline.ts'
 
-/** Time for a peer to tell its members, in milliseconds: twice what it gives them itself, for one may be dead. */
-const membersAnswerMs = 30_000
+/** Time for a peer to answer, in milliseconds: one of the Go program asks its members for half of it, of which one may be dead. */
+const linksAnswerMs = 30_000
 
 export interface GraphParts {
   readonly self: PeerId
   readonly consensus: Consensus
   readonly clock: Clock
-  /** The members as a peer sees them, itself among them. */
-  readonly membersSeenBy: (peer: PeerId, options: CallOptions) => Promise<PeerInformation[]>
+  readonly linksOf: (peer: PeerId, options: CallOptions) => Promise<PeerLinks>
   /** Whom a peer's IPFS node is connected to. */
   readonly swarmOf: (peer: PeerId, options: CallOptions) => Promise<PeerId[]>
 }
@@ -30,16 +29,14 @@ export async function connectGraph (parts: GraphParts, options: CallOptions): Pr
     clusterLinks[peer] = []
     clusterTrustLinks[peer] = consensus.isTrusted(peer)
     try {
-      const seen = (await within(parts.clock, membersAnswerMs, options, limited => parts.membersSeenBy(peer, limited))).filter(member => member.error === '')
-      clusterLinks[peer] = seen.filter(member => member.id !== peer).map(member => member.id)
-      const itself = seen.find(member => member.id === peer)
-      if (itself === undefined) return
-      idToPeername[peer] = itself.peername
-      if (itself.ipfs.id === undefined || itself.ipfs.error !== '') return
-      clusterToIpfs[peer] = itself.ipfs.id
+      const { peername, ipfsPeerId, connected } = await within(parts.clock, linksAnswerMs, options, limited => parts.linksOf(peer, limited))
+      clusterLinks[peer] = [...connected]
+      idToPeername[peer] = peername
+      if (ipfsPeerId === undefined) return
+      clusterToIpfs[peer] = ipfsPeerId
       // A node that is there but not online has no links to tell.
-      ipfsLinks[itself.ipfs.id] = null
-      ipfsLinks[itself.ipfs.id] = await within(parts.clock, membersAnswerMs, options, limited => parts.swarmOf(peer, limited))
+      ipfsLinks[ipfsPeerId] = null
+      ipfsLinks[ipfsPeerId] = await within(parts.clock, linksAnswerMs, options, limited => parts.swarmOf(peer, limited))
     } catch {
       // A peer that does not answer is seen by what is missing.
       options.signal?.throwIfAborted()

@@ -29,6 +29,7 @@ export function peerService ({ self, peername, membership, consensus, tracker, i
     addPeer: (peer, options) => membership.add(peer, options),
     removePeer: (peer, options) => membership.remove(peer, options),
     members: options => membership.all(options),
+    links: options => membership.links(options),
     status: (cid, options) => tracker.status(cid, options),
     statusAll: (filter, options) => tracker.statusAll(filter, options),
     statusRanges: (ranges, options) => answerRanges(listings.read(() => tracker.listed(options)), ranges),

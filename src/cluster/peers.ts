@@ -1,6 +1,6 @@
 import type { Consensus } from '../consensus/consensus.ts'
 import { errorText } from '../domain/errors.ts'
-import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import type { PeerId, PeerInformation, PeerLinks } from '../domain/peer.ts'
 import { contractVersion, rpcProtocol } from '../domain/version.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
@@ -49,6 +49,14 @@ export class Membership {
       ipfs,
       peername,
     }
+  }
+
+  /** Whom this peer is connected to. */
+  async links (options: CallOptions): Promise<PeerLinks> {
+    const { self, peername, network, consensus, ipfsIdentity } = this.#parts
+    const [members, ipfs] = await Promise.all([consensus.peers(options), ipfsIdentity.now(options)])
+    const connected = new Set(network.peers())
+    return { peername, ipfsPeerId: ipfs.error === '' ? ipfs.id : undefined, connected: members.filter(peer => peer !== self && connected.has(peer)) }
   }
 
   /** All members, asked at the same time; one that does not answer with its error, one that refuses to not at all. */

@@ -1,10 +1,11 @@
 import { CID } from 'multiformats/cid'
+import type { PeerLinks } from '../domain/peer.ts'
 import type { RepositoryStat } from '../domain/repository.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { compileMsgpack, type MsgpackKind } from './compile-msgpack.ts'
 import { list } from './containers.ts'
 import type { MsgpackValue } from './message.ts'
-import { boolean, cid, integer, peerId, text, unsigned } from './scalars.ts'
+import { boolean, cid, integer, optional, peerId, text, unsigned } from './scalars.ts'
 
 /*
  * What peers send each other in calls and nobody else sees (spec/wire.md 5): msgpack only.
@@ -96,6 +97,9 @@ export const RepositoryStatValue: MsgpackValue<RepositoryStat> = (() => {
   const sizes = value<Omit<RepositoryStat, 'numberOfObjects'>>('RepoStat', { repoSize: ['r?', unsigned], storageMax: ['s', unsigned] })
   return { write: sizes.write, read: (reader) => ({ ...sizes.read(reader), numberOfObjects: 0 }) }
 })()
+
+/** Ours. */
+export const PeerLinksValue = value<PeerLinks>('PeerLinks', { peername: ['pn?', text], ipfsPeerId: ['i?', optional(peerId)], connected: ['l?', list(peerId)] })
 
 export const PeerIdValue = single(peerId)
 export const PeerIdsValue = single(list(peerId))

@@ -27,6 +27,15 @@ export interface PeerInformation {
   readonly peername: string
 }
 
+/** What a peer says of itself and its connections, for the graph. */
+export interface PeerLinks {
+  readonly peername: string
+  /** Undefined when its IPFS node does not answer. */
+  readonly ipfsPeerId: PeerId | undefined
+  /** The other members that it is connected to. */
+  readonly connected: readonly PeerId[]
+}
+
 /** Who sees whom (spec/rest-api.md 2.4). */
 export interface ConnectGraph {
   readonly clusterId: PeerId

@@ -1,6 +1,6 @@
 import type { MsgpackValue } from '../codec/message.ts'
 import { PeerInformationMessage, PinInfoMessage, PinMessage, RepositoryCollectionMessage, VersionMessage } from '../codec/messages.ts'
-import { CidValue, NothingValue, PeerIdsValue, PeerIdValue, RepositoryStatValue, SentBlockValue, sentBlockOverheadBytes, StatusFilterValue, type SentBlock } from '../codec/peer-messages.ts'
+import { CidValue, NothingValue, PeerIdsValue, PeerLinksValue, PeerIdValue, RepositoryStatValue, SentBlockValue, sentBlockOverheadBytes, StatusFilterValue, type SentBlock } from '../codec/peer-messages.ts'
 import { RangeReplyValue, StatusRangeValue } from '../codec/status-ranges.ts'
 
 /** Who may call: everybody with the cluster's secret, or the peers that consensus trusts. */
@@ -88,6 +88,8 @@ export const methods = {
   version: unary('Cluster.Version', 'open', nothing, sized(VersionMessage, kibibyte), shortMs),
   addPeer: unary('Cluster.PeerAdd', 'open', peerId, information, chainedMs),
   members: stream('Cluster.Peers', 'trusted', 'none', nothing, information, chainedMs),
+  /** Ours: what the graph needs of a peer, without its asking all others (README.md). */
+  links: unary('Cluster.Links', 'trusted', nothing, sized(PeerLinksValue, mebibyte), shortMs),
   /** Moves the pins of the removed peer first. */
   removePeer: unary('Cluster.PeerRemove', 'trusted', peerId, nothing, 5 * minute),
   recoverAll: stream('Cluster.RecoverAllLocal', 'trusted', 'none', nothing, pinInfo, watchedMs),

@@ -1,6 +1,6 @@
 import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import type { Cid } from '../domain/cid.ts'
-import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import type { PeerId, PeerInformation, PeerLinks } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { RepositoryCollection, RepositoryStat } from '../domain/repository.ts'
 import type { PinInfo, TrackerStatus } from '../domain/status.ts'
@@ -38,6 +38,8 @@ export interface PeerCalls {
   swarmPeers (peer: PeerId, options: CallOptions): Promise<PeerId[]>
   /** The members as the peer sees them, without addresses and whom they see in their turn. */
   members (peer: PeerId, options: CallOptions): Promise<PeerInformation[]>
+  /** Whom the peer is connected to; one of the Go program: which members answer it. */
+  links (peer: PeerId, options: CallOptions): Promise<PeerLinks>
   /** Sends blocks to the IPFS node of `peer` as they come; resolves when it has all. */
   putBlocks (peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void>
   version (peer: PeerId, options: CallOptions): Promise<string>

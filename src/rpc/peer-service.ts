@@ -1,6 +1,6 @@
 import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import type { Cid } from '../domain/cid.ts'
-import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import type { PeerId, PeerInformation, PeerLinks } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { RepositoryCollection, RepositoryStat } from '../domain/repository.ts'
 import type { PinInfo, TrackerStatus } from '../domain/status.ts'
@@ -20,6 +20,7 @@ export interface PeerService {
   removePeer (peer: PeerId, options: CallOptions): Promise<void>
   /** All members as this peer sees them. */
   members (options: CallOptions): AsyncIterable<PeerInformation>
+  links (options: CallOptions): Promise<PeerLinks>
   status (cid: Cid, options: CallOptions): Promise<PinInfo>
   /** In the order of `compareCids`. */
   statusAll (filter: TrackerStatus, options: CallOptions): AsyncIterable<PinInfo[]>

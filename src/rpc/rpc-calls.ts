@@ -3,7 +3,7 @@ import type { SentBlock } from '../codec/peer-messages.ts'
 import type { Block } from '../ipfs/connector.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
-import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import type { PeerId, PeerInformation, PeerLinks } from '../domain/peer.ts'
 import { callsProtocol } from './channel-frames.ts'
 import { RpcClient } from './client.ts'
 import { methods } from './methods.ts'
@@ -31,6 +31,7 @@ export function rpcCalls ({ network, platform }: { readonly network: Network, re
     collectGarbage: (peer, options) => client.unary(methods.collectGarbage, peer, undefined, options),
     swarmPeers: async (peer, options) => [...await client.unary(methods.swarmPeers, peer, undefined, options)],
     members: (peer, options) => members(client, peer, options),
+    links: (peer, options) => links(client, network, peer, options),
     putBlocks: (peer, blocks, options) => putBlocks(client, peer, blocks, options),
     version: async (peer, options) => (await client.unary(methods.version, peer, undefined, options)).version,
     removePeer: (peer, removed, options) => client.unary(methods.removePeer, peer, removed, options),
@@ -52,6 +53,24 @@ async function members (client: RpcClient, peer: PeerId, options: CallOptions): 
     if (text > maxMembersText) throw new ClusterError('TOO_LARGE', `peer ${peer} has more to say of its members than anybody has`)
   }
   return found
+}
+
+/** Those that do not know the question ask all their members: of n peers, n² in all. */
+async function links (client: RpcClient, network: Network, peer: PeerId, options: CallOptions): Promise<PeerLinks> {
+  if (network.speaks(peer, callsProtocol)) {
+    try {
+      return await client.unary(methods.links, peer, undefined, options)
+    } catch (error) {
+      if (!(error instanceof ClusterError) || error.code !== 'UNSUPPORTED') throw error
+    }
+  }
+  const answering = (await members(client, peer, options)).filter(member => member.error === '')
+  const itself = answering.find(member => member.id === peer)
+  return {
+    peername: itself?.peername ?? '',
+    ipfsPeerId: itself?.ipfs.error === '' ? itself.ipfs.id : undefined,
+    connected: answering.filter(member => member !== itself).map(({ id }) => id),
+  }
 }
 
 /** Of n members each tells of n others: nobody needs all that. */

@@ -5,7 +5,8 @@ import { create as digestOf } from 'multiformats/hashes/digest'
 import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import { rpcProtocol } from '../domain/version.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
-import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import { ClusterError } from '../domain/errors.ts'
+import type { PeerId, PeerInformation, PeerLinks } from '../domain/peer.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { Pin } from '../domain/pin.ts'
 import { defaultPinOptions, pinWithOptions } from '../domain/pin.ts'
@@ -64,6 +65,8 @@ export class MemoryService implements PeerService {
   /** What is answered to each range, by its last key. */
   ranges: Record<string, RangeReply[]> = {}
   membership: PeerInformation[] | undefined
+  /** Set for a version that does not know the question for links. */
+  knowsNoLinks = false
   /** Set to let a call wait until its caller goes away; counts those that have been told. */
   isWaiting = false
   cancelled = 0
@@ -88,6 +91,12 @@ export class MemoryService implements PeerService {
   async * members (options: CallOptions): AsyncGenerator<PeerInformation> {
     await this.#called('members', options)
     yield * this.membership ?? [informationOf(this.self, 'served'), informationOf(peerOf(5), 'other')]
+  }
+
+  async links (options: CallOptions): Promise<PeerLinks> {
+    await this.#called('links', options)
+    if (this.knowsNoLinks) throw new ClusterError('INTERNAL', "rpc: can't find method Links")
+    return { peername: 'served', ipfsPeerId: peerOf(9), connected: [peerOf(5)] }
   }
 
   async status (cid: Cid, options: CallOptions): Promise<PinInfo> {

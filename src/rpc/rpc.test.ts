@@ -49,6 +49,20 @@ bothWays('every call reaches the other peer and its answer comes back', async kn
   await peers.stop()
 })
 
+test('a peer tells whom it is connected to; of one that does not know the question those of its members that answer it count', async () => {
+  const told = { peername: 'served', ipfsPeerId: peerOf(9), connected: [peerOf(5)] }
+  const { ipfs } = informationOf(server, 'served')
+  for (const [knowsChannels, knowsNoLinks, asked] of [[true, false, ['links']], [true, true, ['links', 'members']], [false, false, ['members']]] as const) {
+    const peers = await twoPeers(systemClock, { knowsChannels })
+    Object.assign(peers.service, { knowsNoLinks, membership: [informationOf(server, 'served'), informationOf(peerOf(5), 'other'), { ...informationOf(peerOf(6), ''), error: 'dead' }] })
+    assert.deepEqual(await peers.calls.links(server, noOptions), { ...told, ipfsPeerId: asked.length === 1 && asked[0] === 'links' ? told.ipfsPeerId : ipfs.id })
+    assert.deepEqual(peers.service.calls, asked)
+    peers.service.membership = [{ ...informationOf(server, 'served'), ipfs: { ...ipfs, error: 'no node' } }]
+    if (knowsNoLinks) assert.deepEqual(await peers.calls.links(server, noOptions), { peername: 'served', ipfsPeerId: undefined, connected: [] })
+    await peers.stop()
+  }
+})
+
 test('all statuses come in batches, in their order, with the promise that they are ordered', async () => {
   const peers = await twoPeers(systemClock)
   const infos = Array.from({ length: 5000 }, (_, number) => pinInfoOf(number, server))

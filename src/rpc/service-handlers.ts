@@ -28,6 +28,7 @@ export function handlersOf (service: PeerService): Handlers {
     version: async () => ({ version: service.version() }),
     addPeer: (peer, options) => service.addPeer(peer, options),
     members: (_, options) => oneByOne(service.members(options)),
+    links: (_, options) => service.links(options),
     removePeer: (peer, options) => service.removePeer(peer, options),
     recoverAll: (_, options) => oneByOne(service.recoverAll(options)),
     recoverLocal: (cid, options) => service.recover(cid, options),
