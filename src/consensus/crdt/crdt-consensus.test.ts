@@ -31,8 +31,8 @@ function cid (n: number): Cid {
 
 const pin = (n: number, changes: Partial<Pin> = {}): Pin => ({ ...pinWithOptions(cid(n), { ...defaultPinOptions, name: `pin ${n}`, replicationFactorMin: -1, replicationFactorMax: -1 }, 1_700_000_000_000), allocations: [], ...changes })
 
-async function started (store: Store, maxQueueSize = Infinity, codec = PinMessage): Promise<CrdtConsensus> {
-  const consensus = new CrdtConsensus({ self, store, codec, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { maxSize: 0, maxAgeMs: 0, maxQueueSize }, members: () => [], platform })
+async function started (store: Store, maxQueueSize = Infinity, codec = PinMessage, batching = { maxSize: 0, maxAgeMs: 0 }): Promise<CrdtConsensus> {
+  const consensus = new CrdtConsensus({ self, store, codec, datastoreNamespace: '/c', trustedPeers: ['*'], batching: { ...batching, maxQueueSize }, members: () => [], platform })
   await consensus.start()
   return consensus
 }
@@ -136,6 +136,15 @@ test('changes that come faster than deltas can be written wait; they are refused
   for (let n = 10; n < 16; n++) await consensus.logPin(pin(n))
   await assert.rejects(consensus.logPin(pin(16)), /max_queue_size/)
   isFull = false
+  await consensus.stop()
+})
+
+test('with batches as many changes wait as the operator has said, also those of one pin', async () => {
+  const consensus = await started(memoryStore(), 6, PinMessage, { maxSize: 100, maxAgeMs: 60_000 })
+  for (let n = 0; n < 6; n++) await consensus.logPin(pin(1, { name: `version ${n}` }))
+  await assert.rejects(consensus.logPin(pin(1)), /max_queue_size/)
+  await consensus.settled()
+  await consensus.logUnpin(pin(1))
   await consensus.stop()
 })
 

@@ -211,7 +211,7 @@ export class CrdtConsensus implements Consensus {
     const crowd = Math.min(mostWaiting, limit)
     // Who asks faster than deltas can be written waits. With batches it is the operator who says how many changes may.
     if (!isBatching(batching) && this.#publisher.isCrowded(crowd)) return this.#appendLater(change, crowd)
-    if (this.#pinset.pendingCount() >= limit) return Promise.reject(queueFull())
+    if (this.#publisher.waiting >= limit) return Promise.reject(queueFull())
     return this.#journal.append(change.cid, change.pin, change.observed)
   }
 

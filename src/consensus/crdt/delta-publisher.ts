@@ -91,6 +91,9 @@ export class DeltaPublisher {
   /** The error of the last write, while it is being retried. */
   get failing (): string | undefined { return this.#failing }
 
+  /** Changes that wait for their delta: several of one CID, perhaps. */
+  get waiting (): number { return this.#queue.length }
+
   /** True when `limit` changes wait for their delta, and deltas are being written. */
   isCrowded (limit: number): boolean { return this.#queue.length >= limit && this.#failing === undefined && !this.#hasEnded }
 
