@@ -145,7 +145,7 @@ export class BlockStore {
 
   /** Bytes that the segment files may have together: the limit, or less where the disk has no room for so many. */
   async capacityBytes (): Promise<number> {
-    const freeBytes = Math.max(0, Math.floor(await this.#writer.freeBytes()))
+    const freeBytes = Math.max(0, Math.floor((await this.#writer.freeBytes()).forNew))
     return Math.min(this.#options.storageMaxBytes, this.stat().sizeBytes + freeBytes)
   }
 
@@ -183,7 +183,7 @@ export class BlockStore {
     if (segment === undefined) return
     if (segment.liveBlocks > 0) {
       // Half of them moved would take space and give none back.
-      if (await this.#writer.freeBytes() < segment.liveBytes) throw new ClusterError('STORE_FULL', `the disk under ${this.#options.folder} has no room for the ${segment.liveBytes} bytes that must move before a file of ${segment.sizeBytes} bytes can go: free some space and collect again`)
+      if ((await this.#writer.freeBytes()).forMoves < segment.liveBytes) throw new ClusterError('STORE_FULL', `the disk under ${this.#options.folder} has no room for the ${segment.liveBytes} bytes that must move before a file of ${segment.sizeBytes} bytes can go: free some space and collect again`)
       await this.#moveAll(segment, signal)
     }
     // Blocks behind a damaged record were not reached: the file stays as long as it is needed.

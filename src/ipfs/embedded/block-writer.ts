@@ -33,7 +33,9 @@ const groupBytes = 16 * 1024 * 1024
 const groupBlocks = 4096
 /** Left free on the disk, so that the pins and the rest of the peer can still write. */
 const reservedDiskBytes = 64 * 1024 * 1024
-/** On small disks only this part is left free. */
+/** New blocks leave as much more free as a collection may have to move before it can remove a file: else a full disk would stay full. */
+const reservedForMovesBytes = segmentBytes + groupBytes
+/** On small disks only this part is left free for both. */
 const reservedDiskPart = 0.02
 
 interface Pending extends NewBlock {
@@ -182,28 +184,31 @@ export class BlockWriter {
     const { segments, storageMaxBytes, folder } = this.#options
     let usedBytes = 0
     for (const segment of segments.all()) usedBytes += segment.sizeBytes
-    let freeBytes = await this.freeBytes()
+    const freeBytes = await this.freeBytes()
+    let takenBytes = 0
     return blocks.filter(pending => {
       const size = recordBytes(pending.multihash.length, pending.bytes.length)
       if (pending.movedFrom === undefined && usedBytes + size > storageMaxBytes) {
         pending.reject(new ClusterError('STORE_FULL', `the embedded IPFS node is full: it holds ${usedBytes} of at most ${storageMaxBytes} bytes; unpin something and collect garbage with "ipfs-cluster-ctl ipfs gc", or raise its storage limit`))
         return false
       }
-      if (size > freeBytes) {
+      if (takenBytes + size > (pending.movedFrom === undefined ? freeBytes.forNew : freeBytes.forMoves)) {
         pending.reject(new ClusterError('STORE_FULL', `the disk under ${folder} is full: free some space`))
         return false
       }
       usedBytes += size
-      freeBytes -= size
+      takenBytes += size
       return true
     })
   }
 
-  /** What may still be written to the disk, in bytes. */
-  async freeBytes (): Promise<number> {
+  /** What may still be written to the disk, in bytes: new blocks, and such as move. */
+  async freeBytes (): Promise<{ readonly forNew: number, readonly forMoves: number }> {
     const { diskSpace, folder } = this.#options
     const { totalBytes, freeBytes } = await diskSpace(folder)
-    return freeBytes - Math.min(reservedDiskBytes, totalBytes * reservedDiskPart)
+    const wanted = reservedDiskBytes + reservedForMovesBytes
+    const reserved = Math.min(wanted, totalBytes * reservedDiskPart)
+    return { forNew: freeBytes - reserved, forMoves: freeBytes - reserved * reservedDiskBytes / wanted }
   }
 
   async #write (pendings: readonly Pending[]): Promise<Written> {

@@ -20,11 +20,12 @@ import { PinSet } from './pin-set.ts'
 const plenty = 1e9
 
 class Disk {
+  totalBytes = 0
   freeBytes = plenty
   asked = 0
   readonly space = async (): Promise<{ totalBytes: number, freeBytes: number }> => {
     this.asked++
-    return { totalBytes: 0, freeBytes: this.freeBytes }
+    return { totalBytes: this.totalBytes, freeBytes: this.freeBytes }
   }
 }
 
@@ -106,4 +107,25 @@ test('there is room for what fits into the limit and on the disk', () => withSto
   assert.equal(await store.capacityBytes(), sizeBytes + 50_000)
   disk.freeBytes = 0
   assert.equal(await store.capacityBytes(), sizeBytes)
+}))
+
+test('new blocks leave so much free that any file can be rewritten', () => withStore(async (store, disk) => {
+  const [kept, lost] = [await put(store, 2, 1_000_000), await put(store, 2, 1_000_000)]
+  const marks = new BlockSet()
+  const youngest = await store.beginCollection(marks)
+  for (const location of await store.locate(kept.map(keyOf))) if (location !== undefined) marks.add(location)
+  disk.totalBytes = 1e12
+  // What must move of the largest file, and what the rest of the peer needs.
+  disk.freeBytes = (144 + 64) * 2 ** 20
+  assert.equal(await store.capacityBytes(), store.stat().sizeBytes)
+  await assert.rejects(put(store, 1, 1), { code: 'STORE_FULL' })
+  assert.equal((await Array.fromAsync(store.sweep(youngest))).flat().length, lost.length)
+  disk.freeBytes = 64 * 2 ** 20
+  const [sparse] = store.sparseSegments(youngest) as [number]
+  await assert.rejects(store.compact(sparse, new AbortController().signal), { code: 'STORE_FULL' })
+  disk.freeBytes += 2_001_000
+  await store.compact(sparse, new AbortController().signal)
+  store.endCollection()
+  await assertHolds(store, kept)
+  assert.ok(store.stat().sizeBytes < 2_001_000)
 }))
