@@ -2,7 +2,9 @@ import { readdirSync } from 'node:fs'
 import { readdir, rename } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { datastoreOf, type Configuration, type DatastoreName } from '../config/configuration.ts'
+import { markReplicaDirty } from '../consensus/crdt/replica-state.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
+import { wasOpenedByGo } from '../platform/leveldb-opener.ts'
 import { openLevelDbStore } from '../platform/leveldb-store.ts'
 import type { Store } from '../platform/store.ts'
 
@@ -12,7 +14,8 @@ const foreignFiles = [/^marker\./, /\.vlog$/, /^KEYREGISTRY$/]
 /**
  * Opens the store of a CRDT peer. It is LevelDB whichever datastore section the file has, so that
  * the files of the Go program work as they are; the section `leveldb` names its folder, the
- * others share the default.
+ * others share the default. When the Go program has had the folder open since, all is looked
+ * over: it may have merged changes, and have been stopped before it wrote their heads.
  * @throws ClusterError `INVALID_CONFIGURATION` when the folder of the section holds a store of the
  * Go program that cannot be read here, and those of {@link openLevelDbStore}
  */
@@ -22,7 +25,10 @@ export async function openDatastore (configuration: Configuration): Promise<Stor
   const folder = datastoreFolder(configuration)
   if (isEmpty(folder)) await takeBackReplaced(folder)
   if (name !== 'leveldb' && isEmpty(folder)) await refuseForeignStore(configuration, name)
-  return openLevelDbStore(folder)
+  const isForeign = wasOpenedByGo(folder)
+  const store = await openLevelDbStore(folder)
+  if (isForeign) await markReplicaDirty(store, configuration.consensus.crdt.datastoreNamespace)
+  return store
 }
 
 /** Where the store of the peer lies. */
