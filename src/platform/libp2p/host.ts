@@ -176,6 +176,7 @@ async function partsForOutside ({ settings, platform, isOfInternet: isOutside }:
   const isAlone = listen.every(isLoopback)
   if (isAlone && isOutside === undefined) return { services: {}, transports: [webSockets as never] }
   const { outsideParts } = await import('./outside.ts')
+  if (!isAlone) await (await import('./router-messages.ts')).surviveRouterMessages()
   const { services, transport } = outsideParts({ platform, enableRelayHop: settings.enableRelayHop, mapsPorts: !isAlone, isOfInternet: isOutside ?? isOfInternet })
   return { services: services as Record<string, never>, transports: [webSockets as never, transport as never] }
 }
