@@ -21,6 +21,7 @@ import type { ClusterOperations, ScopeOptions } from './operations.ts'
 import type { Membership } from './peers.ts'
 import { notPinned, type Pinning } from './pin.ts'
 import { readPing } from './ping.ts'
+import { recoverLocally } from './recover.ts'
 import { encodedStatuses } from './status/encoded-statuses.ts'
 import { inFull, type AgreedRange } from './status/expected-range.ts'
 import { globalsOf, statusesOfAllPeers, statusesOfOne, type AllStatusParts } from './status/status-all.ts'
@@ -137,7 +138,7 @@ export class Cluster implements ClusterOperations {
 
   async recover (cid: Cid, options: ScopeOptions = {}): Promise<GlobalPinInfo> {
     const { tracker, calls } = this.#parts
-    if (options.local === true) return globalOf(await tracker.recover(cid, options))
+    if (options.local === true) return globalOf(await recoverLocally(this.#parts, cid, options))
     return statusOfAllPeers(this.#statusParts, cid, (peer, limited) => peer === this.self ? tracker.recover(cid, limited) : calls.recover(peer, cid, limited), options)
   }
 

@@ -67,7 +67,7 @@ async function unpinPart (consensus: Consensus, part: Cid, options: CallOptions)
 }
 
 /** What a cluster DAG lists. */
-async function shardsOf (ipfs: IpfsConnector, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
+export async function shardsOf (ipfs: Pick<IpfsConnector, 'getBlock'>, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
   // Sharded pins are rare: a start need not wait for what reads them.
   const [{ decode: decodeCbor }, { CID }] = await Promise.all([import('@ipld/dag-cbor'), import('multiformats/cid')])
   const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(clusterDag, options)))
