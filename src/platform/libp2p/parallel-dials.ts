@@ -39,6 +39,15 @@ export function dialInParallel (host: Pick<Libp2p, 'peerStore'>, clock: Clock): 
   }
 }
 
+/**
+ * Dials the addresses of one peer in the same way beside all other dials to it, which the host's own
+ * would join. @throws what went wrong with the address, or an AggregateError; `TimeoutError` with the signal
+ */
+export async function dialApart (host: Pick<Libp2p, 'peerStore'>, clock: Clock, addresses: readonly Multiaddr[], signal: AbortSignal): Promise<Connection> {
+  const { components } = host as unknown as { readonly components: Insides }
+  return new PeerDial(components, clock, { multiaddrs: new Set(addresses.map(address => address.toString())) }, signal).run()
+}
+
 class PeerDial {
   readonly #insides: Insides
   readonly #clock: Clock

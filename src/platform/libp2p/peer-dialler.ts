@@ -5,6 +5,7 @@ import { sleep, type Clock } from '../clock.ts'
 import { isRelayed, readAddress } from './addresses.ts'
 import type { Dht } from './dht.ts'
 import type { KnownPeers } from './known-peers.ts'
+import { dialApart } from './parallel-dials.ts'
 
 export interface PeerDiallerOptions {
   readonly host: Libp2p
@@ -96,18 +97,8 @@ export class PeerDialler {
   }
 
   async #throughRelay (addresses: readonly Multiaddress[]): Promise<Connection> {
-    // Not by libp2p's queue of dials, which would join this one to the direct one.
-    const { components: { transportManager } } = this.#options.host as unknown as { readonly components: { readonly transportManager: { dial (address: Multiaddr, options: { readonly signal: AbortSignal }): Promise<Connection> } } }
-    const signal = this.#limit()
-    let failure: unknown
-    for (const address of await parsed(addresses)) {
-      try {
-        return await transportManager.dial(address, { signal })
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure
+    const { host, clock } = this.#options
+    return dialApart(host, clock, await parsed(addresses), this.#limit())
   }
 
   #limit (): AbortSignal { return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(this.#options.timeoutMs)]) }

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import type { Multiaddress } from '../../domain/peer.ts'
-import { echo, hasPeer, serveEcho, testNetwork, until, type TestNetwork } from './network.fixture.ts'
+import { echo, hasPeer, serveEcho, testIdentity, testNetwork, until, type TestNetwork } from './network.fixture.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
 const signal = new AbortController().signal
@@ -104,6 +104,21 @@ test('relays are tried while an address that answers nothing takes its time', { 
   // Many that call at once share one connection.
   await Promise.all(Array.from({ length: 20 }, () => echo(b, a)))
   assert.equal(sockets.size, 1)
+})
+
+test('another relay is tried while one that answers nothing takes its time', { timeout: 60_000 }, async t => {
+  const r = await relay(t, '127.0.0.2')
+  const [a, b] = [await peer(t, []), await peer(t, [])]
+  serveEcho(a)
+  await takeSlot(a, r)
+  const silent = createServer(() => {})
+  t.after(() => silent.close())
+  await once(silent.listen(0, '127.0.0.3'), 'listening')
+  const [real = ''] = relayed(a)
+  const { id } = await testIdentity()
+  // What was told last is tried first.
+  await b.network.remember([real as Multiaddress, `/ip4/127.0.0.3/tcp/${(silent.address() as AddressInfo).port}/p2p/${id}/p2p-circuit/p2p/${a.self}` as Multiaddress])
+  await echo(b, a)
 })
 
 test('a peer that can be reached learns it, needs no relay, and keeps the connection by which it asked', { timeout: 60_000 }, async t => {
