@@ -2,6 +2,7 @@ import { PinMessage } from '../codec/messages.ts'
 import { replicaKeys, suspectPrefix } from '../consensus/crdt/keys.ts'
 import { cidFromKey, type Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
+import { allocatedRange, clusterDagRange, expiryRange } from '../state/pin-index.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import type { SimulatedDisk } from './simulated-store.ts'
 
@@ -61,6 +62,17 @@ export function suspects (disk: SimulatedDisk): number { return keysUnder(disk, 
 
 /** Changes that the tracker has not handled for good. */
 export function unhandledChanges (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/changes/').length }
+
+/** Count and digest of the pinset that the peer keeps beside it, the digest as hex. */
+export function figuresOn (disk: SimulatedDisk): { readonly count: number, readonly digest: string } {
+  const [count, digest] = ['/flotilla/count', '/flotilla/digest'].map(key => Buffer.from(disk.values.get(key) ?? []))
+  return { count: Number(count?.toString()), digest: digest?.toString('hex') ?? '' }
+}
+
+/** Keys of the indexes by which pins are found, in order. */
+export function indexOn (disk: SimulatedDisk): string[] {
+  return [allocatedRange, clusterDagRange, expiryRange].flatMap(({ gte }) => keysUnder(disk, gte))
+}
 
 export function headNames (disk: SimulatedDisk): string[] {
   return keysUnder(disk, keys.headPrefix).map(key => key.slice(keys.headPrefix.length))

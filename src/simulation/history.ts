@@ -43,15 +43,17 @@ export class History {
   #behind = new Set<PeerId>()
   #number = 0
   readonly #note: (peer: PeerId, what: string) => void
-  readonly #onUpkeepPin: (peer: PeerId, before: Pin | undefined, pin: Pin) => void
+  readonly #onLogged: (change: Change, before: Pin | undefined) => void
   acknowledged = 0
-  upkeepPins = 0
 
-  /** `onUpkeepPin` is told of pins that a peer logs by itself. */
-  constructor (note: (peer: PeerId, what: string) => void, onUpkeepPin: (peer: PeerId, before: Pin | undefined, pin: Pin) => void) {
+  /** `onLogged` is told of each change as a peer is asked for it, and what that peer had before. */
+  constructor (note: (peer: PeerId, what: string) => void, onLogged: (change: Change, before: Pin | undefined) => void) {
     this.#note = note
-    this.#onUpkeepPin = onUpkeepPin
+    this.#onLogged = onLogged
   }
+
+  /** Of the change that was asked for last. */
+  get lastNumber (): number { return this.#number }
 
   /** Changes for that CID, in the order in which their peers took them. */
   of (cid: Cid): readonly Change[] { return this.#changes.get(cid) ?? [] }
@@ -128,12 +130,9 @@ export class History {
     const isOwn = (change: Change): boolean => change.peer === peer || (change.peer === '' && !this.#behind.has(peer))
     const seen = new Set([...earlier.filter(change => change.number > forgotten && isOwn(change)), ...alike.length === 1 ? alike : []])
     const isUpkeep = isMove || (this.#userRequests.get(peer) ?? 0) === 0
-    if (isUpkeep && pin !== undefined) {
-      this.upkeepPins++
-      this.#onUpkeepPin(peer, before, pin)
-    }
     const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, acknowledgedAt: Infinity, isOpen: true, isUpkeep, isMove }
     earlier.push(change)
+    this.#onLogged(change, before)
     this.#note(peer, `${isUpkeep ? 'logs by itself' : 'logs'} ${cid}: ${pin === undefined ? 'removal' : `"${pin.name}" for ${pin.allocations?.length ?? 0}`}, knows ${seen.size} of ${earlier.length - 1}`)
     return change
   }

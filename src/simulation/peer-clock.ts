@@ -11,6 +11,7 @@ export const never = new Promise<never>(() => {})
 export class PeerClock implements Clock {
   readonly #world: Clock
   readonly #waiting: Array<() => void> = []
+  readonly #timers = new Set<object>()
   #wallOffsetMs: number
   #isPaused = false
   #isDead = false
@@ -25,9 +26,15 @@ export class PeerClock implements Clock {
 
   after (delayMs: number, callback: () => void): () => void {
     let isCancelled = false
-    const cancel = this.#world.after(delayMs, () => { this.run(() => { if (!isCancelled) callback() }) })
+    const timer = {}
+    this.#timers.add(timer)
+    const cancel = this.#world.after(delayMs, () => {
+      this.#timers.delete(timer)
+      this.run(() => { if (!isCancelled) callback() })
+    })
     return () => {
       isCancelled = true
+      this.#timers.delete(timer)
       cancel()
     }
   }
@@ -43,6 +50,8 @@ export class PeerClock implements Clock {
 
   get isDead (): boolean { return this.#isDead }
   get isPaused (): boolean { return this.#isPaused }
+  /** Timers that are set. */
+  get timers (): number { return this.#timers.size }
   get wallOffsetMs (): number { return this.#wallOffsetMs }
 
   setWallOffset (offsetMs: number): void { this.#wallOffsetMs = offsetMs }

@@ -51,6 +51,8 @@ export async function comeToRest (world: World): Promise<RestTimes> {
     return pinset !== undefined && isDone(world, pinset)
   }, workMs + 2 * pinRecoverIntervalMs + stateSyncIntervalMs + (world.lost === undefined ? 0 : repairMs))
   const doneMs = elapsed()
+  const left = agreed(world)
+  if (left === undefined || !isDone(world, left)) world.violate(`what is left to do after faults gets done: not within ${(doneMs / 1_000).toFixed(0)} s`)
   await world.clock.advance(afterworkMs)
   if (random.chance(stageChance)) await addWhileOneBreaks(world, random)
   if (random.chance(stageChance)) await removeOne(world, random)

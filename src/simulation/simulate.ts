@@ -1,4 +1,5 @@
 import type { Bugs } from './bugs/bugs.ts'
+import { listsOfAllFaults } from './checks/listed.ts'
 import { strikeUntil } from './faults.ts'
 import { comeToRest, type RestTimes } from './rest.ts'
 import { Workload } from './workload.ts'
@@ -37,6 +38,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
   const rejected = (reason: unknown): void => { world.violate(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`) }
   process.on('unhandledRejection', rejected)
   const slowest = { agreedMs: 0, doneMs: 0 }
+  let hash: string | undefined
   try {
     const workload = new Workload(world, workloadOf(world))
     const pauseMs = world.random.fork('pace').pick([3_000, 10_000, 30_000])
@@ -51,6 +53,9 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
       slowest.agreedMs = Math.max(slowest.agreedMs, times.agreedMs)
       slowest.doneMs = Math.max(slowest.doneMs, times.doneMs)
     }
+    // Asking all for all is no part of the trace: how it is done may change.
+    hash = world.trace.hash
+    if (world.violations.length === 0) for (const fault of await listsOfAllFaults(world)) world.violate(`status tells the truth: ${fault}`)
   } catch (error) {
     world.violate(`the simulation could not go on: ${error instanceof Error ? error.stack : String(error)}`)
   } finally {
@@ -60,7 +65,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
   return {
     seed: options.seed,
     violations: world.violations,
-    hash: world.trace.hash,
+    hash: hash ?? world.trace.hash,
     events: world.trace.events,
     simulatedMs: world.clock.monotonic(),
     acknowledged: world.history.acknowledged,

@@ -93,6 +93,9 @@ export class SimulatedNetworks {
   get members (): PeerId[] { return [...this.#members.keys()] }
   areConnected (a: PeerId, b: PeerId): boolean { return this.#way(a, b).link.isUp }
 
+  /** How many blocks a peer waits for. */
+  wantedBlocks (self: PeerId): number { return this.#members.get(self)?.wants.size ?? 0 }
+
   // What the processes ask for.
 
   enter (member: NetworkMember): void {

@@ -2,6 +2,7 @@ import { startAll, stopAll } from '../cluster/components.ts'
 import { composePeer, type Peer } from '../cluster/compose.ts'
 import { livePeer } from '../cluster/peer-life.ts'
 import type { Configuration } from '../config/configuration.ts'
+import type { Cid } from '../domain/cid.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
@@ -34,6 +35,8 @@ export interface PeerProcess {
   /** Since when it has served, gone on after a pause, and had the right time, without a break, by the world's monotonic clock. */
   steadySince: number
   readonly loops: AbortController
+  /** What users have asked it to unpin and are not answered yet, whether they still wait or not. */
+  readonly unpins: Cid[]
 }
 
 /** A peer with its disk and IPFS node, on which one process after the other runs. */
@@ -86,7 +89,7 @@ export class SimulatedPeer {
     this.#isWanted = true
     if (this.#process !== undefined) return
     this.goneSince = Infinity
-    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController() }
+    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController(), unpins: [] }
     this.#process = process
     this.#world.trace.note(this.name, `process ${process.number} starts`)
     process.clock.soon(() => {

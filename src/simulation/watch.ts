@@ -23,6 +23,7 @@ export async function watchUntil (world: World, untilMs: number): Promise<void> 
       if (journalled(peer.disk) > mostJournalled) world.violate(`${peer.name} has ${journalled(peer.disk)} entries in its journal`)
       if (headNames(peer.disk).length > mostHeads) world.violate(`${peer.name} has ${headNames(peer.disk).length} heads`)
       checkAlerts(world, peer, told)
+      checkFalseAlerts(world, peer, told)
     }
   }
 }
@@ -46,5 +47,21 @@ function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): voi
     const heardTime = world.clock.now() - (now - heardAt)
     const hasAlert = observer.serving?.cluster.alerts().some(({ name, peer, triggeredAt }) => name === 'ping' && peer === dead.self && triggeredAt >= heardTime)
     if (hasAlert !== true) world.violate(`every death is told: ${observer.name} has no alert for ${dead.name}, which is gone for ${((now - dead.goneSince) / 1_000).toFixed(0)} s`)
+  }
+}
+
+/** Nobody is told dead whom the observer has just heard. Once for each alert. */
+function checkFalseAlerts (world: World, observer: SimulatedPeer, told: Set<string>): void {
+  const { process, serving } = observer
+  const now = world.clock.monotonic()
+  for (const { name, peer, triggeredAt } of serving?.cluster.alerts() ?? []) {
+    const key = `${observer.name} ${process?.number} ${name} ${peer} ${triggeredAt}`
+    if (name !== 'ping' || told.has(key)) continue
+    told.add(key)
+    const alertAt = now - (world.clock.now() - triggeredAt)
+    const { at = Infinity, previousAt = Infinity } = world.heard.get(observer.self)?.get(peer) ?? {}
+    const heardAt = at <= alertAt ? at : previousAt
+    const steadySince = Math.max(process?.steadySince ?? Infinity, world.peer(peer)?.process?.steadySince ?? Infinity)
+    if (alertAt <= now && heardAt <= alertAt && heardAt > steadySince && alertAt - heardAt < world.settings.pingIntervalMs) world.violate(`nobody is told dead who is heard: ${observer.name} has an alert for ${world.nameOf(peer)}, which it heard ${((alertAt - heardAt) / 1_000).toFixed(1)} s before`)
   }
 }

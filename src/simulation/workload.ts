@@ -6,6 +6,9 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import { defaultPinOptions, type PinOptions } from '../domain/pin.ts'
 import { sleep } from '../platform/clock.ts'
 import { addFile } from './add-file.ts'
+import { listFaults } from './checks/listed.ts'
+import { pinsetOn } from './disk-contents.ts'
+import type { History } from './history.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import { addOptions, upload } from './uploads.ts'
@@ -73,15 +76,15 @@ export class Workload {
     const kind = random.fraction()
     const cid = kind < 0.6 && random.chance(0.5) ? this.#newCid() : this.#someCid(random)
     const [what, request]: [string, () => Promise<unknown>] = kind < 0.6
-      ? ['pin', () => cluster.pin(cid, this.#pinOptions(random))]
+      ? ['pin', () => pin(cluster, cid, this.#pinOptions(random))]
       : kind < 0.85
-        ? ['unpin', () => cluster.unpin(cid)]
+        ? ['unpin', () => unpin(peer, cluster, cid)]
         : kind < 0.9
-          ? ['update', () => cluster.pin(this.#newCid(), { ...this.#pinOptions(random), pinUpdate: cid })]
+          ? ['update', () => pin(cluster, this.#newCid(), { ...this.#pinOptions(random), pinUpdate: cid })]
           : random.pick<[string, () => Promise<unknown>]>([
             ['status', () => cluster.status(cid)],
             ['recover', () => cluster.recover(cid, { local: random.chance(0.5) })],
-            ['list', () => Array.fromAsync(cluster.statusAll(0))],
+            ['list', () => this.#list(peer, cluster)],
             ['recover all', () => Array.fromAsync(cluster.recoverAll({ local: random.chance(0.5) }))],
             ['peers', () => Array.fromAsync(cluster.peers())],
             ['graph', () => cluster.connectGraph()],
@@ -99,6 +102,7 @@ export class Workload {
     await this.#answer(peer, 'add', file.root, async () => {
       await addFile(this.#world, peer, cluster, file, options, { isBroken, signal: gaveUp.signal })
       isStored = true
+      return { cid: file.root, name: options.pin.name } satisfies AskedChange
     })
     gaveUp.abort(new ClusterError('CANCELLED', 'the client has gone away'))
     // Its content is somewhere from now on, whoever pins it.
@@ -109,11 +113,23 @@ export class Workload {
   async #askOutsider (peer: SimulatedPeer, cluster: Cluster, random: SeededRandom): Promise<void> {
     if (this.#foreign.length > 0 && random.chance(0.4)) {
       const cid = random.pick(this.#foreign)
-      return random.chance(0.5) ? this.#answer(peer, 'unpin', cid, () => cluster.unpin(cid)) : this.#answer(peer, 'status', cid, () => cluster.status(cid))
+      return random.chance(0.5) ? this.#answer(peer, 'unpin', cid, () => unpin(peer, cluster, cid)) : this.#answer(peer, 'status', cid, () => cluster.status(cid))
     }
     const cid = cidOf(`foreign ${this.#foreign.length}`)
     this.#foreign.push(cid)
-    return this.#answer(peer, 'pin', cid, () => cluster.pin(cid, { ...this.#pinOptions(random), expireAt: 0 }))
+    return this.#answer(peer, 'pin', cid, () => pin(cluster, cid, { ...this.#pinOptions(random), expireAt: 0 }))
+  }
+
+  /** What the asked peer has all the while is in its list. */
+  async #list (peer: SimulatedPeer, cluster: Cluster): Promise<void> {
+    const had = [...pinsetOn(peer.disk).values.keys()]
+    const before = peer.history.lastNumber
+    const listed = (await Array.fromAsync(cluster.statusAll(0))).flat()
+    const has = pinsetOn(peer.disk).values
+    // What it has been asked to remove may still be on the disk.
+    const isLeft = (cid: Cid): boolean => peer.history.of(cid).every(change => change.number <= before && !change.isOpen && (change.peer !== peer.self || change.value !== undefined))
+    const kept = had.filter(cid => has.has(cid) && isLeft(cid))
+    for (const fault of listFaults(listed, kept)) this.#world.violate(`a list has all pins once, in order: ${peer.name} ${fault}`)
   }
 
   async #answer (peer: SimulatedPeer, what: string, cid: Cid, request: () => Promise<unknown>): Promise<void> {
@@ -123,12 +139,13 @@ export class Workload {
     const isChange = ['pin', 'unpin', 'update', 'add'].includes(what)
     const mustEnd = !isChange || what === 'add'
     const asked = { process: peer.process, at: clock.monotonic() }
-    const acknowledgedBefore = history.acknowledged
+    const before = history.lastNumber
+    let result: unknown
     const answered = isChange ? history.userAsks(peer.self) : undefined
     let outcome = 'no answer'
     const gaveUp = new AbortController()
     const asking = request().then(
-      () => { outcome = 'done' },
+      (value: unknown) => { outcome = 'done'; result = value },
       (error: unknown) => { outcome = codeOf(error) },
     )
     await Promise.race([asking.then(() => { gaveUp.abort() }), this.#patience(peer, mustEnd ? listPatienceMs : patienceMs, gaveUp.signal)])
@@ -140,7 +157,7 @@ export class Workload {
     if (mustEnd && outcome === 'no answer' && isSteady) this.#world.violate(`every list and every add ends: ${peer.name} has not answered ${what} for ${listPatienceMs / 1_000} s`)
     if (/THREW|INTERNAL/.test(outcome)) this.#world.violate(`${peer.name} answered ${what} with an error that is none of the product's: ${outcome}`)
     if (isChange && outcome === 'done' && peer.role === 'follower') this.#world.violate(`a follower changes nothing: ${peer.name} acknowledged ${what} ${cid}`)
-    if (isChange && outcome === 'done' && history.acknowledged === acknowledgedBefore) this.#world.violate(`${peer.name} acknowledged ${what} ${cid} without having logged it`)
+    if (isChange && outcome === 'done' && !isLogged(history, peer, result as AskedChange, before)) this.#world.violate(`${peer.name} acknowledged ${what} ${cid} without having logged it`)
   }
 
   /** Ends with the time, and sooner when the connection to the process is lost. */
@@ -175,6 +192,29 @@ export class Workload {
       expireAt: random.chance(0.1) ? clock.now() + random.between(10_000, 90_000) : 0,
       metadata: random.chance(0.1) ? { key: `value ${random.integer(100)}` } : null,
     }
+  }
+}
+
+/** What a change that was acknowledged is to have made of the pinset; without a name the pin is gone. */
+interface AskedChange { readonly cid: Cid, readonly name: string | undefined }
+
+/** True when the peer has logged that since the change with this number, and this has been acknowledged to it. */
+function isLogged (history: History, { self }: SimulatedPeer, { cid, name }: AskedChange, before: number): boolean {
+  return history.of(cid).some(change => change.number > before && change.peer === self && change.isAcknowledged && change.pin?.name === name)
+}
+
+async function pin (cluster: Cluster, cid: Cid, options: PinOptions): Promise<AskedChange> {
+  await cluster.pin(cid, options)
+  return { cid, name: options.name }
+}
+
+async function unpin ({ process }: SimulatedPeer, cluster: Cluster, cid: Cid): Promise<AskedChange> {
+  process?.unpins.push(cid)
+  try {
+    await cluster.unpin(cid)
+    return { cid, name: undefined }
+  } finally {
+    process?.unpins.splice(process.unpins.indexOf(cid), 1)
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Pin } from '../domain/pin.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { metricsTopic } from '../monitor/gossip-monitor.ts'
 import type { GossipMessage } from '../platform/network.ts'
 import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
 import { noBugs, type Bugs } from './bugs/bugs.ts'
+import { loggedFaults } from './checks/logged.ts'
 import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
 import { Stranger } from './hostile.ts'
 import { History } from './history.ts'
@@ -17,9 +17,6 @@ import { SimulatedNetworks } from './simulated-network.ts'
 import { SimulatedPeer } from './simulated-peer.ts'
 import { SimulatedDisk } from './simulated-store.ts'
 import { Trace } from './trace.ts'
-
-/** What is under way when a peer comes back may still be finished for this long, in milliseconds. */
-const returnMs = 10_000
 
 export interface WorldOptions {
   readonly seed: number
@@ -36,8 +33,8 @@ export class World {
   readonly trace: Trace
   readonly networks: SimulatedNetworks
   readonly history: History
-  /** When each peer heard a ping of each other one last, and since when without a long silence, by the world's monotonic clock. */
-  readonly heard = new Map<PeerId, Map<PeerId, { readonly at: number, readonly since: number }>>()
+  /** When each peer heard a ping of each other one last and before that, and since when without a long silence, by the world's monotonic clock. */
+  readonly heard = new Map<PeerId, Map<PeerId, { readonly at: number, readonly previousAt: number, readonly since: number }>>()
   readonly settings: ClusterSettings
   readonly bugs: Bugs
   /** In half of all worlds there is one. */
@@ -63,7 +60,7 @@ export class World {
     this.settings = randomSettings(this.random.fork('settings'), options.peers)
     this.#strangerId = peerId(this.random.fork('identity/stranger'))
     this.networks = new SimulatedNetworks({ clock: this.clock, random: this.random.fork('network'), trace: this.trace, nameOf: peer => this.nameOf(peer), onHeard: (peer, topic, message) => { if (topic === metricsTopic) this.#hear(peer, message) } })
-    this.history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) }, (peer, before, pin) => { this.#checkMove(peer, before, pin) })
+    this.history = new History((peer, what) => { this.trace.note(this.nameOf(peer), what) }, (change, before) => { for (const fault of loggedFaults(this, change, before)) this.violate(fault) })
     if (this.random.fork('stranger').chance(0.5)) this.stranger = new Stranger(this, this.#strangerId)
   }
 
@@ -144,9 +141,9 @@ export class World {
   #hear (peer: PeerId, { from, data }: GossipMessage): void {
     if (!Buffer.from(data.buffer, data.byteOffset, data.length).includes('ping') || !this.#isSignOfLife(peer, from)) return
     const at = this.clock.monotonic()
-    const ofPeer = this.heard.get(peer) ?? new Map<PeerId, { at: number, since: number }>()
+    const ofPeer = this.heard.get(peer) ?? new Map<PeerId, { at: number, previousAt: number, since: number }>()
     const before = ofPeer.get(from)
-    this.heard.set(peer, ofPeer.set(from, { at, since: before === undefined || at - before.at > 2 * this.settings.pingIntervalMs ? at : before.since }))
+    this.heard.set(peer, ofPeer.set(from, { at, previousAt: before?.at ?? -Infinity, since: before === undefined || at - before.at > 2 * this.settings.pingIntervalMs ? at : before.since }))
   }
 
   /**
@@ -156,21 +153,6 @@ export class World {
   #isSignOfLife (receiver: PeerId, sender: PeerId): boolean {
     const behindMs = (this.peer(receiver)?.wallOffsetMs ?? 0) - (this.peer(sender)?.wallOffsetMs ?? 0)
     return behindMs < 2 * this.settings.pingIntervalMs || this.networks.areConnected(receiver, sender)
-  }
-
-  /** Moves are for pins of peers that are gone or that an operator removes: who was heard a moment ago keeps what it has. */
-  #checkMove (by: PeerId, before: Pin | undefined, pin: Pin): void {
-    for (const holder of before?.allocations ?? []) {
-      if (pin.allocations?.includes(holder) === true || this.#isRemoved(by, holder)) continue
-      const now = this.clock.monotonic()
-      const { at = -Infinity, since = -Infinity } = this.heard.get(by)?.get(holder) ?? {}
-      const silentMs = now - at
-      if (silentMs < this.settings.pingIntervalMs && now - since > returnMs) this.violate(`moves are bounded by what was affected: ${this.nameOf(by)} moves ${pin.cid} away from ${this.nameOf(holder)}, which it heard ${(silentMs / 1_000).toFixed(1)} s ago`)
-    }
-  }
-
-  #isRemoved (by: PeerId, holder: PeerId): boolean {
-    return this.removals.values().some(removal => removal.by.self === by && removal.by.process === removal.process && removal.peer === holder)
   }
 }
 

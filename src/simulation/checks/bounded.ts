@@ -4,18 +4,27 @@ import type { Check } from './check.ts'
 /** Entries of the change log that may wait for the next write of its reader's cursor. */
 const mostChanges = 4
 
+/** Timers of a process, of its own and for each peer: some more than it has at rest. */
+const mostTimers = 30
+const mostTimersEach = 2
+
 /** Nothing is left over when there is nothing to do. */
 export const bounded: Check = {
   promise: 'queues are empty when there is nothing to do',
   atRest ({ world }) {
     const broken: string[] = []
-    for (const { name, disk, process, serving } of world.serving()) {
+    for (const { name, self, disk, process, serving } of world.serving()) {
       const waiting = serving?.tracker.queueSize() ?? 0
       if (waiting > 0) broken.push(`${name} has ${waiting} pins in its queue`)
       const failed = process?.figures.value('ipfscluster_pins_pin_error') ?? 0
       if (failed > 0) broken.push(`${name} has ${failed} failed pins`)
       if (journalled(disk) > 0) broken.push(`${name} has ${journalled(disk)} entries in its journal`)
       if (unhandledChanges(disk) > mostChanges) broken.push(`${name} has ${unhandledChanges(disk)} entries in its change log`)
+      const timers = process?.clock.timers ?? 0
+      if (timers > mostTimers + mostTimersEach * world.peers.length) broken.push(`${name} has ${timers} timers`)
+      const wants = world.networks.wantedBlocks(self)
+      // Whoever trusts everybody looks for what a stranger says that there is.
+      if (wants > 0 && (world.stranger === undefined || !world.settings.trustsAll)) broken.push(`${name} waits for ${wants} blocks`)
       if (headNames(disk).length > world.peers.length) broken.push(`${name} has ${headNames(disk).length} heads`)
     }
     return broken
