@@ -101,17 +101,16 @@ export class ChangeReader {
     return 'taken'
   }
 
-  #kindOf ({ pin }: PinsetChange): OperationKind | 'nothing' {
+  #kindOf ({ pin }: PinsetChange): OperationKind {
     if (pin === undefined) return 'unpin'
-    // Nothing is pinned for a meta pin: its shards have pins of their own.
-    if (pin.type === 'meta-pin') return 'nothing'
+    // The shards have pins of their own. The root may have had one before, and its unpin is not told where both came at once.
+    if (pin.type === 'meta-pin') return 'remote'
     return isAllocatedTo(pin, this.#parts.self) ? 'pin' : 'remote'
   }
 
-  #apply ({ cid, pin, sequence }: PinsetChange, kind: OperationKind | 'nothing'): void {
+  #apply ({ cid, pin, sequence }: PinsetChange, kind: OperationKind): void {
     const { table } = this.#parts
-    if (kind === 'nothing') table.pass(sequence)
-    else if (pin === undefined) table.untrack(cid, sequence)
+    if (pin === undefined) table.untrack(cid, sequence)
     else if (kind === 'remote') table.trackRemote(cid, sequence)
     else table.track(pin, sequence)
   }

@@ -100,7 +100,7 @@ export class OperationTable {
     this.#change(pin.cid, otherwise ? 'track_otherwise' : 'track', sequence, pin)
   }
 
-  /** Other peers hold the pin. */
+  /** Other peers hold the pin, or its parts. */
   trackRemote (cid: Cid, sequence: number): void {
     this.window.open(sequence)
     this.#change(cid, 'track_remote', sequence, undefined)
@@ -110,12 +110,6 @@ export class OperationTable {
   untrack (cid: Cid, sequence: number): void {
     this.window.open(sequence)
     this.#change(cid, 'untrack', sequence, undefined)
-  }
-
-  /** Nothing has to be done for this change. */
-  pass (sequence: number): void {
-    this.window.open(sequence)
-    this.window.close(sequence)
   }
 
   /** Queues again what failed, or what the IPFS node lost (`pin` says how it has to be); behind new pins. */

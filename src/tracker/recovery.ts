@@ -46,7 +46,7 @@ export class Recovery {
   async status (cid: Cid, options: CallOptions): Promise<PinInfo> {
     const { table, pinset, ipfs, teller, clock } = this.#parts
     const operation = table.get(cid)
-    if (operation !== undefined) return this.#infoOf(operation)
+    if (operation !== undefined && operation.kind !== 'remote') return this.#infoOf(operation)
     let pin: Pin | undefined
     try {
       pin = await pinset.get(cid)
@@ -54,7 +54,7 @@ export class Recovery {
       return infoOfCid(cid, TrackerStatus.clusterError, errorText(error), clock.now(), teller)
     }
     const begun = table.get(cid)
-    if (begun !== undefined) return this.#infoOf(begun)
+    if (begun !== undefined && begun.kind !== 'remote') return this.#infoOf(begun)
     if (pin === undefined) return infoOfCid(cid, TrackerStatus.unpinned, '', clock.now(), teller)
     if (pin.type === 'meta-pin') return infoOfPin(pin, TrackerStatus.sharded, '', teller.self, teller.identity())
     if (!isAllocatedTo(pin, teller.self)) return infoOfPin(pin, TrackerStatus.remote, '', teller.self, teller.identity())

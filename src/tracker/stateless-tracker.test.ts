@@ -369,6 +369,26 @@ test('a direct pin in place of a recursive one whose unpin did not reach the nod
   await world.stop()
 })
 
+test('the root of sharded content that was pinned as a whole before does not stay pinned', async () => {
+  const world = new World()
+  await world.start()
+  const { cid } = world.pin('a')
+  await world.idle()
+  world.ipfs.isDown = true
+  // A peer that was away learns of the unpin and the new pin at once.
+  world.pin('a', { type: 'meta-pin', maxDepth: 0 })
+  for (const _ of ['at first', 'after its failure']) {
+    await world.clock.advance(20_000)
+    assert.equal(await world.status(cid), 'sharded')
+    assert.deepEqual((await world.statuses(TrackerStatus.sharded | TrackerStatus.remote)).map(({ status }) => status), [TrackerStatus.sharded])
+  }
+  world.ipfs.isDown = false
+  await world.clock.advance(20_000)
+  assert.equal(world.ipfs.pins.size, 0)
+  assert.equal(world.pinset.cursor, world.pinset.last)
+  await world.stop()
+})
+
 test('unpins for which there is no room stay in the log of changes until there is, those of what others hold now too', async () => {
   for (const isMoved of [false, true]) {
     const world = new World({ maxPinQueueSize: 50 })

@@ -134,7 +134,8 @@ export class StatusListing {
   #statusOf (listed: ListedPin, filter: TrackerStatus, snapshot: PinSnapshot | undefined, identity: PeerIdentity): ListedStatus | undefined {
     const { table, teller } = this.#parts
     const operation = table.size === 0 ? undefined : table.get(listed.cid)
-    if (operation !== undefined) {
+    // Of what others hold the pinset says how, remote or sharded.
+    if (operation !== undefined && operation.kind !== 'remote') {
       const { cid, pin, value } = listed
       return matchesFilter(operation.status, filter) ? { cid, info: infoOfOperation(operation, pin, table.timestamp(operation), teller.self, identity), pin, value, isExpected: false, identity } : undefined
     }
