@@ -102,7 +102,7 @@ export class RepairLoop {
       const seconds = Math.round((clock.monotonic() - begin) / 1_000)
       await this.#noteResult(report.missing > 0)
       if (report.missing > 0) next = lookAgainMs
-      if (report.missing + report.falseHeads + report.corrected > 0) this.#logger.warn({ ...report }, `DAG repair found what was missing or wrong; it is fetched and merged. Took ${seconds}s`)
+      if (report.missing + report.falseHeads + report.lostHeads + report.corrected > 0) this.#logger.warn({ ...report }, `DAG repair found what was missing or wrong; it is fetched and merged. Took ${seconds}s`)
       else this.#logger.info({ ...report }, `DAG repair finished. Took ${seconds}s`)
     } catch (error) {
       if (signal.aborted) return

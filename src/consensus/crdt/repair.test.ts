@@ -10,7 +10,7 @@ import { StoredChangeLog } from '../../state/change-log.ts'
 import { Pinset } from '../../state/pinset.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { CrdtPeers, cidOf, namesOf, pinOf, seededRandom, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
-import { decodeDeltaNode, encodeDeltaNode } from './delta.ts'
+import { decodeDeltaNode, encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { replicaKeys, type ReplicaKeys } from './keys.ts'
 import { PinValues } from './pin-values.ts'
 import { RepairLoop } from './repair-loop.ts'
@@ -68,6 +68,27 @@ test('nodes that were never merged below the heads are found and merged', async 
   await peers.stop()
 })
 
+test('a folder of the Go program that was stopped before its walk came down to the head is whole again, and tells of all', async () => {
+  const { peers, a, b } = await pair()
+  const again = await harm(peers, b, async store => {
+    const blocks = await blocksByPriority(store)
+    const [newest, old] = [13, 4].map(priority => blocks.get(priority) as string) as [string, string]
+    for (const priority of [5, 6, 7]) {
+      const name = blocks.get(priority) as string
+      const entries = (await keysUnder(store, '/c/s/s/')).filter(key => key.endsWith(name))
+      await store.batch([`/c/b/${name}`, `/c/b/blocks/${name}`, ...entries].map(key => ({ type: 'del', key })), { sync: true })
+    }
+    await store.batch([{ type: 'del', key: `/c/h/${newest}` }, { type: 'put', key: `/c/h/${old}`, value: Uint8Array.of(4) }], { sync: true })
+  })
+  assert.deepEqual(await setOf(again), await setOf(a))
+  await peers.done(a.stop())
+  const newcomer = await peers.start(2)
+  await peers.clock.advance(60_000)
+  assert.deepEqual(await setOf(newcomer), await setOf(again))
+  assert.equal(newcomer.consensus.pinset().count(), 7)
+  await peers.stop()
+})
+
 test('blocks that are gone are fetched again', async () => {
   const { peers, a, b } = await pair()
   const again = await harm(peers, b, async store => {
@@ -117,6 +138,33 @@ test('what is merged during a look is not taken for lost', async () => {
   const missing: string[] = []
   await repair({ store: looked, keys, replica, writer, records, onMissing: nodes => { missing.push(...nodes.map(({ node }) => node)) } }, { withValues: false, signal: new AbortController().signal })
   assert.deepEqual(missing, [])
+})
+
+test('what is merged during a look makes no heads of what it follows', async () => {
+  const { store, keys, replica, writer, records } = bare()
+  const nodes: DeltaNode[] = []
+  for (let n = 1; n <= 6; n++) nodes.push(encodeDeltaNode({ elements: [], tombstones: [], priority: n }, nodes.slice(-1).map(({ cid }) => cid)))
+  const merge = (first: number, last: number): Promise<void> => writer.turn(async () => {
+    for (const node of nodes.slice(first, last + 1)) await writer.commit({ prepared: await replica.prepareForeign([{ node, isInner: false }]), sync: false })
+  })
+  await merge(0, 0)
+  // These came before they can be merged.
+  await store.batch(nodes.slice(1, 3).map(({ blockId, bytes }) => ({ type: 'put', key: `/c/b/blocks${blockId}`, value: bytes })), { sync: false })
+  const looked: Store = {
+    ...store,
+    async * iterate (range) {
+      if (range.gte === '/c/b/blocks/') await merge(1, 1)
+      yield * store.iterate(range)
+    },
+    async * keys (range) {
+      if (range.gte === '/c/s/k/') await merge(2, 5)
+      yield * store.keys(range)
+    },
+  }
+  const report = await repair({ store: looked, keys, replica, writer, records, onMissing: () => {} }, { withValues: true, signal: new AbortController().signal })
+  assert.equal(report.lostHeads, 0)
+  assert.deepEqual(replica.heads.names(), [nodes.at(-1)?.blockId.slice(1)])
+  assert.deepEqual(await keysUnder(store, '/flotilla/looked/'), [])
 })
 
 test('a node that is given up while a look ends keeps the set dirty', async () => {

@@ -1,8 +1,9 @@
-import type { Store } from '../../platform/store.ts'
+import type { Store, StoreEntry } from '../../platform/store.ts'
 import { cidOfMultihash, type DeltaNode } from './delta.ts'
 import { prefixEnd } from './encoding.ts'
-import { multihashKey, type ReplicaKeys } from './keys.ts'
-import { isBlockOf } from './read-node.ts'
+import type { ReplicaKeys } from './keys.ts'
+import { LostHeads } from './lost-heads.ts'
+import { isBlockOf, linksOf } from './read-node.ts'
 import { readable } from './readable-node.ts'
 import type { Replica } from './replica.ts'
 import { ValueCheck } from './value-check.ts'
@@ -31,6 +32,8 @@ export interface RepairReport {
   readonly missing: number
   /** Heads that were none. */
   readonly falseHeads: number
+  /** Merged nodes that were no heads though none follows them. */
+  readonly lostHeads: number
   /** Nodes and keys of which entries or the value were not right, and are now. */
   readonly corrected: number
 }
@@ -41,10 +44,10 @@ export interface RepairReport {
  * takes constant memory and reads the disk in one pass. If every head and everything that a merged
  * node follows is merged, then all below the heads is.
  *
- * With `withValues` also looks whether the set is what the nodes say.
+ * With `withValues` also looks whether the set is what the nodes say, and whether all that was merged is below the heads.
  */
 export async function repair (options: RepairOptions, { withValues, signal }: { readonly withValues: boolean, readonly signal: AbortSignal }): Promise<RepairReport> {
-  const { replica, onMissing } = options
+  const { store, keys, replica, onMissing } = options
   let missing = 0
   let falseHeads = 0
   const found = (nodes: readonly Needed[]): void => {
@@ -54,17 +57,20 @@ export async function repair (options: RepairOptions, { withValues, signal }: { 
   found(await unmerged(options, replica.heads.names()))
   found(await withoutBlock(options, signal))
   const values = withValues ? new ValueCheck(options) : undefined
+  const unled = withValues ? await LostHeads.begin(options) : undefined
   let nodes = 0
-  for await (const { nodes: step, rotten } of mergedNodes(options, signal)) {
+  const blocks = unled?.blocks ?? store.iterate({ gte: keys.block(''), lt: prefixEnd(keys.block('')) })
+  for await (const { nodes: step, waiting, rotten } of mergedNodes(options, blocks, signal)) {
     nodes += step.length
     found(rotten)
-    const links = new Set(step.flatMap(node => node.links.map(link => multihashKey(link.multihash.bytes))))
+    const links = new Set(step.flatMap(linksOf))
     found(await unmerged(options, [...links]))
     falseHeads += await dropFalseHeads(options, links)
     await values?.checkNodes(step)
+    await unled?.note(step, links.union(new Set(waiting.flatMap(linksOf))))
   }
   await values?.checkKeys(signal)
-  return { nodes, missing, falseHeads, corrected: values?.corrected ?? 0 }
+  return { nodes, missing, falseHeads, lostHeads: await unled?.restore(signal) ?? 0, corrected: values?.corrected ?? 0 }
 }
 
 /** Of these nodes, those that are neither merged nor on their way. */
@@ -104,24 +110,25 @@ async function * items<T> (steps: AsyncIterable<T[]>): AsyncGenerator<T, undefin
   return undefined
 }
 
-/** All merged nodes, some at a time, and those whose blocks are not what they were. */
-async function * mergedNodes ({ store, keys }: RepairOptions, signal: AbortSignal): AsyncGenerator<{ readonly nodes: DeltaNode[], readonly rotten: Needed[] }> {
+/** All merged nodes, some at a time, those that wait to be merged, and merged ones whose blocks are not what they were. */
+async function * mergedNodes ({ store, keys }: RepairOptions, blocks: AsyncIterable<StoreEntry[]>, signal: AbortSignal): AsyncGenerator<{ readonly nodes: DeltaNode[], readonly waiting: DeltaNode[], readonly rotten: Needed[] }> {
   const prefix = keys.block('')
-  for await (const entries of store.iterate({ gte: prefix, lt: prefixEnd(prefix) })) {
+  for await (const entries of blocks) {
     for (let at = 0; at < entries.length; at += nodesPerStep) {
       signal.throwIfAborted()
       const part = entries.slice(at, at + nodesPerStep)
       const done = await store.getMany(part.map(({ key }) => keys.processed(key.slice(prefix.length))))
       const nodes: DeltaNode[] = []
+      const waiting: DeltaNode[] = []
       const rotten: Needed[] = []
       for (const [i, { key, value }] of part.entries()) {
-        if (done[i] === undefined) continue
         const name = key.slice(prefix.length)
+        const isMerged = done[i] !== undefined
         const node = readable(name, value)
-        if (node !== undefined) nodes.push(node)
-        else if (!isBlockOf(name, value)) rotten.push({ node: name, isLost: true })
+        if (node !== undefined) (isMerged ? nodes : waiting).push(node)
+        else if (isMerged && !isBlockOf(name, value)) rotten.push({ node: name, isLost: true })
       }
-      yield { nodes, rotten }
+      yield { nodes, waiting, rotten }
     }
   }
 }
@@ -130,6 +137,6 @@ async function * mergedNodes ({ store, keys }: RepairOptions, signal: AbortSigna
 async function dropFalseHeads ({ replica, writer }: RepairOptions, links: ReadonlySet<string>): Promise<number> {
   const heads = replica.heads.names().filter(name => links.has(name))
   if (heads.length === 0) return 0
-  await writer.turn(async () => { await writer.commit({ prepared: replica.prepareNoHeads(heads.map(cidOfMultihash)), sync: false }) })
+  await writer.turn(async () => { await writer.commit({ prepared: replica.prepareHeads(change => { change.remove(heads.map(cidOfMultihash)) }), sync: false }) })
   return heads.length
 }

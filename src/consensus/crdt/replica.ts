@@ -5,7 +5,7 @@ import type { PeerId } from '../../domain/peer.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { encodeDeltaNode, maxPriority, type Delta, type DeltaElement, type DeltaNode } from './delta.ts'
 import { readVarint, writeVarint } from './encoding.ts'
-import { Heads } from './heads.ts'
+import { Heads, type HeadChange } from './heads.ts'
 import { multihashKey, suspectKey, type ReplicaKeys } from './keys.ts'
 import { LivingElements } from './living-elements.ts'
 import { readable } from './readable-node.ts'
@@ -166,10 +166,10 @@ export class Replica {
   /** Of these keys those that only strays keep: moves that outlived the removal of what they move. */
   strays (keys: readonly string[]): Promise<string[]> { return this.#moves.strays(keys) }
 
-  /** Takes heads away that other nodes follow. */
-  prepareNoHeads (cids: readonly CID[]): Prepared {
+  /** A change of the heads alone. */
+  prepareHeads (change: (heads: HeadChange) => void): Prepared {
     const heads = this.heads.change()
-    heads.remove(cids)
+    change(heads)
     return { operations: heads.operations(), changes: [], suspects: [], applied: () => { heads.apply() } }
   }
 
