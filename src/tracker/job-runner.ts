@@ -175,6 +175,11 @@ export class JobRunner {
 
   #failed (job: Job, operation: Operation, error: ClusterError): void {
     const { table, health, platform } = this.#parts
+    if (operation.kind === 'remote' && error.code === 'UNSUPPORTED') {
+      // With unpinning disabled that is so for all that others hold: to keep and try it again would be for nothing.
+      table.succeed(operation)
+      return
+    }
     if (job.ending !== undefined && error.code !== 'IPFS_ANSWER') {
       this.#giveBack(job, operation, job.ending)
       return

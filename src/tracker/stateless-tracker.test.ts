@@ -369,6 +369,25 @@ test('a direct pin in place of a recursive one whose unpin did not reach the nod
   await world.stop()
 })
 
+test('where unpinning is disabled an unpin shows that it failed, and nothing is kept of what others hold', async () => {
+  const world = new World()
+  await world.start()
+  world.ipfs.unpinRefusal = new ClusterError('UNSUPPORTED', 'ipfs unpinning is disallowed by configuration on this peer')
+  const { cid } = world.pin('gone')
+  await world.idle()
+  world.pinset.remove(cid)
+  for (let i = 0; i < 10; i++) world.pin(i, { replicationFactorMin: 1, replicationFactorMax: 1, allocations: [otherPeer] })
+  await world.clock.advance(20_000)
+  assert.equal(await world.status(cid), 'unpin_error')
+  assert.equal(await world.status(cidOf(3)), 'remote')
+  assert.equal(world.metrics.value('ipfscluster_pins_unpin_error'), 1)
+  world.ipfs.unpinRequests.length = 0
+  await world.whileRunning(Array.fromAsync(world.tracker.recoverAll()))
+  await world.clock.advance(20_000)
+  assert.deepEqual(world.ipfs.unpinRequests, [[cid]])
+  await world.stop()
+})
+
 test('the root of sharded content that was pinned as a whole before does not stay pinned', async () => {
   const world = new World()
   await world.start()
