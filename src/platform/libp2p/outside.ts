@@ -5,6 +5,7 @@ import { uPnPNAT } from '@libp2p/upnp-nat'
 import type { Platform } from '../lifecycle.ts'
 import { AutoRelay, type Reservations } from './auto-relay.ts'
 import { DialBack } from './dial-back.ts'
+import { followMappings, type Mappings } from './mapped-addresses.ts'
 import type { IsOfInternet, OutsideComponents } from './outside-components.ts'
 import { Reachability } from './reachability.ts'
 import { RelayHop, type RelayServer } from './relay-hop.ts'
@@ -48,7 +49,9 @@ export function outsideParts ({ platform: { clock, random }, enableRelayHop, map
       // As the reference: what a router has mapped is announced at once.
       ...(mapsPorts && {
         portMap: (components: OutsideComponents) => {
-          const portMap = make<{ readonly portMappingClient: RouterSearch }>(uPnPNAT({ autoConfirmAddress: true, ...routerSearch }), components)
+          const addressManager = followMappings(components.addressManager as unknown as Mappings, isOfInternet)
+          const following = Object.create(components, { addressManager: { value: addressManager } }) as OutsideComponents
+          const portMap = make<{ readonly portMappingClient: RouterSearch }>(uPnPNAT({ autoConfirmAddress: true, ...routerSearch }), following)
           limitRouters(portMap.portMappingClient)
           return portMap
         },
