@@ -14,6 +14,8 @@ export interface OperationTableOptions {
   readonly clock: Clock
   /** Operations in one queue; more are refused. */
   readonly maxQueueSize: number
+  /** The same for unpins; as many when left out. */
+  readonly maxUnpinQueueSize?: number
   readonly priorityPinMaxAgeMs: number
   readonly priorityPinMaxRetries: number
   /** Called when an operation that a worker has is no longer wanted. */
@@ -67,8 +69,9 @@ export class OperationTable {
   constructor (options: OperationTableOptions) {
     this.#options = options
     this.epoch = options.clock.now()
-    const queue = (): OperationQueue => {
-      const made = new OperationQueue(this.#queues.length, options.maxQueueSize)
+    const { maxQueueSize, maxUnpinQueueSize = maxQueueSize } = options
+    const queue = (capacity = maxQueueSize): OperationQueue => {
+      const made = new OperationQueue(this.#queues.length, capacity)
       this.#queues.push(made)
       return made
     }
@@ -76,11 +79,11 @@ export class OperationTable {
     this.ordinary = queue()
     this.suspects = queue()
     this.stalled = queue()
-    this.unpins = queue()
-    this.remotes = queue()
+    this.unpins = queue(maxUnpinQueueSize)
+    this.remotes = queue(maxUnpinQueueSize)
     this.parked = queue()
     this.failed = queue()
-    this.failedUnpins = queue()
+    this.failedUnpins = queue(maxUnpinQueueSize)
     this.retries = new RetryTimes(queue())
   }
 

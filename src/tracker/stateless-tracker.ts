@@ -20,9 +20,17 @@ import { StatusListing } from './status-listing.ts'
 import type { ListedStatus, PinTracker, RecoverAllOptions } from './tracker.ts'
 import type { OperationState } from './transitions.ts'
 
+/**
+ * Each peer unpins also what others hold, in a large cluster far more than it pins: while there is no
+ * room for it, new pins behind it have to wait.
+ */
+const leastUnpinQueueSize = 1_000_000
+
 /** The section `pin_tracker.stateless` of the configuration. */
 export interface StatelessTrackerOptions {
   readonly maxPinQueueSize: number
+  /** Unpins that may wait; {@link leastUnpinQueueSize} at least when left out. */
+  readonly maxUnpinQueueSize?: number
   readonly concurrentPins: number
   readonly priorityPinMaxAgeMs: number
   readonly priorityPinMaxRetries: number
@@ -53,7 +61,7 @@ export function statelessTracker (parts: StatelessTrackerParts): PinTracker {
   const teller: Teller = { self, identity: () => ({ peername: parts.peername, ...parts.identity() }) }
   const health = new NodeHealth(platform.random)
   const ipfsPins = new IpfsPins(ipfs, platform)
-  const table = new OperationTable({ ...options, maxQueueSize: options.maxPinQueueSize, clock, superseded: operation => { scheduler.superseded(operation) } })
+  const table = new OperationTable({ maxUnpinQueueSize: Math.max(leastUnpinQueueSize, options.maxPinQueueSize), ...options, maxQueueSize: options.maxPinQueueSize, clock, superseded: operation => { scheduler.superseded(operation) } })
   const failedUnpins = new FailedUnpins({ store: parts.store, table, pinset, self, platform })
   const runner = new JobRunner({ table, health, pinset, ipfs, self, platform, failedUnpins, pinned: pin => { ipfsPins.pinned(pin) } })
   const scheduler: Scheduler = new Scheduler({ table, health, runner, ipfs, platform, slots: options.concurrentPins, changed: () => { reader.acknowledge() } })

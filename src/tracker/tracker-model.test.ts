@@ -34,7 +34,7 @@ class Life {
   #cursor = 0
 
   constructor (slots: number, queueSize: number, batchStallMs: number, seed: number) {
-    this.world = new World({ concurrentPins: slots, maxPinQueueSize: queueSize }, seed)
+    this.world = new World({ concurrentPins: slots, maxPinQueueSize: queueSize, maxUnpinQueueSize: queueSize }, seed)
     this.world.ipfs.batchStallMs = batchStallMs
   }
 
