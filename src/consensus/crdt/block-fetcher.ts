@@ -42,6 +42,8 @@ export interface FetcherOptions {
   readonly platform: Platform
   /** Nodes that are here with all that they follow. */
   readonly heads: () => string[]
+  /** Whether a node is here with all that it follows. */
+  readonly isMerged: (node: string) => boolean
   /** A block that is in the store already. */
   readonly stored: (node: string) => Promise<Uint8Array | undefined>
   readonly onBlock: (arrival: Arrival) => void

@@ -103,6 +103,7 @@ export class DagWalk {
       network,
       platform: options.platform,
       heads: () => options.replica.heads.names(),
+      isMerged: node => this.#isMerged(node),
       stored: async node => {
         const block = await store.get(keys.block(node))
         return block !== undefined && isBlockOf(node, block) ? block : undefined
@@ -182,6 +183,16 @@ export class DagWalk {
 
   /** What is being waited for is asked of other peers, at once. */
   hurry (): void { this.#fetcher.hurry() }
+
+  #isMerged (node: string): boolean {
+    const { store, keys } = this.#options
+    try {
+      return store.getSync(keys.processed(node)) !== undefined
+    } catch {
+      // The store is being opened anew: more than is needed does no harm.
+      return false
+    }
+  }
 
   /** The highest priority among nodes that are not merged. */
   get highestPriority (): number { return this.records.summary.highestPriority }

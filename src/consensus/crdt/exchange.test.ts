@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PeerId } from '../../domain/peer.ts'
+import type { Network } from '../../platform/network.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
-import { CrdtPeers, namesOf, pinOf, setOf, peerOf } from './crdt-peers.fixture.ts'
+import { CrdtPeers, namesOf, pinOf, setOf, peerOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { crdtTopic } from './head-broadcast.ts'
 
 test('a pin of one peer is seen by the others at once, and its removal too', async () => {
@@ -149,6 +150,48 @@ test('a change made while older ones are still on their way wins over them', asy
   await peers.clock.advance(10_000)
   assert.deepEqual(await namesOf(a), ['new'])
   assert.deepEqual(await setOf(a), await setOf(b))
+  await peers.stop()
+})
+
+test('a node that is missing is fetched without the history that is here already', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0)
+  let isDeaf = false
+  let bytes = 0
+  let requests = 0
+  async function * counted (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of chunks) {
+      bytes += chunk.length
+      yield chunk
+    }
+  }
+  const network = (joined: Network): Network => ({
+    ...joined,
+    subscribe: (topic, handler, accept) => joined.subscribe(topic, message => { if (!isDeaf) handler(message) }, accept),
+    async open (peer, protocol, options) {
+      const stream = await joined.open(peer, protocol, options)
+      requests++
+      const { signal } = stream
+      return { peer, signal, incoming: counted(stream.incoming), write: part => stream.write(part), closeWrite: () => stream.closeWrite(), reset: () => { stream.reset() } }
+    },
+  })
+  const b = await peers.start(1, { network })
+  await peers.clock.advance(15_000)
+  const pinned = async (peer: CrdtPeer, n: number): Promise<void> => {
+    await peers.done(peer.consensus.logPin(pinOf(n, { name: `${n}`.padEnd(20_000) })))
+    await peers.clock.advance(500)
+  }
+  for (let n = 0; n < 50; n++) await pinned(a, n)
+  isDeaf = true
+  for (let n = 50; n < 52; n++) await pinned(a, n)
+  await pinned(b, 52)
+  isDeaf = false
+  assert.deepEqual([requests, b.consensus.pinset().count()], [0, 51])
+  await pinned(a, 53)
+  await peers.clock.advance(5_000)
+  assert.deepEqual(await setOf(b), await setOf(a))
+  assert.equal(requests, 1)
+  assert.ok(bytes < 300_000, `${bytes} bytes of some million`)
   await peers.stop()
 })
 

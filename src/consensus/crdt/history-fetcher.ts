@@ -18,6 +18,7 @@ export interface HistoryFetcherOptions {
   readonly platform: Platform
   /** Nodes that are here with all that they follow. */
   readonly heads: () => string[]
+  readonly isMerged: (node: string) => boolean
   readonly isFull: () => boolean
   /** False for what has come in another way. */
   readonly isWanted: (want: Want) => boolean
@@ -73,11 +74,11 @@ export class HistoryFetcher {
 
   /** Resolves with what the peer did not send. */
   async #ask (peer: PeerId, wants: readonly Want[]): Promise<Want[]> {
-    const { network, platform, heads, onNode, isFull } = this.#options
+    const { network, platform, heads, isMerged, onNode, isFull } = this.#options
     const left = new Map(wants.map(want => [want.node, want]))
     const origin = wants[0]?.origin
     try {
-      for await (const { node, block } of fetchHistory(network, peer, { wanted: [...left.keys()], had: heads() }, { platform, signal: this.#stopping.signal })) {
+      for await (const { node, block } of fetchHistory(network, peer, { wanted: [...left.keys()], had: heads() }, { platform, signal: this.#stopping.signal, isMerged })) {
         left.delete(node)
         onNode({ node, from: origin, block })
         if (isFull()) await this.#room()

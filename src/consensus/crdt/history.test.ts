@@ -30,8 +30,8 @@ async function scene (nodes: readonly DeltaNode[], answer?: (stream: PeerStream,
   const store = memoryStore(nodes.map(node => ({ key: keys.block(nameOf(node)), value: node.bytes })))
   if (answer === undefined) serveHistory({ network: server, store, keys, platform })
   else server.handle(historyProtocol, stream => { answer(stream, clock) })
-  const ask = async (request: HistoryRequest): Promise<string[]> => {
-    const asked = Array.fromAsync(fetchHistory(client, peerOf(0), request, { platform, signal })).then(found => found.map(({ node }) => node))
+  const ask = async (request: HistoryRequest, isMerged: (node: string) => boolean = () => false): Promise<string[]> => {
+    const asked = Array.fromAsync(fetchHistory(client, peerOf(0), request, { platform, signal, isMerged })).then(found => found.map(({ node }) => node))
     let isDone = false
     asked.finally(() => { isDone = true }).catch(() => {})
     for (let turns = 0; !isDone && turns < 100; turns++) await clock.advance(1_000)
@@ -59,6 +59,19 @@ test('a node comes with all that it follows, down to what is had', async () => {
   assert.deepEqual(await ask({ wanted: [nameOf(node(9, []))], had: [] }), [], 'what the peer does not have')
 })
 
+test('no more is taken than is needed, though the peer does not know what is merged here', async () => {
+  const nodes = chain(2_000)
+  const { ask } = await scene(nodes)
+  const merged = new Set(nodes.slice(0, 1_900).map(nameOf))
+  const here = (name: string): boolean => merged.has(name)
+  const last = nameOf(nodes.at(-1) as DeltaNode)
+  assert.deepEqual(await ask({ wanted: [last], had: [] }, here), nodes.slice(1_900).toReversed().map(nameOf))
+  // What the peer does not have is needed still, but does not come.
+  const found = await ask({ wanted: [last, nameOf(node(9, []))], had: [] }, here)
+  assert.deepEqual(found.slice(0, 100), nodes.slice(1_900).toReversed().map(nameOf))
+  assert.ok(found.length < 500)
+})
+
 test('each node comes once, however many ways lead to it', async () => {
   const root = node(1, [])
   const sides = Array.from({ length: 30 }, (_, n) => encodeDeltaNode({ elements: [], tombstones: [], priority: 100 + n }, [root.cid]))
@@ -78,7 +91,7 @@ const framed = (block: Uint8Array, length = block.length): Uint8Array => {
 const refused = async (answer: (stream: PeerStream) => void): Promise<string> => {
   const { ask } = await scene([], answer)
   try {
-    await ask({ wanted: [nameOf(node(1, []))], had: [] })
+    await ask({ wanted: [1, 3].map(priority => nameOf(node(priority, []))), had: [] })
     return 'nothing'
   } catch (error) {
     return error instanceof ClusterError ? error.code : String(error)
@@ -157,7 +170,7 @@ test('who opens many streams keeps no other peer from an answer, and is told of 
   for (let n = 0; n < 20; n++) await greedy.open(peerOf(0), historyProtocol, {})
   await clock.advance(1)
   assert.equal(refused, 18)
-  const asked = Array.fromAsync(fetchHistory(client, peerOf(0), { wanted: [nameOf(only)], had: [] }, { platform, signal }))
+  const asked = Array.fromAsync(fetchHistory(client, peerOf(0), { wanted: [nameOf(only)], had: [] }, { platform, signal, isMerged: () => false }))
   await clock.advance(1_000)
   assert.deepEqual((await asked).map(({ node }) => node), [nameOf(only)])
   await clock.advance(30_000)

@@ -42,11 +42,20 @@ const silenceMs = 20_000
 const patienceMs = 30_000
 const worthMsPerNode = 100
 const worthMsPerKiB = 50
+/** And one that has sent so much in a row that was not needed: of what is needed it has no more. */
+const mostUnneeded = { nodes: 256, bytes: 8 * 1024 * 1024 }
 
 export interface HistoryRequest {
   readonly wanted: readonly string[]
   /** Nodes of which all that they follow is here. */
   readonly had: readonly string[]
+}
+
+export interface FetchOptions {
+  readonly platform: Platform
+  readonly signal: AbortSignal
+  /** Whether a node is here with all that it follows. */
+  readonly isMerged: (node: string) => boolean
 }
 
 /** A node that came in an answer. */
@@ -120,12 +129,13 @@ async function answer (stream: PeerStream, store: Store, keys: ReplicaKeys, prog
 }
 
 /**
- * Asks a peer for nodes with all that they follow. Yields each node once; ends when the peer has
- * no more, which may be before everything came.
+ * Asks a peer for nodes with all that they follow. Yields each node once; ends when nothing more is
+ * needed, or when the peer has no more, which may be before everything came. The peer knows of what is
+ * merged here but the heads: where a node follows what others follow too, it would go on with all that is below.
  * @throws ClusterError `PEER_UNREACHABLE` when it does not speak the protocol, `INVALID_WIRE_DATA`
  * when it sends what was not asked for, `TIMED_OUT` when it sends nothing or too slowly, `CANCELLED`
  */
-export async function * fetchHistory (network: Network, peer: PeerId, request: HistoryRequest, { platform, signal }: { readonly platform: Platform, readonly signal: AbortSignal }): AsyncGenerator<HistoryNode> {
+export async function * fetchHistory (network: Network, peer: PeerId, request: HistoryRequest, { platform, signal, isMerged }: FetchOptions): AsyncGenerator<HistoryNode> {
   const { clock } = platform
   const quiet = new AbortController()
   const either = AbortSignal.any([signal, quiet.signal])
@@ -140,6 +150,8 @@ export async function * fetchHistory (network: Network, peer: PeerId, request: H
     await stream.closeWrite()
     const expected = new Set(request.wanted)
     const seen = new Set([...request.had, ...request.wanted])
+    const needed = new Set(request.wanted)
+    let unneeded = { nodes: 0, bytes: 0 }
     let patience = patienceMs
     let waitingSince = clock.monotonic()
     for await (const block of blocksOf(stream)) {
@@ -150,12 +162,16 @@ export async function * fetchHistory (network: Network, peer: PeerId, request: H
       const node = multihashOfDigest(digestBytes(block))
       if (seen.size > 4 * maxNodes) return
       if (!expected.delete(node)) throw new ClusterError('INVALID_WIRE_DATA', `${peer} sends nodes that were not asked for`)
+      const isNeeded = needed.delete(node)
+      unneeded = isNeeded ? { nodes: 0, bytes: 0 } : { nodes: unneeded.nodes + 1, bytes: unneeded.bytes + block.length }
       for (const link of linksOf(block)) {
         if (seen.has(link) || expected.size >= 2 * maxNodes) continue
         seen.add(link)
         expected.add(link)
+        if (isNeeded && !isMerged(link)) needed.add(link)
       }
       yield { node, block }
+      if (needed.size === 0 || unneeded.nodes >= mostUnneeded.nodes || unneeded.bytes >= mostUnneeded.bytes) return
       waitingSince = clock.monotonic()
       cancel = clock.after(silenceMs, timeOut)
     }
