@@ -36,7 +36,7 @@ const reservedDiskBytes = 64 * 1024 * 1024
 /** New blocks leave as much more free as a collection may have to move before it can remove a file: else a full disk would stay full. */
 const reservedForMovesBytes = segmentBytes + groupBytes
 /** On small disks only this part is left free for both. */
-const reservedDiskPart = 0.02
+const reservedDiskPart = 0.1
 
 interface Pending extends NewBlock {
   readonly movedFrom: BlockLocation | undefined

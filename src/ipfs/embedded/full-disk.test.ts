@@ -129,3 +129,11 @@ test('new blocks leave so much free that any file can be rewritten', () => withS
   await assertHolds(store, kept)
   assert.ok(store.stat().sizeBytes < 2_001_000)
 }))
+
+test('of a small disk a tenth is left free', () => withStore(async (store, disk) => {
+  disk.totalBytes = 1e9
+  disk.freeBytes = 100_000_100
+  await assert.rejects(put(store, 1, 1_000), { code: 'STORE_FULL' })
+  disk.freeBytes += 1_000
+  await put(store, 1, 1_000)
+}))
