@@ -5,7 +5,7 @@ import { ClusterError, errorText } from '../../domain/errors.ts'
 import { multiaddressPeer, parseMultiaddress } from '../../domain/multiaddress.ts'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { Clock } from '../../platform/clock.ts'
-import { dialInParallel } from '../../platform/libp2p/parallel-dials.ts'
+import { dialInParallel, maxDialsPerStranger } from '../../platform/libp2p/parallel-dials.ts'
 import { limitWebSockets } from '../../platform/libp2p/websocket-limits.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { startBitswap } from './bitswap.ts'
@@ -78,7 +78,7 @@ export async function startIpfsHost (options: IpfsHostOptions): Promise<IpfsHost
     ...(outside.datastore === undefined ? {} : { datastore: outside.datastore }),
     start: false,
   })
-  dialInParallel(libp2p, clock)
+  dialInParallel(libp2p, clock, maxDialsPerStranger)
   const stop = async (): Promise<void> => {
     await libp2p.stop()
     await outside.close()

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import type { Network } from '../network.ts'
+import { virtualClock } from '../virtual-clock.ts'
 import { echo, serveEcho, testIdentity, testNetwork } from './network.fixture.ts'
+import { dialInParallel } from './parallel-dials.ts'
 
 const signal = new AbortController().signal
 /** The busiest machine is not to run out of it. */
@@ -66,4 +69,25 @@ test('why a peer could not be dialled is told: what went wrong with each address
   await assert.rejects(network.connect(refusing[0] as Multiaddress, {}), { code: 'PEER_UNREACHABLE', message: /ECONNREFUSED 127\.0\.0\.1:1$/ })
   await assert.rejects(connectToAny(network, refusing), ({ errors }: AggregateError) => errors.every(({ message }: Error) => /ECONNREFUSED.*:1; .*ECONNREFUSED.*:2$/.test(message)))
   await assert.rejects(network.connect(await silentAddress(t, id), {}), { code: 'TIMED_OUT', message: `failed to dial ${id}: no answer in time` })
+})
+
+test('no more addresses are dialled at a time than may be, and all in the end', async () => {
+  const clock = virtualClock()
+  const dialled: Array<(error: Error) => void> = []
+  const dialQueue = {
+    maxPeerAddrsToDial: 25,
+    calculateMultiaddrs: async (_peer: unknown, addresses: Set<string>) => [...addresses].map(address => ({ multiaddr: multiaddr(address) })),
+    dialPeer: async (_job: object, _signal: AbortSignal): Promise<unknown> => undefined,
+  }
+  const dial = (): Promise<never> => new Promise((_resolve, reject) => { dialled.push(reject) })
+  dialInParallel({ components: { connectionManager: { dialQueue }, transportManager: { dial } } } as never, clock, 8)
+  const ended = assert.rejects(dialQueue.dialPeer({ multiaddrs: new Set(Array.from({ length: 40 }, (_, port) => `/ip4/10.0.0.1/tcp/${port + 1}`)) }, new AbortController().signal), AggregateError)
+  await clock.advance(60_000)
+  assert.equal(dialled.length, 8)
+  for (let i = 0; i < 25; i++) {
+    dialled[i]?.(new Error('refused'))
+    await clock.advance(1_000)
+    assert.equal(dialled.length, Math.min(25, 9 + i))
+  }
+  await ended
 })

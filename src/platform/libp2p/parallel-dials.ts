@@ -5,6 +5,8 @@ import { isRelayed } from './addresses.ts'
 
 /** So long an address is tried alone: most that work at all answer sooner, and one connection is enough. */
 const headStartMs = 150
+/** As the reference: so many attempts at a time for a peer that anybody may have named. */
+export const maxDialsPerStranger = 8
 /** As the reference: so long direct connections are tried alone. */
 const relayDelayMs = 500
 
@@ -24,15 +26,15 @@ interface DialQueue {
 }
 
 /**
- * Has the host dial the addresses of a peer beside each other. libp2p tries one after the other, and
+ * Has the host dial the addresses of a peer beside each other, `maxAtOnce` at a time. libp2p tries one after the other, and
  * one that swallows packets, such as that of a network the peer is in and this one is not, takes all
  * the time that there is: a peer was not reached while such an address came first.
  */
-export function dialInParallel (host: Pick<Libp2p, 'peerStore'>, clock: Clock): void {
+export function dialInParallel (host: Pick<Libp2p, 'peerStore'>, clock: Clock, maxAtOnce = Infinity): void {
   const { components } = host as unknown as { readonly components: Insides }
   const { connectionManager: { dialQueue } } = components
   dialQueue.dialPeer = async (job, signal) => {
-    const connection = await new PeerDial(components, clock, job, signal).run()
+    const connection = await new PeerDial(components, clock, job, signal, maxAtOnce).run()
     // The peer need not know itself that it is reached there. What the record cannot take is no reason to fail.
     await host.peerStore.merge(connection.remotePeer, { multiaddrs: [connection.remoteAddr] }).catch(() => {})
     return connection
@@ -45,7 +47,7 @@ export function dialInParallel (host: Pick<Libp2p, 'peerStore'>, clock: Clock): 
  */
 export async function dialApart (host: Pick<Libp2p, 'peerStore'>, clock: Clock, addresses: readonly Multiaddr[], signal: AbortSignal): Promise<Connection> {
   const { components } = host as unknown as { readonly components: Insides }
-  return new PeerDial(components, clock, { multiaddrs: new Set(addresses.map(address => address.toString())) }, signal).run()
+  return new PeerDial(components, clock, { multiaddrs: new Set(addresses.map(address => address.toString())) }, signal, Infinity).run()
 }
 
 class PeerDial {
@@ -53,6 +55,7 @@ class PeerDial {
   readonly #clock: Clock
   readonly #job: Job
   readonly #signal: AbortSignal
+  readonly #maxAtOnce: number
   /** Each ends an attempt that is under way. A connection that stands may still listen to its own. */
   readonly #underWay = new Set<AbortController>()
   readonly #known = new Set<string>()
@@ -61,11 +64,12 @@ class PeerDial {
   #connection: Connection | undefined
   #wake: (() => void) | undefined
 
-  constructor (insides: Insides, clock: Clock, job: Job, signal: AbortSignal) {
+  constructor (insides: Insides, clock: Clock, job: Job, signal: AbortSignal, maxAtOnce: number) {
     this.#insides = insides
     this.#clock = clock
     this.#job = job
     this.#signal = signal
+    this.#maxAtOnce = maxAtOnce
   }
 
   async run (): Promise<Connection> {
@@ -77,7 +81,7 @@ class PeerDial {
         if (this.#job.multiaddrs.size > 0) await this.#lookUp()
         if (this.#connection !== undefined) return this.#connection
         if (this.#signal.aborted) throw new DOMException('no address has answered in time', 'TimeoutError')
-        const next = this.#waiting.shift()
+        const next = this.#underWay.size < this.#maxAtOnce ? this.#waiting.shift() : undefined
         if (next !== undefined) this.#start(next)
         else if (this.#underWay.size === 0 && this.#job.multiaddrs.size === 0) throw this.#failure()
         if (this.#underWay.size > 0) await this.#rest()
