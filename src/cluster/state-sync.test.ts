@@ -46,3 +46,18 @@ test('what is pinned anew while expired pins before it are being removed stays',
   assert.equal(cluster.unpins.length, 1)
   await cluster.stop()
 })
+
+test('nor goes what has not expired by a clock that is set right meanwhile', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(1)
+  cluster.unpinMs = minute
+  for (const n of [0, 1]) cluster.pin(n, [0], { min: 1, max: 1, expireAt: cluster.clock.now() + 60 * minute })
+  cluster.peer(0).wallOffsetMs = 120 * minute
+  await cluster.clock.until(() => cluster.unpins.length === 1, 30 * minute)
+  cluster.peer(0).wallOffsetMs = 0
+  await cluster.clock.advance(30 * minute)
+  assert.equal(cluster.unpins.length, 1)
+  await cluster.clock.advance(30 * minute)
+  assert.equal(cluster.unpins.length, 2)
+  await cluster.stop()
+})

@@ -55,8 +55,8 @@ async function removeExpired (parts: ExpiryParts, ranksAfter: (overdueMs: number
     for (const { cid, expireAt } of pins) {
       signal.throwIfAborted()
       if (responsibility.rank(cid, trusted) > ranksAfter(now - expireAt)) continue
-      // The unpins before it may have taken long: whoever has pinned it anew meanwhile wants to keep it.
-      if (!isDue(await consensus.pinset().get(cid), now)) continue
+      // The unpins before it may have taken long: meanwhile somebody may have pinned it anew, or set a wrong clock right.
+      if (!isDue(await consensus.pinset().get(cid), platform.clock.now())) continue
       logger.info({ cid }, 'unpinning: the pin has expired')
       await parts.unpin(cid).catch((error: unknown) => {
         // Somebody else was quicker.

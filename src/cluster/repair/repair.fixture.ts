@@ -105,6 +105,8 @@ export class TestPeer {
   isMute = false
   /** Its metrics get lost. */
   isUnheard = false
+  /** How far its wall clock is ahead. */
+  wallOffsetMs = 0
   /** Its process stands still: what is said meanwhile it never hears. */
   isPaused = false
   readonly #whilePaused: Array<() => void> = []
@@ -121,7 +123,7 @@ export class TestPeer {
   }
 
   async start (): Promise<void> {
-    const clock: Clock = { ...this.#cluster.clock, after: (delayMs, callback) => this.#cluster.clock.after(delayMs, () => { if (this.isPaused) this.#whilePaused.push(callback); else callback() }) }
+    const clock: Clock = { ...this.#cluster.clock, now: () => this.#cluster.clock.now() + this.wallOffsetMs, after: (delayMs, callback) => this.#cluster.clock.after(delayMs, () => { if (this.isPaused) this.#whilePaused.push(callback); else callback() }) }
     this.#stopping = new AbortController()
     const { signal } = this.#stopping
     const platform: Platform = { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
