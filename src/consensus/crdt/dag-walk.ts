@@ -167,7 +167,8 @@ export class DagWalk {
   async retryHoles (): Promise<void> {
     const holes = await this.records.listed('hole', takenFromDisk, this.#holeCursor)
     this.#holeCursor = holes.length < takenFromDisk ? '' : holes.at(-1) ?? ''
-    this.#fetcher.want(holes.map(node => ({ node, from: undefined, isLinked: true })))
+    // Each for itself, a few times: a peer that has none of them would not be asked for history for a while.
+    this.#fetcher.want(holes.map(node => ({ node, from: undefined, isLinked: false })))
   }
 
   /** A peer has connected, which may have what others did not. Several that come together are asked together. */

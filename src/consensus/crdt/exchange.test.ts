@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { PeerId } from '../../domain/peer.ts'
 import type { Network } from '../../platform/network.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
+import { BarePeer } from './bare-peer.fixture.ts'
 import { CrdtPeers, namesOf, pinOf, setOf, peerOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { crdtTopic } from './head-broadcast.ts'
 
@@ -153,45 +154,80 @@ test('a change made while older ones are still on their way wins over them', asy
   await peers.stop()
 })
 
-test('a node that is missing is fetched without the history that is here already', async () => {
-  const peers = new CrdtPeers(virtualClock())
-  const a = await peers.start(0)
-  let isDeaf = false
-  let bytes = 0
-  let requests = 0
-  async function * counted (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** Counts what a peer asks others for by the protocol of history, and lets it hear nothing for a while. */
+class WatchedNetwork {
+  isDeaf = false
+  bytes = 0
+  requests = 0
+
+  wrap (joined: Network): Network {
+    return {
+      ...joined,
+      subscribe: (topic, handler, accept) => joined.subscribe(topic, message => { if (!this.isDeaf) handler(message) }, accept),
+      open: async (peer, protocol, options) => {
+        const stream = await joined.open(peer, protocol, options)
+        this.requests++
+        const { signal } = stream
+        return { peer, signal, incoming: this.#counted(stream.incoming), write: part => stream.write(part), closeWrite: () => stream.closeWrite(), reset: () => { stream.reset() } }
+      },
+    }
+  }
+
+  async * #counted (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of chunks) {
-      bytes += chunk.length
+      this.bytes += chunk.length
       yield chunk
     }
   }
-  const network = (joined: Network): Network => ({
-    ...joined,
-    subscribe: (topic, handler, accept) => joined.subscribe(topic, message => { if (!isDeaf) handler(message) }, accept),
-    async open (peer, protocol, options) {
-      const stream = await joined.open(peer, protocol, options)
-      requests++
-      const { signal } = stream
-      return { peer, signal, incoming: counted(stream.incoming), write: part => stream.write(part), closeWrite: () => stream.closeWrite(), reset: () => { stream.reset() } }
-    },
-  })
-  const b = await peers.start(1, { network })
+}
+
+test('a node that is missing is fetched without the history that is here already', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const watched = new WatchedNetwork()
+  const [a, b] = [await peers.start(0), await peers.start(1, { network: network => watched.wrap(network) })]
   await peers.clock.advance(15_000)
   const pinned = async (peer: CrdtPeer, n: number): Promise<void> => {
     await peers.done(peer.consensus.logPin(pinOf(n, { name: `${n}`.padEnd(20_000) })))
     await peers.clock.advance(500)
   }
   for (let n = 0; n < 50; n++) await pinned(a, n)
-  isDeaf = true
+  watched.isDeaf = true
   for (let n = 50; n < 52; n++) await pinned(a, n)
   await pinned(b, 52)
-  isDeaf = false
-  assert.deepEqual([requests, b.consensus.pinset().count()], [0, 51])
+  watched.isDeaf = false
+  assert.deepEqual([watched.requests, b.consensus.pinset().count()], [0, 51])
   await pinned(a, 53)
   await peers.clock.advance(5_000)
   assert.deepEqual(await setOf(b), await setOf(a))
-  assert.equal(requests, 1)
-  assert.ok(bytes < 300_000, `${bytes} bytes of some million`)
+  assert.equal(watched.requests, 1)
+  assert.ok(watched.bytes < 300_000, `${watched.bytes} bytes of some million`)
+  await peers.stop()
+})
+
+test('a node that nobody has keeps no peer from being asked for history', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const watched = new WatchedNetwork()
+  const b = await peers.start(1, { network: network => watched.wrap(network) })
+  const other = await BarePeer.start(peers, 2)
+  const lost = other.node(1, [], [pinOf(100)])
+  other.blocks.delete(lost.cid.toString())
+  await other.tell([other.node(2, [lost], [pinOf(101)]).cid])
+  await peers.clock.advance(20 * 60_000)
+  assert.equal(b.consensus.inspect().holes, 1)
+  await other.network.stop()
+  const a = await peers.start(0)
+  await peers.clock.advance(20_000)
+  watched.isDeaf = true
+  for (let n = 0; n < 3; n++) {
+    await peers.done(a.consensus.logPin(pinOf(n)))
+    await peers.clock.advance(500)
+  }
+  watched.isDeaf = false
+  watched.requests = 0
+  await peers.done(a.consensus.logPin(pinOf(3)))
+  await peers.clock.advance(1_000)
+  assert.equal(b.consensus.pinset().count(), 5)
+  assert.equal(watched.requests, 1)
   await peers.stop()
 })
 
