@@ -90,3 +90,20 @@ test('an unpin does not take what is pinned elsewhere after its answer, and may 
   assert.equal(await isAfter(true), false)
   assert.equal(await isAfter(false), true)
 })
+
+test('nor does an unpin that a process took with it when it ended, and nobody waits for its answer after the next agreement', async () => {
+  const history = new History(() => {}, () => {})
+  await change(history, there, undefined, consensus => consensus.logPin(asked))
+  const consensus: RecordedConsensus = { pinset: () => ({ get: async () => asked }), logPin: async () => {}, logMove: async () => {}, logUnpin: () => new Promise(() => {}) }
+  history.record(there, consensus)
+  void consensus.logUnpin(asked)
+  await new Promise(resolve => { setImmediate(resolve) })
+  assert.equal(history.allowed(cid).mayBeAbsent, true)
+  const again = pinOf(1, { name: 'again' })
+  const pinAgain = (): Promise<void> => change(history, here, asked, consensus => consensus.logPin(again))
+  history.end(there)
+  await pinAgain()
+  assert.equal(history.allowed(cid).mayBeAbsent, false)
+  history.restart(new Map([[cid, storedForm(asked)]]))
+  assert.deepEqual(history.allowed(cid), { values: new Set([storedForm(asked)]), mayBeAbsent: false })
+})

@@ -22,9 +22,9 @@ export interface Change {
   /** Changes for this CID that the peer had taken in when it was asked, directly. */
   readonly seen: ReadonlySet<Change>
   isAcknowledged: boolean
-  /** The number of the last change that had begun when this one was acknowledged; Infinity before. */
+  /** The number of the last change that had begun when this one was acknowledged, or its process ended; Infinity before. */
   acknowledgedAt: number
-  /** Neither acknowledged nor refused. */
+  /** Neither acknowledged nor refused, by a process that still runs. */
   isOpen: boolean
   /** From the peer's own upkeep, not from a user. */
   readonly isUpkeep: boolean
@@ -85,6 +85,18 @@ export class History {
   /** The peer has lost what it had not synced: what it learned from others it learns anew. */
   fallBehind (peer: PeerId): void { this.#behind.add(peer) }
 
+  /**
+   * The process of the peer is gone: what it had begun may be on its disk, but is answered by nobody,
+   * and a removal among it takes nothing that comes later.
+   */
+  end (peer: PeerId): void {
+    for (const change of [...this.#changes.values()].flat()) {
+      if (change.peer !== peer || !change.isOpen) continue
+      change.isOpen = false
+      change.acknowledgedAt = this.#number
+    }
+  }
+
   /** The peer has lost its datastore. */
   forget (peer: PeerId): void { this.#forgotten.set(peer, this.#number) }
 
@@ -138,7 +150,13 @@ export class History {
   }
 
   async #follow (change: Change, logged: Promise<void>): Promise<void> {
-    await logged.finally(() => { change.isOpen = false })
+    await logged.catch((error: unknown) => {
+      change.isOpen = false
+      throw error
+    })
+    // Nobody has got this answer of a process that is gone.
+    if (!change.isOpen) return
+    change.isOpen = false
     change.isAcknowledged = true
     change.acknowledgedAt = this.#number
     this.#note(change.peer, `has logged ${change.cid}: ${change.pin === undefined ? 'removal' : `"${change.pin.name}"`}`)

@@ -112,6 +112,7 @@ export class SimulatedPeer {
     this.goneSince = this.#world.clock.monotonic()
     this.wasSteadySince = process.steadySince
     process.clock.kill()
+    this.history.end(this.self)
     this.#world.networks.vanish(this.self)
     this.disk.killProcess()
     this.#world.trace.note(this.name, `process ${process.number} is gone`)

@@ -75,3 +75,22 @@ test('of a process that was killed nothing reaches the disk any more', async () 
   assert.equal(isAnswered, false)
   assert.equal(disk.values.size, 0)
 })
+
+test('a failing disk fails at reads, too', async () => {
+  const world = virtualClock()
+  const disk = new SimulatedDisk(seededRandom(1))
+  const store = disk.open(new PeerClock(world))
+  const outcomes = new Set<string>()
+  const read = async (work: () => unknown): Promise<void> => { outcomes.add(await Promise.resolve().then(work).then(() => 'read', (error: { code?: string }) => error.code ?? 'other')) }
+  const reading = (async () => {
+    await store.batch([put(1)], { sync: true })
+    for (const failure of [0, 10]) {
+      disk.conditions.failure = failure
+      for (const work of [() => store.get('001'), () => store.getSync('001'), () => store.getMany(['001']), () => listed(store)]) await read(work)
+      if (failure === 0) assert.deepEqual([...outcomes], ['read'])
+    }
+  })()
+  await world.advance(1_000)
+  await reading
+  assert.deepEqual([...outcomes], ['read', 'STORE_FAILED'])
+})

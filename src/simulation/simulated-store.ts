@@ -17,7 +17,7 @@ export interface DiskConditions {
   /** Time of a write without and of what fsync adds, at most, in milliseconds. */
   writeMs: number
   syncMs: number
-  /** Probability that a batch fails though there is room. */
+  /** Probability that a batch fails though there is room; a read fails a tenth as often. */
   failure: number
 }
 
@@ -156,6 +156,7 @@ class SimulatedStore implements Store {
 
   getSync (key: string): Uint8Array | undefined {
     this.#refuseClosed()
+    this.#mayFail()
     return this.#disk.values.get(key)
   }
 
@@ -221,7 +222,13 @@ class SimulatedStore implements Store {
   #mayWait (): Promise<void> | undefined {
     if (this.#clock.isDead) return never
     this.#refuseClosed()
+    this.#mayFail()
     return this.#random.chance(readWaits) ? this.#wait(0) : undefined
+  }
+
+  #mayFail (): void {
+    const { failure } = this.#disk.conditions
+    if (failure > 0 && this.#random.chance(failure / 10)) throw new ClusterError('STORE_FAILED', 'the disk could not be read')
   }
 
   #wait (timeMs: number): Promise<void> {

@@ -20,7 +20,7 @@ export function loggedFaults (world: World, change: Change, before: Pin | undefi
 /** Pins go by themselves when their time has run out. A user's unpin may come so late that it no longer counts as his. */
 function mayRemove (world: World, { peer, cid }: Change, before: Pin): boolean {
   const process = world.peer(peer)?.process
-  return process === undefined || process.unpins.includes(cid) || isExpiredAt(before, process.clock.now())
+  return process?.unpins.includes(cid) === true || isExpiredAt(before, (process ?? world).clock.now())
 }
 
 function holderFaults (pin: Pin, members: readonly PeerId[]): string[] {
