@@ -8,6 +8,13 @@ import type { KeptMetric } from './metric-window.ts'
  * ever" would be a member for ever. The longest periods in use are some hours.
  */
 const longestLifeMs = 24 * 3_600_000
+/**
+ * The same of a peer's first ping, whose rhythm is not known yet, in milliseconds: one whose clock is
+ * an hour ahead and who dies right after it would be alive for that hour, and its pins without a holder.
+ * No cluster pings so rarely.
+ */
+const longestFirstPingMs = 15 * 60_000
+const pingName = 'ping'
 /** Longest name in characters: `tag:` and an operator's word. */
 const maxNameLength = 256
 /** Lifetime assumed of a living peer whose clock is wrong, before its rhythm is known. */
@@ -59,10 +66,10 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
   if (!metric.valid) return 'not valid'
   const isRunning = kept !== undefined && kept.deadline >= moment
-  if (isRunning && metric.expire < kept.signedExpire && !(arrival.isConnected() && isLater(arrival, kept))) return 'older than the last one'
+  if (isRunning && metric.expire < kept.signedExpire && !isLater(arrival, kept)) return 'older than the last one'
   const claimedMs = metric.expire - now
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
-  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(kept))
+  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric, kept))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
   return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs }
 }
@@ -108,12 +115,13 @@ function periodOf ({ expire }: Metric, { signedExpire }: KeptMetric): number {
 }
 
 /** The sender has said it later than the last one though it ends earlier: its clock was set back in between. */
-function isLater ({ metric: { expire }, sequence }: Arrival, kept: KeptMetric): boolean {
+function isLater ({ metric: { expire }, sequence, isConnected }: Arrival, kept: KeptMetric): boolean {
+  // Numbers grow with each message of a process: old words that are sent again have a smaller one.
   if (sequence !== undefined && kept.sequence !== undefined && sequence > kept.sequence) return true
-  return kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
+  return isConnected() && kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
 }
 
-function believableLife (kept: KeptMetric | undefined): number {
-  if (kept === undefined || kept.interval === 0) return longestLifeMs
+function believableLife ({ name }: Metric, kept: KeptMetric | undefined): number {
+  if (kept === undefined || kept.interval === 0) return name === pingName ? longestFirstPingMs : longestLifeMs
   return Math.min(longestLifeMs, Math.max(believedLifeMs, intervalsPerLife * kept.interval))
 }

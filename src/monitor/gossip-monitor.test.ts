@@ -10,6 +10,7 @@ import { MemoryNetworks } from '../platform/memory-network.ts'
 import type { Network } from '../platform/network.ts'
 import { systemRandom } from '../platform/random.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
+import { admit } from './admission.ts'
 import { GossipMonitor, metricsTopic } from './gossip-monitor.ts'
 import type { WindowBounds } from './metric-window.ts'
 
@@ -25,6 +26,8 @@ interface Setup {
   readonly metric: (changes?: Partial<Metric>) => Metric
   /** Sends as `from`, whatever the metric says, and waits until it arrived. */
   readonly send: (from: PeerId, metric: Metric, prefix?: string) => Promise<void>
+  /** Lets the n-th message that was heard be heard again as it was. */
+  readonly repeat: (n: number) => void
   readonly alerts: string[]
   readonly warnings: string[]
   readonly dropped: () => number
@@ -49,7 +52,15 @@ async function started ({ bounds = {} }: { bounds?: Partial<WindowBounds> } = {}
     return known
   }
   await network(self).start(AbortSignal.any([]))
-  const monitor = new GossipMonitor({ network: network(self), codec: MetricMessage, checkIntervalMs: 1_000, platform, bounds })
+  const heard: Array<() => void> = []
+  const own: Network = {
+    ...network(self),
+    subscribe: (topic, handler, accept) => network(self).subscribe(topic, message => {
+      heard.push(() => { handler(message) })
+      handler(message)
+    }, accept),
+  }
+  const monitor = new GossipMonitor({ network: own, codec: MetricMessage, checkIntervalMs: 1_000, platform, bounds })
   await monitor.start()
   const alerts: string[] = []
   const reading = new AbortController()
@@ -58,6 +69,7 @@ async function started ({ bounds = {} }: { bounds?: Partial<WindowBounds> } = {}
   })()
   return {
     clock, monitor, network, alerts, warnings,
+    repeat: n => { heard[n]?.() },
     dropped: () => dropped,
     metric: (changes = {}) => ({ name: 'ping', peer: other, value: 'v', expire: clock.now() + 30_000, valid: true, weight: 0, partitionable: false, receivedAt: 0, ...changes }),
     async send (from, metric, prefix = '') {
@@ -112,15 +124,15 @@ test('nobody speaks for another peer: a dead one stays dead and a living one liv
 
 test('old words of a peer change nothing when they are sent again', async () => {
   const setup = await started()
-  const { clock, metric, send } = setup
-  const old = metric({ value: 'old' })
+  const { clock, metric, send, repeat } = setup
+  await send(other, metric({ value: 'old' }))
   await clock.advance(20_000)
   await send(other, metric({ value: 'new' }))
-  await send(other, old)
+  repeat(0)
   await clock.advance(20_000)
   assert.deepEqual(values(setup), ['new'], 'it would have expired with the old one')
   await clock.advance(20_000)
-  await send(other, metric({ value: 'old', expire: clock.now() - 20_000 }))
+  repeat(0)
   assert.deepEqual(values(setup), [], 'nobody is raised from the dead')
   await setup.stop()
 })
@@ -260,6 +272,29 @@ test('a peer whose clock runs ahead does not outlive its death by hours', async 
   await clock.advance(120_000)
   assert.deepEqual(values(setup), [])
   await setup.stop()
+})
+
+test('nor does one that has said but one word, while a rare metric counts as long as it says', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  await send(other, metric({ expire: clock.now() + 3_630_000 }))
+  await send(other, metric({ name: 'tag:rare', expire: clock.now() + 3_630_000 }))
+  await clock.advance(14 * 60_000)
+  assert.deepEqual(values(setup), ['v'])
+  await clock.advance(2 * 60_000)
+  assert.deepEqual(values(setup), [])
+  assert.deepEqual(setup.alerts, ['ping of other'])
+  assert.deepEqual(values(setup, 'tag:rare'), ['v'])
+  await setup.stop()
+})
+
+test('a peer that is heard by way of others only lives on when its clock, which ran ahead, is set right: its messages have numbers', async () => {
+  const metric = (expire: number): Metric => ({ name: 'ping', peer: other, value: '', expire, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
+  const kept = { metric: metric(3_630_000), signedExpire: 3_630_000, sequence: 7n, deadline: 30_000, arrivedAt: 0, interval: 15_000, roundsExpired: 0 }
+  const arrival = { metric: metric(45_000), from: other, now: 15_000, moment: 15_000, kept, isConnected: () => false }
+  assert.deepEqual(admit({ ...arrival, sequence: 8n }), { metric: metric(45_000), lifeMs: 30_000 })
+  for (const sequence of [undefined, 7n, 6n]) assert.equal(admit({ ...arrival, sequence }), 'older than the last one')
+  assert.equal(admit({ ...arrival, now: 50_000, sequence: 8n }), 'expired')
 })
 
 test('a peer whose clock ran ahead and is set right lives on all the while', async () => {

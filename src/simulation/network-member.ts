@@ -22,6 +22,7 @@ export class NetworkMember {
   /** Blocks that it waits for, with who wakes up when somebody has one. */
   readonly wants = new Map<string, Set<() => void>>()
   source: BlockSource | undefined
+  #sequence: bigint | undefined
 
   constructor (self: PeerId, number: number, clock: PeerClock) {
     this.self = self
@@ -38,6 +39,9 @@ export class NetworkMember {
     if (subscriptions === undefined || subscriptions.size === 0) return false
     return [...subscriptions].every(({ accept }) => accept?.(from) !== false)
   }
+
+  /** The number of this process's next message: as gossipsub counts, from the wall clock of its start on. */
+  nextSequence (): bigint { return this.#sequence = (this.#sequence ?? BigInt(Math.floor(this.clock.now())) * 1_000_000n) + 1n }
 
   deliver (topic: string, message: GossipMessage): void {
     for (const { handler, accept } of this.topics.get(topic) ?? []) {

@@ -179,7 +179,7 @@ export class SimulatedNetworks {
   /** From peer to peer as gossip goes: who is not connected to the sender may hear it by way of others that take it. */
   publish (from: NetworkMember, topic: string, data: Uint8Array): void {
     // A copy also of a Buffer, whose own slice would share its memory.
-    const message = { from: from.self, data: new Uint8Array(data) }
+    const message = { from: from.self, data: new Uint8Array(data), sequence: from.nextSequence() }
     from.clock.soon(() => { from.deliver(topic, message) })
     const heard = new Map<NetworkMember, number>([[from, 0]])
     let others = [...this.#members.values()].filter(member => member !== from)
