@@ -17,7 +17,7 @@ const longestFirstPingMs = 15 * 60_000
 const pingName = 'ping'
 /** Longest name in characters: `tag:` and an operator's word. */
 const maxNameLength = 256
-/** Lifetime assumed of a living peer whose clock is wrong, before its rhythm is known. */
+/** Lifetime assumed of a living peer whose clock is wrong, before its rhythm is known, and the least of it after. */
 const assumedLifeMs = 30_000
 /**
  * Peers send at half of a lifetime; so a metric that is to outlive this many of its own intervals
@@ -87,7 +87,8 @@ function lifeAfter ({ metric, kept, moment }: Arrival): number {
 /** What a peer that is connected has by the rhythm in which its metrics come: it lives, and another one will come. 0 for all others. */
 function rhythmOf ({ metric, now, kept, isConnected }: Arrival): number {
   if (metric.expire > now || !isConnected()) return 0
-  return kept === undefined ? assumedLifeMs : 2 * longestPause(metric, kept) || assumedLifeMs
+  // Pings that greet a connection come out of turn: a short pause says nothing.
+  return kept === undefined ? assumedLifeMs : Math.max(assumedLifeMs, 2 * longestPause(metric, kept))
 }
 
 /**

@@ -350,6 +350,19 @@ test('a peer whose clock is set back, or is behind, lives on all the while, and 
   }
 })
 
+test('a peer whose clock is set back is not told dead for pings that came right one after the other', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  await setup.network(other).start(AbortSignal.any([]))
+  for (const [behindMs, pauseMs] of [[0, 8], [0, 8], [3_600_000, 15_000], [3_600_000, 15_000]] as const) {
+    await send(other, metric({ expire: clock.now() + 30_000 - behindMs }))
+    await clock.advance(pauseMs)
+    assert.deepEqual(values(setup), ['v'])
+  }
+  assert.deepEqual(setup.alerts, [])
+  await setup.stop()
+})
+
 test('an expired metric of a peer without connection is dropped with advice', async () => {
   const setup = await started()
   await setup.send(other, setup.metric({ expire: setup.clock.now() - 1 }))
