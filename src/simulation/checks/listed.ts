@@ -1,6 +1,7 @@
 import { encodeLines } from '../../codec/encode-lines.ts'
 import { GlobalPinInfoMessage } from '../../codec/messages.ts'
 import { compareCids, type Cid } from '../../domain/cid.ts'
+import type { PeerId } from '../../domain/peer.ts'
 import { isAllocatedTo } from '../../domain/pin.ts'
 import { statusName, TrackerStatus, type GlobalPinInfo } from '../../domain/status.ts'
 import { pinOf, pinsetOn } from '../disk-contents.ts'
@@ -33,15 +34,21 @@ export async function listsOfAllFaults (world: World): Promise<string[]> {
   const list = (): Promise<Answer<GlobalPinInfo[]>> => world.while(readAll(cluster.statusAll(0)), limitMs)
   const objects = await list()
   const lines = await world.while(readAll(cluster.statusesEncoded(0)), limitMs)
-  const broken = statusFaults(world, asked, objects.batches.flat())
+  const broken = statusFaults(world, asked, objects.batches.flat(), held(world))
   // Where a peer has not answered its status tells when it was asked.
   if (objects.isComplete && lines.isComplete && !Buffer.concat(lines.batches).equals(encodeLines(objects.batches.flat(), GlobalPinInfoMessage.encodeJson))) broken.push('answers other lines than it has statuses')
   random.pick(world.serving()).node.losePins(random.between(0.1, 1))
-  broken.push(...statusFaults(world, asked, (await list()).batches.flat()))
+  const heldAtFirst = held(world)
+  broken.push(...statusFaults(world, asked, (await list()).batches.flat(), heldAtFirst))
   return broken.map(fault => `${asked.name} ${fault}`)
 }
 
-function statusFaults (world: World, asked: SimulatedPeer, listed: readonly GlobalPinInfo[]): string[] {
+function held (world: World): ReadonlyMap<PeerId, ReadonlySet<Cid>> {
+  return new Map(world.peers.map(({ self, node }) => [self, new Set(node.pins.keys())]))
+}
+
+/** A recovery may come by meanwhile: a status is right as of the first moment or as of now. */
+function statusFaults (world: World, asked: SimulatedPeer, listed: readonly GlobalPinInfo[], heldAtFirst: ReadonlyMap<PeerId, ReadonlySet<Cid>>): string[] {
   const { values } = pinsetOn(asked.disk)
   const broken = listFaults(listed, [...values.keys()])
   for (const { cid, peerMap } of listed) {
@@ -50,14 +57,14 @@ function statusFaults (world: World, asked: SimulatedPeer, listed: readonly Glob
     for (const { self, name, role, serving, node } of value === undefined ? [] : world.peers) {
       if (role === 'outsider' || serving === undefined) continue
       const status = peerMap[self]?.status
-      const actual = !isAllocatedTo(pinOf(value as string), self) ? TrackerStatus.remote : node.pins.has(cid) ? TrackerStatus.pinned : TrackerStatus.unexpectedlyUnpinned
-      if (status !== actual && !(isBeingPinned(status) && actual !== TrackerStatus.remote)) broken.push(`lists ${cid} as ${status === undefined ? 'unknown' : statusName(status)} on ${name}, where it is ${statusName(actual)}`)
+      const isHeld = [node.pins.has(cid), heldAtFirst.get(self)?.has(cid) === true]
+      const actual = !isAllocatedTo(pinOf(value as string), self) ? [TrackerStatus.remote] : isHeld.map(is => is ? TrackerStatus.pinned : TrackerStatus.unexpectedlyUnpinned)
+      if (!actual.some(each => each === status) && !(isBeingPinned(status) && actual[0] !== TrackerStatus.remote)) broken.push(`lists ${cid} as ${status === undefined ? 'unknown' : statusName(status)} on ${name}, where it is ${statusName(actual[0] ?? 0)}`)
     }
   }
   return broken
 }
 
-/** A recovery may come by. */
 function isBeingPinned (status: TrackerStatus | undefined): boolean { return status === TrackerStatus.pinQueued || status === TrackerStatus.pinning }
 
 /** What came before an error, if there was one. */
