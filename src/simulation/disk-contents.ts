@@ -83,7 +83,7 @@ export function isReplicated (peer: SimulatedPeer, peers: readonly SimulatedPeer
   if (journalled(peer.disk) > 0) return false
   const heads = headNames(peer.disk).map(name => keys.processed(name))
   return peers.some(other => {
-    if (other === peer || other.role !== 'member') return false
+    if (other === peer || other.role !== 'member' || other.disk.isDamaged) return false
     const unsynced = other.disk.unsyncedKeys()
     return heads.every(key => other.disk.values.get(key) !== undefined && !unsynced.has(key))
   })

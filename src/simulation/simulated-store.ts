@@ -75,6 +75,8 @@ export class SimulatedDisk {
     this.#isDamaged = false
   }
 
+  /** What it holds is lost with the next start. */
+  get isDamaged (): boolean { return this.#isDamaged }
   get values (): SortedMap { return this.#values }
   /** Grows whenever the contents may have changed. */
   get version (): number { return this.#version }
