@@ -107,3 +107,15 @@ test('nor does an unpin that a process took with it when it ended, and nobody wa
   history.restart(new Map([[cid, storedForm(asked)]]))
   assert.deepEqual(history.allowed(cid), { values: new Set([storedForm(asked)]), mayBeAbsent: false })
 })
+
+test('what a process that is gone had begun is not known to be there, nor what it followed', async () => {
+  const history = new History(() => {}, () => {})
+  await change(history, here, undefined, consensus => consensus.logPin(asked))
+  const unanswered = { pinset: () => ({ get: async () => asked }), logPin: async () => {}, logMove: () => new Promise<void>(() => {}), logUnpin: async () => {} }
+  history.record(there, unanswered)
+  void (unanswered as RecordedConsensus).logMove(asked, moved)
+  history.end(there)
+  const older = pinOf(1, { name: 'older' })
+  await unpin(history, there, older)
+  assert.ok(history.allowed(cid).values.has(storedForm(asked)), 'it may have lost the pin with the power')
+})

@@ -139,7 +139,8 @@ export class History {
     // Two peers may write the same: which of both was seen cannot be told then.
     const alike = value === undefined ? [] : earlier.filter(change => change.value === value)
     const forgotten = this.#forgotten.get(peer) ?? 0
-    const isOwn = (change: Change): boolean => change.peer === peer || (change.peer === '' && !this.#behind.has(peer))
+    // What was refused, or begun by a process that is gone, may not be there, nor what it followed.
+    const isOwn = (change: Change): boolean => (change.peer === peer && (change.isAcknowledged || change.isOpen)) || (change.peer === '' && !this.#behind.has(peer))
     const seen = new Set([...earlier.filter(change => change.number > forgotten && isOwn(change)), ...alike.length === 1 ? alike : []])
     const isUpkeep = isMove || (this.#userRequests.get(peer) ?? 0) === 0
     const change: Change = { number: ++this.#number, peer, cid, pin, value: pin === undefined ? undefined : storedForm(pin), seen, isAcknowledged: false, acknowledgedAt: Infinity, isOpen: true, isUpkeep, isMove }
