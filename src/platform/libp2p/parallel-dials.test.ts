@@ -76,6 +76,7 @@ test('no more addresses are dialled at a time than may be, and all in the end', 
   const dialled: Array<(error: Error) => void> = []
   const dialQueue = {
     maxPeerAddrsToDial: 25,
+    addressDialTimeout: 3_600_000,
     calculateMultiaddrs: async (_peer: unknown, addresses: Set<string>) => [...addresses].map(address => ({ multiaddr: multiaddr(address) })),
     dialPeer: async (_job: object, _signal: AbortSignal): Promise<unknown> => undefined,
   }
@@ -90,4 +91,32 @@ test('no more addresses are dialled at a time than may be, and all in the end', 
     assert.equal(dialled.length, Math.min(25, 9 + i))
   }
   await ended
+})
+
+test('an address that does not answer leaves its place to another, also when nobody who waits has set a limit', async () => {
+  const clock = virtualClock()
+  const dialled: string[] = []
+  const dialQueue = {
+    maxPeerAddrsToDial: 25,
+    addressDialTimeout: 6_000,
+    calculateMultiaddrs: async (_peer: unknown, addresses: Set<string>) => [...addresses].map(address => ({ multiaddr: multiaddr(address) })),
+    dialPeer: async (_job: object, _signal: AbortSignal): Promise<unknown> => undefined,
+  }
+  const dial = (address: object, { signal }: { readonly signal: AbortSignal }): Promise<never> => new Promise((_resolve, reject) => {
+    dialled.push(String(address))
+    signal.addEventListener('abort', () => { reject(new Error('cancelled')) })
+  })
+  dialInParallel({ components: { connectionManager: { dialQueue }, transportManager: { dial } } } as never, clock, 8)
+  const addresses = Array.from({ length: 9 }, (_, port) => `/ip4/10.0.0.1/tcp/${port + 1}`)
+  const ended = assert.rejects(dialQueue.dialPeer({ multiaddrs: new Set(addresses) }, signal), ({ errors }: AggregateError) => {
+    assert.deepEqual(errors.map(({ name, message }: Error) => [name, message]), addresses.map(address => ['TimeoutError', `${address} has not answered in time`]))
+    return true
+  })
+  await clock.advance(5_900)
+  assert.deepEqual(dialled, addresses.slice(0, 8))
+  await clock.advance(200)
+  assert.deepEqual(dialled, addresses)
+  await clock.advance(6_000)
+  await ended
+  assert.equal(clock.nextAt(), undefined)
 })

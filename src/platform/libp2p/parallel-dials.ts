@@ -20,6 +20,8 @@ interface Insides {
 }
 interface DialQueue {
   readonly maxPeerAddrsToDial: number
+  /** Time for one address to answer, in milliseconds. */
+  readonly addressDialTimeout: number
   /** The addresses that can be dialled, in the order in which to do it; names of sets of addresses (`/dnsaddr`) are looked up. */
   calculateMultiaddrs (peerId: unknown, addresses: Set<string>, options: object): Promise<Array<{ readonly multiaddr: Multiaddr }>>
   dialPeer (job: Job, signal: AbortSignal): Promise<Connection>
@@ -115,12 +117,21 @@ class PeerDial {
   #start (address: Multiaddr): void {
     const attempt = new AbortController()
     this.#underWay.add(attempt)
-    this.#insides.transportManager.dial(address, { ...this.#job, signal: attempt.signal }).then(
-      connection => { this.#connection ??= connection },
-      (error: unknown) => { this.#failures.push(error) },
-    ).finally(() => {
+    // Others may be waiting for its place, and of those who wait for the peer one may have set no limit.
+    const cancel = this.#clock.after(this.#insides.connectionManager.dialQueue.addressDialTimeout, () => {
+      attempt.abort(new DOMException(`${address.toString()} has not answered in time`, 'TimeoutError'))
+    })
+    const ended = (): void => {
+      cancel()
       this.#underWay.delete(attempt)
       this.#wake?.()
+    }
+    this.#insides.transportManager.dial(address, { ...this.#job, signal: attempt.signal }).then(connection => {
+      this.#connection ??= connection
+      ended()
+    }, (error: unknown) => {
+      this.#failures.push(attempt.signal.aborted ? attempt.signal.reason : error)
+      ended()
     })
   }
 
