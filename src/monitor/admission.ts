@@ -11,7 +11,6 @@ const longestLifeMs = 24 * 3_600_000
 /**
  * The same of a peer's first ping, whose rhythm is not known yet, in milliseconds: one whose clock is
  * an hour ahead and who dies right after it would be alive for that hour, and its pins without a holder.
- * No cluster pings so rarely.
  */
 const longestFirstPingMs = 15 * 60_000
 const pingName = 'ping'
@@ -31,7 +30,7 @@ const intervalsPerLife = 4
 const clockSetBack = { ms: 60_000, intervals: 4 }
 /** A metric that counts for less than so many of its own intervals comes from a clock that is behind: it would expire before its successor is there. */
 const leastIntervalsPerLife = 1.5
-/** A lifetime up to this is believed whatever the rhythm: bursts of updates make short intervals. */
+/** A lifetime up to this is believed whatever the rhythm, in milliseconds: bursts of updates make short intervals. */
 const believedLifeMs = 120_000
 
 /** Why a metric is not taken. */
@@ -48,6 +47,8 @@ export interface Arrival {
   /** Of the monotonic clock. */
   readonly moment: number
   readonly kept: KeptMetric | undefined
+  /** How long this peer's own pings count, in milliseconds: those of others in its cluster may count as long. */
+  readonly pingLifeMs: number
   /** True when there is an open connection to the peer: it lives, whatever its clock says. */
   readonly isConnected: () => boolean
 }
@@ -61,7 +62,7 @@ export interface Admitted { readonly metric: Metric, readonly lifeMs: number }
  * (peers of the reference publish nothing about others either, spec/wire.md 6.2).
  */
 export function admit (arrival: Arrival): Admitted | Refusal {
-  const { metric, from, now, moment, kept } = arrival
+  const { metric, from, now, moment, kept, pingLifeMs } = arrival
   if (metric.peer !== from) return 'signed by another peer'
   if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
   if (!metric.valid) return 'not valid'
@@ -69,7 +70,7 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (isRunning && metric.expire < kept.signedExpire && !isLater(arrival, kept)) return 'older than the last one'
   const claimedMs = metric.expire - now
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
-  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric, kept))
+  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric, kept, pingLifeMs))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
   return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs }
 }
@@ -122,7 +123,7 @@ function isLater ({ metric: { expire }, sequence, isConnected }: Arrival, kept: 
   return isConnected() && kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
 }
 
-function believableLife ({ name }: Metric, kept: KeptMetric | undefined): number {
-  if (kept === undefined || kept.interval === 0) return name === pingName ? longestFirstPingMs : longestLifeMs
-  return Math.min(longestLifeMs, Math.max(believedLifeMs, intervalsPerLife * kept.interval))
+function believableLife ({ name }: Metric, kept: KeptMetric | undefined, pingLifeMs: number): number {
+  if (kept === undefined || kept.interval === 0) return name === pingName ? Math.max(longestFirstPingMs, pingLifeMs) : longestLifeMs
+  return Math.min(longestLifeMs, Math.max(believedLifeMs, pingLifeMs, intervalsPerLife * kept.interval))
 }

@@ -21,6 +21,8 @@ export interface GossipMonitorOptions {
   readonly network: Network
   readonly codec: MsgpackMessage<Metric>
   readonly checkIntervalMs: number
+  /** How long this peer's own pings count, in milliseconds. */
+  readonly pingLifeMs: number
   readonly platform: Platform
   readonly bounds?: Partial<WindowBounds>
 }
@@ -77,6 +79,7 @@ export class GossipMonitor implements PeerMonitor {
       now: this.#options.platform.clock.now(),
       moment: this.#moment(),
       kept: this.#window.get(metric.name, from),
+      pingLifeMs: this.#options.pingLifeMs,
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
