@@ -49,7 +49,8 @@ export class FailedUnpins {
             const pin = pins[i]
             this.#noted.add(cid)
             if (pin === undefined) table.untrack(cid, 0)
-            else if (pin.type === 'meta-pin' || isAllocatedTo(pin, self)) this.delete(cid)
+            // Of sharded content the shards have pins of their own: the root as a whole is still to go.
+            else if (pin.type !== 'meta-pin' && isAllocatedTo(pin, self)) this.delete(cid)
             else table.trackRemote(cid, 0)
           }
         }

@@ -408,6 +408,21 @@ test('the root of sharded content that was pinned as a whole before does not sta
   await world.stop()
 })
 
+test('that the node refused to take the root of sharded content off is not forgotten by a restart', async () => {
+  const world = new World()
+  await world.start()
+  world.pin('a')
+  await world.idle()
+  world.ipfs.unpinRefusal = new ClusterError('IPFS_ANSWER', 'locked')
+  world.pin('a', { type: 'meta-pin', maxDepth: 0 })
+  await world.clock.advance(10_000)
+  world.ipfs.unpinRefusal = undefined
+  await world.restart()
+  await world.clock.advance(10_000)
+  assert.deepEqual([world.ipfs.pins.size, (await Array.fromAsync(world.store.keys({}))).flat()], [0, []])
+  await world.stop()
+})
+
 test('new pins do not wait for what others hold where few pins may wait', async () => {
   const world = new World({ maxPinQueueSize: 50 })
   await world.start()
