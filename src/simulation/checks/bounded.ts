@@ -4,8 +4,8 @@ import type { Check } from './check.ts'
 /** Entries of the change log that may wait for the next write of its reader's cursor. */
 const mostChanges = 4
 
-/** Timers of a process, of its own and for each peer: some more than it has at rest. */
-const mostTimers = 30
+/** Timers of a process, of its own and for each peer: half as many again as any had at rest. */
+const mostTimers = 50
 const mostTimersEach = 2
 
 /** Nothing is left over when there is nothing to do. */
@@ -23,8 +23,11 @@ export const bounded: Check = {
       const timers = process?.clock.timers ?? 0
       if (timers > mostTimers + mostTimersEach * world.peers.length) broken.push(`${name} has ${timers} timers`)
       const wants = world.networks.wantedBlocks(self)
+      // What was lost with the disk of its author is looked for now and then.
+      const health = serving?.consensus.inspect()
+      const missing = (health?.unmerged.missing ?? 0) + (health?.holes ?? 0)
       // Whoever trusts everybody looks for what a stranger says that there is.
-      if (wants > 0 && (world.stranger === undefined || !world.settings.trustsAll)) broken.push(`${name} waits for ${wants} blocks`)
+      if (wants > missing && (world.stranger === undefined || !world.settings.trustsAll)) broken.push(`${name} waits for ${wants} blocks`)
       if (headNames(disk).length > world.peers.length) broken.push(`${name} has ${headNames(disk).length} heads`)
     }
     return broken
