@@ -18,7 +18,7 @@ const peer = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
 async function after (count: number, options?: { followerMode: boolean }): Promise<{ history: AlertHistory, warnings: string[] }> {
   const clock = virtualClock()
   const platform: Platform = { clock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
-  const monitor = new GossipMonitor({ network: loneNetwork(peer), codec: MetricMessage, checkIntervalMs: 10, pingLifeMs: 30_000, platform })
+  const monitor = new GossipMonitor({ network: loneNetwork(peer), codec: MetricMessage, checkIntervalMs: 10, platform })
   await monitor.start()
   const history = new AlertHistory(options)
   const warnings: string[] = []

@@ -27,7 +27,7 @@ import { publishOnce } from './metric-loops.ts'
 import { peerService } from './peer-service.ts'
 import { Membership } from './peers.ts'
 import { Pinning } from './pin.ts'
-import { pingLifeMs, pingMetric } from './ping.ts'
+import { pingMetric } from './ping.ts'
 import { RepairLoop } from './repair/repair.ts'
 import { StatusSorter } from './status/status-sorter.ts'
 import { unpinMade } from './unpin.ts'
@@ -77,7 +77,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const stopping = new AbortController()
   const alerts = new AlertHistory(settings)
   const calls = rpcCalls({ network, platform })
-  const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: pubsubmon.checkIntervalMs, pingLifeMs: pingLifeMs(settings.monitorPingIntervalMs), platform })
+  const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: pubsubmon.checkIntervalMs, platform })
   const consensus = new CrdtConsensus({
     self,
     store,

@@ -25,7 +25,7 @@ const other = parseCid('QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o')
 /** One peer with real parts, free space known, alone; it has heard of the free space of `others`, the largest first. */
 async function lonePeer (changes: Partial<PinningOptions> = {}, { others = [], trustedPeers = ['*'], loggers = silentLoggers }: { readonly others?: readonly PeerId[], readonly trustedPeers?: ReadonlyArray<PeerId | '*'>, readonly loggers?: Loggers } = {}): Promise<{ pinning: Pinning, consensus: CrdtConsensus, monitor: GossipMonitor, stop: () => Promise<void> }> {
   const network = loneNetwork(self)
-  const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, pingLifeMs: 30_000, platform })
+  const monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
   await monitor.start()
   const consensus = new CrdtConsensus({ self, store: memoryStore(), codec: PinMessage, datastoreNamespace: '/c', trustedPeers, batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
   await consensus.start()

@@ -9,9 +9,6 @@ const maxAddresses = 64
 /** Characters of a name that are kept: another peer may have chosen it. */
 const maxNameLength = 1_024
 
-/** How long a ping counts, in milliseconds: until the one after the next. */
-export function pingLifeMs (pingIntervalMs: number): number { return 2 * pingIntervalMs }
-
 /** The value of the `ping` metric (spec/components.md 1.2): only public IPFS addresses are told. */
 export function pingMetric (self: PeerId, peername: string, ipfs: IpfsId, now: number, pingIntervalMs: number): Metric {
   const addresses = (ipfs.addresses ?? []).filter(isPublic).slice(0, maxAddresses)
@@ -20,7 +17,7 @@ export function pingMetric (self: PeerId, peername: string, ipfs: IpfsId, now: n
     ...(ipfs.id !== undefined && { ipfs_id: ipfs.id }),
     ...(addresses.length > 0 && { ipfs_addresses: addresses }),
   })
-  return { name: 'ping', peer: self, value, expire: now + pingLifeMs(pingIntervalMs), valid: true, weight: 0, partitionable: false, receivedAt: 0 }
+  return { name: 'ping', peer: self, value, expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }
 }
 
 /** What a ping says of its sender; empty where it cannot be read. */
@@ -53,5 +50,5 @@ export function isPublic (address: Multiaddress): boolean {
 
 /** A ping that stands for one of a peer that is there but has not told anything of itself yet. */
 export function pingOfUnknown (peer: PeerId, now: number, pingIntervalMs: number): Metric {
-  return { name: 'ping', peer, value: '', expire: now + pingLifeMs(pingIntervalMs), valid: true, weight: 0, partitionable: false, receivedAt: 0 }
+  return { name: 'ping', peer, value: '', expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }
 }

@@ -47,8 +47,8 @@ export interface Arrival {
   /** Of the monotonic clock. */
   readonly moment: number
   readonly kept: KeptMetric | undefined
-  /** How long this peer's own pings count, in milliseconds: those of others in its cluster may count as long. */
-  readonly pingLifeMs: number
+  /** How long this peer's own metric of the name counts, in milliseconds, 0 without one: those of others in its cluster may count as long. */
+  readonly ownLifeMs: number
   /** True when there is an open connection to the peer: it lives, whatever its clock says. */
   readonly isConnected: () => boolean
 }
@@ -62,7 +62,7 @@ export interface Admitted { readonly metric: Metric, readonly lifeMs: number }
  * (peers of the reference publish nothing about others either, spec/wire.md 6.2).
  */
 export function admit (arrival: Arrival): Admitted | Refusal {
-  const { metric, from, now, moment, kept, pingLifeMs } = arrival
+  const { metric, from, now, moment, kept, ownLifeMs } = arrival
   if (metric.peer !== from) return 'signed by another peer'
   if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
   if (!metric.valid) return 'not valid'
@@ -70,7 +70,7 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (isRunning && metric.expire < kept.signedExpire && !isLater(arrival, kept)) return 'older than the last one'
   const claimedMs = metric.expire - now
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
-  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric, kept, pingLifeMs))
+  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric, kept, ownLifeMs))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
   return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs }
 }
@@ -123,7 +123,7 @@ function isLater ({ metric: { expire }, sequence, isConnected }: Arrival, kept: 
   return isConnected() && kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
 }
 
-function believableLife ({ name }: Metric, kept: KeptMetric | undefined, pingLifeMs: number): number {
-  if (kept === undefined || kept.interval === 0) return name === pingName ? Math.max(longestFirstPingMs, pingLifeMs) : longestLifeMs
-  return Math.min(longestLifeMs, Math.max(believedLifeMs, pingLifeMs, intervalsPerLife * kept.interval))
+function believableLife ({ name }: Metric, kept: KeptMetric | undefined, ownLifeMs: number): number {
+  if (kept === undefined || kept.interval === 0) return name === pingName ? Math.max(longestFirstPingMs, ownLifeMs) : longestLifeMs
+  return Math.min(longestLifeMs, Math.max(believedLifeMs, ownLifeMs, intervalsPerLife * kept.interval))
 }

@@ -34,7 +34,7 @@ interface Setup {
   readonly stop: () => Promise<void>
 }
 
-async function started ({ bounds = {}, pingLifeMs = 30_000 }: { bounds?: Partial<WindowBounds>, pingLifeMs?: number } = {}): Promise<Setup> {
+async function started ({ bounds = {} }: { bounds?: Partial<WindowBounds> } = {}): Promise<Setup> {
   const clock = virtualClock()
   const warnings: string[] = []
   let dropped = 0
@@ -60,7 +60,7 @@ async function started ({ bounds = {}, pingLifeMs = 30_000 }: { bounds?: Partial
       handler(message)
     }, accept),
   }
-  const monitor = new GossipMonitor({ network: own, codec: MetricMessage, checkIntervalMs: 1_000, pingLifeMs, platform, bounds })
+  const monitor = new GossipMonitor({ network: own, codec: MetricMessage, checkIntervalMs: 1_000, platform, bounds })
   await monitor.start()
   const alerts: string[] = []
   const reading = new AbortController()
@@ -288,15 +288,17 @@ test('nor does one that has said but one word, while a rare metric counts as lon
   await setup.stop()
 })
 
-test('where pings are rare no peer is told dead between them, however the first ones came', async () => {
-  for (const [minutes, greetings] of [[5, 2], [20, 1], [20, 3]] as const) {
-    const pingLifeMs = 2 * minutes * 60_000
-    const setup = await started({ pingLifeMs })
-    const { clock, metric, send } = setup
+test('where metrics are rare no peer lacks one between them, however the first ones came', async () => {
+  for (const [name, minutes, greetings] of [['ping', 5, 2], ['ping', 20, 1], ['ping', 20, 3], ['freespace', 5, 3]] as const) {
+    const lifeMs = 2 * minutes * 60_000
+    const setup = await started()
+    const { clock, monitor, metric, send } = setup
+    const next = (peer: PeerId): Metric => metric({ name, peer, expire: clock.now() + lifeMs })
     for (let n = 0; n < greetings + 3; n++) {
-      await send(other, metric({ expire: clock.now() + pingLifeMs }))
-      await clock.advance(n < greetings - 1 ? 1_000 : minutes * 60_000)
-      assert.deepEqual(values(setup), ['v'])
+      await monitor.publish(next(self))
+      await send(other, next(other))
+      await clock.advance(n < greetings - 1 ? 3_000 : minutes * 60_000)
+      assert.deepEqual(values(setup, name), ['v', 'v'], `${name} each ${minutes} minutes, after ${n}`)
     }
     assert.deepEqual(setup.alerts, [])
     await setup.stop()
@@ -306,7 +308,7 @@ test('where pings are rare no peer is told dead between them, however the first 
 test('a peer that is heard by way of others only lives on when its clock, which ran ahead, is set right: its messages have numbers', async () => {
   const metric = (expire: number): Metric => ({ name: 'ping', peer: other, value: '', expire, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
   const kept = { metric: metric(3_630_000), signedExpire: 3_630_000, sequence: 7n, deadline: 30_000, arrivedAt: 0, interval: 15_000, roundsExpired: 0 }
-  const arrival = { metric: metric(45_000), from: other, now: 15_000, moment: 15_000, kept, pingLifeMs: 30_000, isConnected: () => false }
+  const arrival = { metric: metric(45_000), from: other, now: 15_000, moment: 15_000, kept, ownLifeMs: 30_000, isConnected: () => false }
   assert.deepEqual(admit({ ...arrival, sequence: 8n }), { metric: metric(45_000), lifeMs: 30_000 })
   for (const sequence of [undefined, 7n, 6n]) assert.equal(admit({ ...arrival, sequence }), 'older than the last one')
   assert.equal(admit({ ...arrival, now: 50_000, sequence: 8n }), 'expired')

@@ -21,8 +21,6 @@ export interface GossipMonitorOptions {
   readonly network: Network
   readonly codec: MsgpackMessage<Metric>
   readonly checkIntervalMs: number
-  /** How long this peer's own pings count, in milliseconds. */
-  readonly pingLifeMs: number
   readonly platform: Platform
   readonly bounds?: Partial<WindowBounds>
 }
@@ -34,6 +32,8 @@ export class GossipMonitor implements PeerMonitor {
   readonly #alerts = new AlertQueue()
   readonly #detector: FailureDetector
   readonly #refusals: Refusals
+  /** How long what this peer published last counts, by name. */
+  readonly #ownLives = new Map<string, number>()
   #unsubscribe: (() => void) | undefined
 
   constructor (options: GossipMonitorOptions) {
@@ -56,6 +56,7 @@ export class GossipMonitor implements PeerMonitor {
 
   async publish (metric: Metric): Promise<void> {
     if (!metric.valid) return
+    this.#ownLives.set(metric.name, metric.expire - this.#options.platform.clock.now())
     await this.#options.network.publish(metricsTopic, this.#options.codec.encodeMsgpack(metric))
   }
 
@@ -79,7 +80,7 @@ export class GossipMonitor implements PeerMonitor {
       now: this.#options.platform.clock.now(),
       moment: this.#moment(),
       kept: this.#window.get(metric.name, from),
-      pingLifeMs: this.#options.pingLifeMs,
+      ownLifeMs: this.#ownLives.get(metric.name) ?? 0,
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)

@@ -133,7 +133,7 @@ export class TestPeer {
       publish: async (topic, data) => { if (this.isUp && !this.isUnheard) await this.#network.publish(topic, data) },
       subscribe: (topic, handler) => this.#network.subscribe(topic, message => { if (!this.cutFrom.has(message.from) && !this.isPaused) handler(message) }),
     }
-    const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, pingLifeMs: 30_000, platform })
+    const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
     await monitor.start()
     const consensus = this.#consensus(monitor)
     const { disableRepinning = false, followerMode = false, isPassive = false } = this.#options
