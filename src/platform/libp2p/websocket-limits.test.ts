@@ -71,40 +71,42 @@ test('the connection of somebody with another secret is closed, not only forgott
   await once(socket, 'close')
 })
 
-for (const listens of [true, false]) {
-  test(`one to somebody with another secret that was dialled is closed too, by a peer that ${listens ? 'listens for WebSockets' : 'does not listen for them'}`, { timeout: 30_000 }, async t => {
-    const server = createServer(socket => {
-      socket.on('error', () => {}).once('data', request => {
-        const key = /Sec-WebSocket-Key: (.*)\r\n/i.exec(request.toString())?.[1] as string
-        const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
-        let came = Buffer.alloc(0)
-        socket.on('data', (data: Buffer) => {
-          came = Buffer.concat([came, data])
-          // A masked frame without anything in it, which ends a WebSocket.
-          if (!came.includes(Buffer.of(0x88, 0x80))) return
-          socket.destroy()
-          server.emit('ended')
-        })
-        socket.write(otherSecret(Buffer.alloc(0)))
-      })
+type Behaviour = 'says nothing' | 'opens and says nothing' | 'has another secret'
+
+/** Somebody who is dialled: what he does, and `ended` with each connection that is. */
+async function dialledStranger (t: Parameters<typeof testNetwork>[0], behaviour: Behaviour): Promise<{ readonly address: Multiaddress, readonly ended: Promise<unknown> }> {
+  const server = createServer(socket => {
+    socket.on('error', () => {}).on('close', () => { server.emit('ended') }).resume().once('data', request => {
+      if (behaviour === 'says nothing') return
+      const key = /Sec-WebSocket-Key: (.*)\r\n/i.exec(request.toString())?.[1] as string
+      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+      const answer = `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`
+      socket.write(behaviour === 'has another secret' ? Buffer.concat([Buffer.from(answer), otherSecret(Buffer.alloc(0))]) : answer)
     })
-    t.after(async () => { server.close() })
-    await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
-    const end = once(server, 'ended')
-    const { network } = listens ? await listening(t) : await testNetwork(t)
-    if (!listens) await network.start(signal)
-    const { port } = server.address() as AddressInfo
-    await assert.rejects(network.connect(`/ip4/127.0.0.1/tcp/${port}/ws/p2p/${(await testIdentity()).id}` as Multiaddress, {}))
-    await end
   })
+  t.after(async () => { server.close() })
+  await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
+  return { address: `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}/ws/p2p/${(await testIdentity()).id}` as Multiaddress, ended: once(server, 'ended') }
+}
+
+for (const listens of [true, false]) {
+  for (const behaviour of ['says nothing', 'opens and says nothing', 'has another secret'] as const) {
+    test(`one to somebody who ${behaviour} that was dialled is closed too, by a peer that ${listens ? 'listens for WebSockets' : 'does not listen for them'}`, { timeout: 30_000 }, async t => {
+      const { address, ended } = await dialledStranger(t, behaviour)
+      const { network, log } = await testNetwork(t, { dialPeerTimeoutMs: behaviour === 'has another secret' ? 20_000 : 500, ...(listens && { listenMultiaddress: ['/ip4/127.0.0.1/tcp/0/ws' as Multiaddress] }) })
+      await network.start(signal)
+      await assert.rejects(network.connect(address, {}))
+      await ended
+      assert.equal(log.some(line => line.startsWith('warn refused')), behaviour === 'has another secret')
+    })
+  }
 }
 
 test('a connection that does not become a WebSocket is closed, one that does is not', async () => {
   const clock = virtualClock()
   const server = new EventEmitter()
   const listener = { server, wsServer: { options: { maxPayload: 0 } }, onWsServerConnection: (_websocket: EventEmitter & { close (): void }, _request: { readonly socket: Socket }) => {} }
-  limitWebSockets(() => ({ createListener: () => listener }) as unknown as Transport, { clock, hasSecret: true })({}).createListener({} as never)
+  limitWebSockets(() => ({ createListener: () => listener, dial: async () => {} }) as unknown as Transport, { clock, hasSecret: true })({}).createListener({} as never)
   const destroyed: string[] = []
   const opened = (name: string): Socket => {
     const socket = Object.assign(new EventEmitter(), { destroy: () => { destroyed.push(name) } }) as unknown as Socket

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import type { MultiaddrConnection, Transport } from '@libp2p/interface'
+import type { AbortOptions, Connection, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../clock.ts'
 
 /** A message of somebody who has not shown yet that he is a member: what comes before that has some hundred bytes. */
@@ -16,8 +17,8 @@ const abnormalClosure = 1006
 
 interface WebSocket {
   close (code?: number): void
-  /** That of `ws` alone: ends the connection below. */
-  terminate? (): void
+  /** Ends the connection below. */
+  terminate (): void
 }
 
 /** What libp2p's listener (websockets 10) has inside, with the server of `ws`. */
@@ -29,7 +30,16 @@ interface Listener {
 }
 
 /** And its dialling side. */
-interface Dialler { _connect?: (...parameters: unknown[]) => Promise<WebSocket> }
+interface Dialler { _connect: (address: Multiaddr, options: AbortOptions) => Promise<WebSocket> }
+
+/** A WebSocket of `ws` that was dialled. The runtime's own cannot be ended while the other side says nothing. */
+interface DialledWebSocket extends EventEmitter, WebSocket {
+  binaryType: string
+  terminate (): void
+  pause (): void
+  resume (): void
+}
+type DialledWebSockets = new (url: string, options: { readonly maxPayload: number, readonly perMessageDeflate: boolean }) => DialledWebSocket
 
 export interface WebSocketLimits {
   readonly clock: Clock
@@ -52,16 +62,61 @@ export function limitWebSockets<Components> (make: (components: Components) => T
       limit(listener as unknown as Listener, limits)
       return listener
     }
-    const dialler = transport as Dialler
-    const connect = dialler._connect?.bind(transport)
-    if (connect !== undefined) dialler._connect = async (...parameters) => closable(await connect(...parameters))
+    const dialler = transport as unknown as Dialler
+    dialler._connect = async (address, options) => closable(await open(address, options, maxPayload(limits)))
+    const dial = transport.dial.bind(transport)
+    transport.dial = (address, options) => dial(address, { ...options, upgrader: endingFailures(options.upgrader) })
     return transport
   }
 }
 
-function limit (listener: Listener, { clock, hasSecret }: WebSocketLimits): void {
+function maxPayload ({ hasSecret }: WebSocketLimits): number { return hasSecret ? maxStrangerBytes : maxOpenBytes }
+
+/** Dials. libp2p leaves open what nobody waits for any more. */
+async function open (address: Multiaddr, { signal }: AbortOptions, maxPayload: number): Promise<DialledWebSocket> {
+  const [{ multiaddrToUri }, { WebSocket }] = await Promise.all([import('@multiformats/multiaddr-to-uri'), import('ws' as string) as Promise<{ readonly WebSocket: DialledWebSockets }>])
+  signal?.throwIfAborted()
+  const websocket = new WebSocket(multiaddrToUri(address), { maxPayload, perMessageDeflate: false })
+  websocket.binaryType = 'arraybuffer'
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  // It closes the connection itself, and libp2p follows that.
+  websocket.on('error', reject)
+  websocket.once('open', () => {
+    // What comes with the answer would find nobody who listens yet.
+    websocket.pause()
+    resolve()
+  })
+  const abort = (): void => {
+    reject(signal?.reason)
+    websocket.terminate()
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    await promise
+    return websocket
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+/** Lets what was dialled be read, and ends it when it does not become a connection to a peer, which libp2p leaves to the other side. */
+function endingFailures (upgrader: Upgrader): Upgrader {
+  const upgradeOutbound = async (connection: MultiaddrConnection, ...options: unknown[]): Promise<Connection> => {
+    (connection as unknown as { readonly websocket: DialledWebSocket }).websocket.resume()
+    try {
+      return await (upgrader.upgradeOutbound as (this: Upgrader, connection: MultiaddrConnection, ...options: unknown[]) => Promise<Connection>).call(upgrader, connection, ...options)
+    } catch (error) {
+      connection.abort(error as Error)
+      throw error
+    }
+  }
+  return Object.create(upgrader, { upgradeOutbound: { value: upgradeOutbound } }) as Upgrader
+}
+
+function limit (listener: Listener, limits: WebSocketLimits): void {
+  const { clock } = limits
   const opening = new WeakMap<Socket, () => void>()
-  listener.wsServer.options.maxPayload = hasSecret ? maxStrangerBytes : maxOpenBytes
+  listener.wsServer.options.maxPayload = maxPayload(limits)
   listener.server.on('connection', (socket: Socket) => {
     const cancel = clock.after(maxOpeningMs, () => { socket.destroy() })
     opening.set(socket, cancel)
@@ -79,9 +134,8 @@ function limit (listener: Listener, { clock, hasSecret }: WebSocketLimits): void
 function closable<Socket extends WebSocket> (websocket: Socket): Socket {
   const close = websocket.close.bind(websocket)
   websocket.close = code => {
-    if (code !== abnormalClosure) close(code)
-    else if (websocket.terminate === undefined) close()
-    else websocket.terminate()
+    if (code === abnormalClosure) websocket.terminate()
+    else close(code)
   }
   return websocket
 }
