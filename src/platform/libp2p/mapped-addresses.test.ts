@@ -17,6 +17,10 @@ test('the address that a router has mapped is announced, and the one that it bec
   const { components: { addressManager } } = host as unknown as { readonly components: { readonly addressManager: Mappings } }
   const router = followMappings(addressManager, isOfInternet)
   const announced = (): string[] => host.getMultiaddrs().map(address => address.toString().replace(`/p2p/${id}`, '')).filter(address => !address.includes('127.0.0.1'))
+  for (const impossible of [NaN, -1, 0, 1.5, 65_536]) {
+    router.addPublicAddressMapping('127.0.0.1', port, '11.0.0.9', impossible, 'tcp')
+    assert.deepEqual(announced(), [])
+  }
   router.addPublicAddressMapping('127.0.0.1', port, '11.0.0.1', port, 'tcp')
   assert.deepEqual(announced(), [`/ip4/11.0.0.1/tcp/${port}`])
   for (const [line, expected] of [['11.0.0.2', ['11.0.0.2']], ['0.0.0.0', []], ['nothing', []], ['11.0.0.3', ['11.0.0.3']]] as const) {

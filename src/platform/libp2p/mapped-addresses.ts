@@ -25,7 +25,8 @@ export function followMappings<Manager extends Mappings> (manager: Manager, isOf
   const following: Mappings = Object.create(manager) as Manager
   following.addPublicAddressMapping = (internalIp, internalPort, externalIp, externalPort = internalPort, protocol = 'tcp') => {
     const version = isIP(externalIp)
-    if (version === 0) return
+    // Anybody in the local network can pass for a router. An address that cannot be written would be the end of all others.
+    if (version === 0 || !Number.isInteger(externalPort) || externalPort < 1 || externalPort > 65_535) return
     const key = `${internalIp} ${internalPort} ${protocol}`
     const before = mapped.get(key)
     // libp2p takes away the first one each time.
