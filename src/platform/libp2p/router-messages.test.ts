@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { createSocket } from 'node:dgram'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { once, type EventEmitter } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import ssdp from '@achingbrain/ssdp'
+import { until } from './network.fixture.ts'
 import { surviveRouterMessages } from './router-messages.ts'
 
 const place = (port: number): { type: 'udp4', bind: { address: string, port: number }, broadcast: { address: string, port: number }, maxHops: number } =>
@@ -51,4 +52,23 @@ test('a search does without the places that another program has', async t => {
   t.after(() => search.stop())
   assert.equal(search.sockets.length, 1)
   await assert.rejects(ssdp({ cache: false, sockets: [place(port)] }), /Opening all sockets failed/)
+})
+
+test('of many that pass for routers and never answer some are asked at a time', { timeout: 60_000 }, async t => {
+  await surviveRouterMessages()
+  const asked: ServerResponse[] = []
+  let isSilent = true
+  const description = createServer((_request, response) => { if (isSilent) asked.push(response); else response.end('<root/>') })
+  description.listen(0, '127.0.0.1')
+  await once(description, 'listening')
+  t.after(() => { description.close(); description.closeAllConnections() })
+  const search = await ssdp({ cache: false, sockets: [place(0)] })
+  t.after(() => search.stop())
+  const location = `http://127.0.0.1:${(description.address() as AddressInfo).port}/`
+  const answered = (): boolean => (search as EventEmitter).emit('ssdp:search-response', { USN: 'x', ST: 'urn:schemas-upnp-org:device:InternetGatewayDevice:2', LOCATION: location, ttl: () => 1_000 })
+  assert.equal(Array.from({ length: 1_000 }, answered).filter(Boolean).length, 64)
+  await until(() => asked.length === 64)
+  isSilent = false
+  for (const response of asked) response.end('<root/>')
+  await until(answered)
 })

@@ -7,6 +7,9 @@ interface SocketPlace { readonly type: SocketType, readonly bind: { readonly por
 /** All that libp2p looks for. */
 const routerType = 'urn:schemas-upnp-org:device:InternetGatewayDevice:2'
 
+/** Descriptions that are asked for at a time: networks have a router or two, and some devices never answer, for which the library waits for ever. */
+const maxAsked = 64
+
 /** What the library (4.2) does not tell of its class. */
 interface Search extends EventEmitter {
   readonly options: { sockets: readonly SocketPlace[] }
@@ -24,13 +27,20 @@ export async function surviveRouterMessages (): Promise<void> {
   const search = Object.getPrototypeOf(await ssdp({ start: false })) as Search
   if (Object.hasOwn(search, 'emit')) return
   const { emit, start } = search
+  // Of all searches: a description may still be waited for when its search has ended.
+  let asked = 0
   search.emit = function (event: string, ...given: unknown[]): boolean {
+    // How asking for a description ends.
+    if (event === 'error' || event === 'service:discover') asked = Math.max(0, asked - 1)
     // A device that cannot be asked would end the search for others.
     if (event === 'error') return true
     // It would ask every device there is, and wait for one that does not answer for ever.
     if (event === 'ssdp:notify' || event === 'ssdp:search-response') {
-      const { NT, ST = NT } = given[0] as { readonly NT?: unknown, readonly ST?: unknown }
-      return ST === routerType && emit.call(this, event, ...given)
+      const { NT, ST = NT, USN, LOCATION, NTS, ttl } = given[0] as Readonly<Record<string, unknown>>
+      const isOfRouter = ST === routerType && NTS !== 'ssdp:byebye' && (event === 'ssdp:search-response' || NTS !== undefined)
+      if (!isOfRouter || USN === undefined || LOCATION === undefined || ttl === undefined || asked >= maxAsked) return false
+      asked++
+      return emit.call(this, event, ...given)
     }
     if (event !== 'transport:incoming-message') return emit.call(this, event, ...given)
     try {
