@@ -65,7 +65,7 @@ test('of many that pass for routers and never answer some are asked at a time', 
   const search = await ssdp({ cache: false, sockets: [place(0)] })
   t.after(() => search.stop())
   const location = `http://127.0.0.1:${(description.address() as AddressInfo).port}/`
-  const answered = (): boolean => (search as EventEmitter).emit('ssdp:search-response', { USN: 'x', ST: 'urn:schemas-upnp-org:device:InternetGatewayDevice:2', LOCATION: location, ttl: () => 1_000 })
+  const answered = (): boolean => (search as unknown as EventEmitter).emit('ssdp:search-response', { USN: 'x', ST: 'urn:schemas-upnp-org:device:InternetGatewayDevice:2', LOCATION: location, ttl: () => 1_000 })
   assert.equal(Array.from({ length: 1_000 }, answered).filter(Boolean).length, 64)
   await until(() => asked.length === 64)
   isSilent = false
