@@ -19,6 +19,11 @@ export interface PeerDiallerOptions {
 
 /** As the reference: so long a direct connection is tried alone. */
 const relayDelayMs = 500
+/**
+ * Direct addresses that are tried: those that were told last. libp2p leaves out what is above its own
+ * bound by the kind of address, and so, beside the public ones of a month, the one in the local network.
+ */
+const maxDirect = 16
 
 /**
  * Connects to peers, each by one attempt for all that wait for it. Addresses that swallow packets, as
@@ -46,8 +51,9 @@ export class PeerDialler {
 
   async #connect (peer: PeerId): Promise<Connection> {
     // A peer that has moved is found where it was seen last.
-    const addresses = this.#options.known.addresses(peer).toReversed()
-    const direct = addresses.filter(address => !isRelayed(address))
+    const latest = this.#options.known.addresses(peer).toReversed()
+    const direct = latest.filter(address => !isRelayed(address)).slice(0, maxDirect)
+    const addresses = [...direct, ...latest.filter(isRelayed)]
     if (direct.length === 0) return this.#otherwise(peer, addresses)
     const firstEnded = new AbortController()
     let isConnected = false
