@@ -32,7 +32,7 @@ export const embedded = defineSection('ipfs_connector.embedded', {
   environment: 'CLUSTER_EMBEDDED',
   fields: {
     repoFolder: text({ initial: 'ipfs', empty: 'keeps', describe: 'Folder of blocks and pins, relative to the configuration folder.' }),
-    storageMaxBytes: byteSize({ initial: '10GB', key: 'storage_max', describe: 'What the node tells others as its size; what is free is measured against it, or against the disk where that has less.' }),
+    storageMaxBytes: byteSize({ initial: '10GB', key: 'storage_max', describe: 'What the node tells others as its size; what is free is measured against it, or against the disk where that has less. A tenth of the disk, 208 MiB at most, is left free of blocks, so that a collection of garbage has room to work.' }),
     listenMultiaddress: addresses({ initial: ['/ip4/127.0.0.1/tcp/4001'], empty: 'keeps when absent', refusal: 'error parsing embedded.listen_multiaddress', describe: 'Where the node listens for other IPFS nodes; empty: nowhere.' }),
     publicNetwork: boolean({ initial: false, describe: 'Join the public IPFS network: find content there and offer it. Off: the node dials nobody by itself.' }),
     bootstrap: addressList({ initial: [], refusal: 'error parsing embedded.bootstrap', describe: 'IPFS nodes to connect to at the start.' }),
