@@ -1,10 +1,10 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from '../../scripts/free-ports.ts'
 
 const program = fileURLToPath(new URL('../../bin/ipfs-cluster-service', import.meta.url))
 const standIn = fileURLToPath(new URL('../../bench/fake-ipfs.mjs', import.meta.url))
@@ -57,7 +57,7 @@ export class ScratchPeer {
 
   /** Makes the configuration and starts the stand-in; the daemon does not run yet. */
   static async make (folder: string): Promise<ScratchPeer> {
-    const peer = new ScratchPeer(folder, await lastingPorts(6))
+    const peer = new ScratchPeer(folder, await freePorts(6))
     mkdirSync(join(folder, 'home'))
     const { exit, stderr } = peer.run(['init'])
     if (exit !== 0) throw new Error(`init: ${stderr}`)
@@ -166,28 +166,4 @@ export async function until (condition: () => Promise<boolean>, isOver: () => bo
     if (Date.now() > end) throw new Error('it takes too long')
     await sleep(10)
   }
-}
-
-/**
- * Ports for listeners that come and go: below those that the system gives to outgoing connections,
- * which could take the place of a listener while it is down.
- */
-export async function lastingPorts (count: number): Promise<number[]> {
-  const ports: number[] = []
-  for (let port = 20_000 + Math.floor(Math.random() * 10_000); ports.length < count; port++) {
-    if (await isFree(port)) ports.push(port)
-  }
-  return ports
-}
-
-async function isFree (port: number): Promise<boolean> {
-  const server = createServer()
-  const bound = new Promise<boolean>(resolve => {
-    server.once('error', () => { resolve(false) })
-    server.listen(port, '127.0.0.1', () => { resolve(true) })
-  })
-  if (!await bound) return false
-  server.close()
-  await once(server, 'close')
-  return true
 }

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { lastingPorts, until, type Outcome } from '../endurance/scratch-peer.ts'
+import { until, type Outcome } from '../endurance/scratch-peer.ts'
+import { freePorts } from '../../scripts/free-ports.ts'
 
 const ourPrograms = fileURLToPath(new URL('../../bin', import.meta.url))
 const standIn = fileURLToPath(new URL('../../bench/fake-ipfs.mjs', import.meta.url))
@@ -52,7 +53,7 @@ export class Member {
 
   /** Makes its configuration and identity and starts its IPFS node; the daemon does not run yet. */
   static async make (options: MemberOptions): Promise<Member> {
-    const [api = 0, cluster = 0, ipfs = 0, proxy = 0, pinning = 0] = await lastingPorts(5)
+    const [api = 0, cluster = 0, ipfs = 0, proxy = 0, pinning = 0] = await freePorts(5)
     const member = new Member(options, { api, cluster, ipfs, proxy, pinning })
     await until(async () => (await member.node('id')).ok)
     return member
