@@ -1,12 +1,17 @@
 import { cidKey } from '../../domain/cid.ts'
-import { expectedStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo, type StatusTeller } from '../../domain/status.ts'
 import type { Pin } from '../../domain/pin.ts'
+import { expectedStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo, type StatusTeller } from '../../domain/status.ts'
 import { infoOfPin } from '../../tracker/pin-info.ts'
 import type { ListedStatus } from '../../tracker/tracker.ts'
 import { globalWith, peerPart } from './status-lines.ts'
 
 /** A pin whose status is what it lets expect, with its bytes. */
 export type ExpectedStatus = ListedStatus & { readonly pin: Pin, readonly value: Uint8Array }
+
+/** The expected status of a pin on a peer. */
+export function expectedInfo (pin: Pin, teller: StatusTeller): PinInfo {
+  return infoOfPin(pin, expectedStatus(pin, teller.peer), '', teller.peer, teller)
+}
 
 /** What one peer says of a range of pins: of each what the pinset lets expect. */
 export class ExpectedRange {
@@ -25,10 +30,7 @@ export class ExpectedRange {
   /** The `cidKey` of its last pin. */
   get lastKey (): string { return cidKey((this.listed.at(-1) as ExpectedStatus).cid) }
 
-  infos (): PinInfo[] {
-    const { peer } = this.teller
-    return this.listed.map(({ pin }) => infoOfPin(pin, expectedStatus(pin, peer), '', peer, this.teller))
-  }
+  infos (): PinInfo[] { return this.listed.map(({ pin }) => expectedInfo(pin, this.teller)) }
 }
 
 /** What all peers say of a range of pins, where it is nothing but what the pinset lets expect. */
@@ -43,7 +45,7 @@ export class AgreedRange {
 
   statuses (): GlobalPinInfo[] {
     return this.listed.map(({ pin }) => {
-      const infos = this.tellers.map(teller => infoOfPin(pin, expectedStatus(pin, teller.peer), '', teller.peer, teller))
+      const infos = this.tellers.map(teller => expectedInfo(pin, teller))
       return globalWith(infos[0] as PinInfo, Object.fromEntries(infos.map((info): [string, PeerPinStatus] => [info.peer, peerPart(info)])))
     })
   }

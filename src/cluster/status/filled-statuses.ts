@@ -2,9 +2,8 @@ import { isRangeStart, type RangeReply, type RangeStart } from '../../codec/stat
 import { cidKey } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
-import { expectedStatus, type PinInfo } from '../../domain/status.ts'
-import { infoOfPin } from '../../tracker/pin-info.ts'
-import { ExpectedRange } from './expected-range.ts'
+import type { PinInfo, StatusTeller } from '../../domain/status.ts'
+import { expectedInfo, ExpectedRange } from './expected-range.ts'
 import type { NothingUpTo } from './merge-statuses.ts'
 import type { OwnRange, RangeReader } from './own-ranges.ts'
 
@@ -31,7 +30,7 @@ export async function * filledStatuses (replies: AsyncIterable<readonly RangeRep
         if (filling.isAsExpected && range.expected !== undefined) {
           if (infos.length > 0) yield infos
           infos = []
-          yield new ExpectedRange(range.expected, { peer, peername: reply.peername, ipfsPeerId: reply.ipfsPeerId, ipfsPeerAddresses: reply.ipfsPeerAddresses })
+          yield new ExpectedRange(range.expected, filling.teller)
           said = range.last
         } else {
           filling.begin(infos)
@@ -56,7 +55,8 @@ export async function * filledStatuses (replies: AsyncIterable<readonly RangeRep
 class Filling {
   readonly #range: OwnRange
   readonly #start: RangeStart
-  readonly #peer: PeerId
+  /** Who says what is expected. */
+  readonly teller: StatusTeller
   /** Our statuses of the range that are passed. */
   #at = 0
   /** Statuses that are still to come; 0 when nobody knows. */
@@ -66,7 +66,7 @@ class Filling {
     if (start.isEqual && range.digest.length === 0) throw invalid('a range is equal whose digest it does not know')
     this.#range = range
     this.#start = start
-    this.#peer = peer
+    this.teller = { peer, peername: start.peername, ipfsPeerId: start.ipfsPeerId, ipfsPeerAddresses: start.ipfsPeerAddresses }
     this.#left = start.unexpected
   }
 
@@ -100,7 +100,7 @@ class Filling {
       const { pin, cid } = listed[this.#at] as OwnRange['listed'][number]
       const key = end === undefined ? '' : cidKey(cid)
       if (end !== undefined && key > end) return
-      if (pin !== undefined && key !== end) infos.push(infoOfPin(pin, expectedStatus(pin, this.#peer), '', this.#peer, this.#start))
+      if (pin !== undefined && key !== end) infos.push(expectedInfo(pin, this.teller))
     }
   }
 }
