@@ -3,7 +3,7 @@ import { listsOfAllFaults } from './checks/listed.ts'
 import { strikeUntil } from './faults.ts'
 import { comeToRest, type RestTimes } from './rest.ts'
 import { Workload } from './workload.ts'
-import { watchUntil } from './watch.ts'
+import { watch } from './watch.ts'
 import { World } from './world.ts'
 
 export interface SimulationOptions {
@@ -38,6 +38,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
   const rejected = (reason: unknown): void => { world.violate(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`) }
   process.on('unhandledRejection', rejected)
   const slowest = { agreedMs: 0, doneMs: 0 }
+  const ended = new AbortController()
   let hash: string | undefined
   try {
     const workload = new Workload(world, workloadOf(world))
@@ -46,9 +47,10 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
     await world.stranger?.start()
     for (const peer of world.peers) peer.start()
     await world.clock.advance(30_000)
+    void watch(world, ended.signal)
     for (let round = 1; round <= options.rounds && world.violations.length === 0; round++) {
       const untilMs = world.clock.monotonic() + options.roundMs
-      await world.while(Promise.all([workload.run(untilMs, round), strikeUntil(world, untilMs, round, pauseMs), watchUntil(world, untilMs)]), 10 * options.roundMs)
+      await world.while(Promise.all([workload.run(untilMs, round), strikeUntil(world, untilMs, round, pauseMs)]), 10 * options.roundMs)
       const times = await comeToRest(world)
       slowest.agreedMs = Math.max(slowest.agreedMs, times.agreedMs)
       slowest.doneMs = Math.max(slowest.doneMs, times.doneMs)
@@ -59,6 +61,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
   } catch (error) {
     world.violate(`the simulation could not go on: ${error instanceof Error ? error.stack : String(error)}`)
   } finally {
+    ended.abort()
     for (const peer of world.peers) peer.kill()
     process.off('unhandledRejection', rejected)
   }

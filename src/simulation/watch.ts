@@ -14,10 +14,10 @@ const believedMs = 120_000
 /** Besides the time to live of a ping and two rounds of the failure detector, in milliseconds. */
 const alertSlackMs = 10_000
 
-/** Looks at what must hold at all times, also while faults strike. */
-export async function watchUntil (world: World, untilMs: number): Promise<void> {
+/** Looks at what must hold at all times, also while faults strike. Ends with the signal. */
+export async function watch (world: World, signal: AbortSignal): Promise<void> {
   const told = new Set<string>()
-  while (world.clock.monotonic() < untilMs) {
+  while (!signal.aborted) {
     await sleep(world.clock, lookMs)
     for (const peer of world.peers) {
       if (journalled(peer.disk) > mostJournalled) world.violate(`${peer.name} has ${journalled(peer.disk)} entries in its journal`)
@@ -64,9 +64,11 @@ function checkFalseAlerts (world: World, observer: SimulatedPeer, told: Set<stri
     if (name !== 'ping' || told.has(key)) continue
     told.add(key)
     const alertAt = now - (world.clock.now() - triggeredAt)
+    // It is new: another time is that of a clock that was wrong by far more than this.
+    if (alertAt <= now - lookMs || alertAt > now) continue
     const { at = Infinity, previousAt = Infinity } = world.heard.get(observer.self)?.get(peer) ?? {}
     const heardAt = at <= alertAt ? at : previousAt
     const steadySince = Math.max(process?.steadySince ?? Infinity, world.peer(peer)?.process?.steadySince ?? Infinity)
-    if (alertAt <= now && heardAt <= alertAt && heardAt > steadySince && alertAt - heardAt < countsForMs) world.violate(`nobody is told dead who is heard: ${observer.name} has an alert for ${world.nameOf(peer)}, which it heard ${((alertAt - heardAt) / 1_000).toFixed(1)} s before`)
+    if (heardAt <= alertAt && heardAt > steadySince && alertAt - heardAt < countsForMs) world.violate(`nobody is told dead who is heard: ${observer.name} has an alert for ${world.nameOf(peer)}, which it heard ${((alertAt - heardAt) / 1_000).toFixed(1)} s before`)
   }
 }

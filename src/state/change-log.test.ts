@@ -129,3 +129,37 @@ test('a reader whose cursor is ahead of what the disk has kept is told of what c
   await log.flush()
   assert.deepEqual(await readWaiting(await opened(store)), [cid(3)])
 })
+
+test('entries that are done with go also when the disk took the cursor only later', async () => {
+  const store = memoryStore()
+  const clock = virtualClock()
+  let isFull = true
+  const log = new StoredChangeLog({
+    ...store,
+    batch: async (...batch) => {
+      if (isFull) throw new Error('no space left on device')
+      await store.batch(...batch)
+    },
+  }, clock, async cids => cids.map(() => undefined))
+  await log.load()
+  await change(log, store, 1)
+  log.acknowledge(1)
+  await clock.advance(10_000)
+  assert.deepEqual(await readWaiting(await opened(store)), [cid(1)])
+  isFull = false
+  await clock.advance(10_000)
+  assert.deepEqual(await readWaiting(await opened(store)), [])
+})
+
+test('a log that was stopped on a full disk does not try again', async () => {
+  const store = memoryStore()
+  const clock = virtualClock()
+  let tries = 0
+  const log = new StoredChangeLog({ ...store, batch: async () => { tries++; throw new Error('no space left on device') } }, clock, async cids => cids.map(() => undefined))
+  await log.load()
+  await change(log, store, 1)
+  log.acknowledge(1)
+  await log.stop()
+  await clock.advance(60_000)
+  assert.equal(tries, 1)
+})

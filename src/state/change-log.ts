@@ -16,6 +16,8 @@ const maxTail = 20_000
 const changesPerRead = 1_000
 /** The cursor goes to disk at most this often: what it would save is only work that is done twice after a crash. */
 const cursorDelayMs = 1_000
+/** After a failure, as on a full disk: entries that are done with must not wait for the next change. */
+const retryDelayMs = 5_000
 
 /** {@link ChangeLog} in a store: one entry a batch, removed when its reader has acknowledged it. */
 export class StoredChangeLog implements ChangeLog {
@@ -28,6 +30,7 @@ export class StoredChangeLog implements ChangeLog {
   #tail: PinsetChange[] = []
   readonly #wake = new Wake()
   #cancelTimer: (() => void) | undefined
+  #isStopped = false
 
   constructor (store: Store, clock: Clock, getMany: (cids: readonly Cid[]) => Promise<Array<Pin | undefined>>) {
     this.#store = store
@@ -101,10 +104,19 @@ export class StoredChangeLog implements ChangeLog {
     this.#cursor = sequence
     const first = this.#tail[0]?.sequence
     if (first !== undefined && sequence - first >= maxTail / 4) this.#tail = this.#tail.slice(sequence - first + 1)
-    this.#cancelTimer ??= this.#clock.after(cursorDelayMs, () => {
+    this.#flushAfter(cursorDelayMs)
+  }
+
+  /** Writes the cursor once more. A failure is no loss: the work is done again after a restart. */
+  async stop (): Promise<void> {
+    this.#isStopped = true
+    await this.flush().catch(() => {})
+  }
+
+  #flushAfter (delayMs: number): void {
+    this.#cancelTimer ??= this.#clock.after(delayMs, () => {
       this.#cancelTimer = undefined
-      // A failure is no loss: the work is done again after a restart.
-      this.flush().catch(() => {})
+      this.flush().catch(() => { if (!this.#isStopped) this.#flushAfter(retryDelayMs) })
     })
   }
 

@@ -186,7 +186,7 @@ export class CrdtConsensus implements Consensus {
     await this.#strays?.stopped()
     await this.#exchange?.stopped()
     await this.#running
-    await this.#changes.flush().catch(() => {})
+    await this.#changes.stop()
     await this.#options.store.close()
   }
 
