@@ -79,6 +79,16 @@ test('ranges go together only where they are the same', async () => {
   assert.deepEqual(infos.map(({ cid, peerMap }) => [cid, Object.keys(peerMap)]), all.map(({ cid }, i) => [cid, i < 4 ? [a] : i < 8 ? [b] : [a, b]]))
 })
 
+test('a peer that is left out does not keep the others from going by ranges, one that failed does', async () => {
+  const all = Array.from({ length: 4 }, (_, i) => cidOf(i)).toSorted(compareCids).map(expected)
+  async function * saying (peer: PeerId): AsyncGenerator<ExpectedRange> { yield new ExpectedRange(all, { peer, ...lastKnown() }) }
+  const sources = (): StatusSource[] => [{ peer: a, infos: saying(a) }, { peer: b, infos: inBatches([], 1, new Error('no')) }, { peer: c, infos: saying(c) }]
+  const steps = await Array.fromAsync(mergeStatuses(sources(), { failed: () => {}, standIn: () => undefined }))
+  assert.deepEqual(steps.map(step => step instanceof AgreedRange), [true])
+  const { infos } = await merged(sources())
+  assert.deepEqual(infos.map(({ peerMap }) => Object.keys(peerMap).toSorted()), all.map(() => [a, b, c].toSorted()))
+})
+
 test('nor may what a peer says overlap with a range', async () => {
   const all = Array.from({ length: 8 }, (_, i) => cidOf(i)).toSorted(compareCids).map(expected)
   const ranges = [all.slice(0, 4), all.slice(4)].map(listed => new ExpectedRange(listed, { peer: a, ...lastKnown() })) as [ExpectedRange, ExpectedRange]

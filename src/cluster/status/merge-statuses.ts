@@ -44,8 +44,8 @@ export async function * mergeStatuses (sources: readonly StatusSource[], options
     while (live.length > 0) {
       const least = leastOf(live)
       if (hasRangeAt(least.key, live)) {
-        // Who has failed may stand in each status that follows.
-        const agreed = failed.length === 0 ? agreedRange(live) : undefined
+        // Who has failed stands in each status that follows, unless it is left out.
+        const agreed = failed.every(peer => options.standIn(peer) === undefined) ? agreedRange(live) : undefined
         if (agreed === undefined) {
           for (const cursor of live) if (cursor.key === least.key) cursor.expand()
           continue
