@@ -7,10 +7,9 @@ import type { Counter } from '../../platform/metrics.ts'
 import type { Network } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
 import { Wake } from '../../platform/wake.ts'
-import { BlockFetcher } from './block-fetcher.ts'
 import { cidOfMultihash } from './delta.ts'
 import type { ReplicaKeys } from './keys.ts'
-import { isBlockOf } from './read-node.ts'
+import { MissingNodes } from './missing-nodes.ts'
 import type { Replica } from './replica.ts'
 import { StallWatch } from './stall-watch.ts'
 import { WalkRecords, type WalkSummary } from './walk-records.ts'
@@ -33,10 +32,6 @@ const maxNeeded = 10_000
 /** What one step takes of what has come, in number and bytes. */
 const maxTaken = 512
 const maxTakenBytes = 4 * 1024 * 1024
-/** Nodes of lists on disk that are taken at once. */
-const takenFromDisk = 1_000
-/** Peers that connect are asked for what is missing after this, in milliseconds. */
-const peerCameMs = 2_000
 const firstRetryMs = 200
 const lastRetryMs = 10_000
 
@@ -72,7 +67,7 @@ export interface WalkState extends WalkSummary {
 export class DagWalk {
   readonly #options: DagWalkOptions
   readonly records: WalkRecords
-  readonly #fetcher: BlockFetcher
+  readonly #missing: MissingNodes
   readonly #stalls: StallWatch
   readonly #logger: Logger
   readonly #metrics: { readonly merged: Counter, readonly dropped: Counter, readonly bad: Counter, readonly leftOut: Counter, readonly stalls: Counter }
@@ -88,29 +83,20 @@ export class DagWalk {
   readonly #wake = new Wake()
   #running: Promise<void> | undefined
   #failing: string | undefined
-  #cancelPeerCame: (() => void) | undefined
-  /** How far the wanted nodes on disk have been taken; empty: to the end. */
-  #cursor = ''
-  /** How far nodes that were left out have been tried again. */
-  #holeCursor = ''
 
   constructor (options: DagWalkOptions) {
-    const { store, keys, network, writer, platform: { clock, loggers, metrics } } = options
+    const { store, writer, platform: { clock, loggers, metrics } } = options
     this.#options = options
     this.#logger = loggers.component('crdt')
     this.records = new WalkRecords(store)
-    this.#fetcher = new BlockFetcher({
-      network,
-      platform: options.platform,
+    this.#missing = new MissingNodes({
+      ...options,
+      records: this.records,
       heads: () => options.replica.heads.names(),
-      isMerged: node => this.#isMerged(node),
-      stored: async node => {
-        const block = await store.get(keys.block(node))
-        return block !== undefined && isBlockOf(node, block) ? block : undefined
-      },
       onBlock: arrival => { this.#arrive(arrival) },
       onLost: lost => { this.#lost.push(lost); this.#wake.call() },
       isFull: () => this.#arrivedBytes >= maxArrivedBytes,
+      onFailure: error => { this.#noteFailure(error) },
     })
     this.#stalls = new StallWatch({ hasWork: () => unmerged(this.records.summary) > 0, onStall: () => { this.#noteStall() }, clock })
     writer.onReload(() => this.#reload())
@@ -135,8 +121,7 @@ export class DagWalk {
   /** Resolves when nothing runs any more; the signal of {@link start} ends it. */
   async stopped (): Promise<void> {
     this.#stalls.stop()
-    this.#cancelPeerCame?.()
-    this.#fetcher.stop()
+    this.#missing.stop()
     await this.#running
   }
 
@@ -164,36 +149,13 @@ export class DagWalk {
   }
 
   /** Nodes that were left out are tried again. */
-  async retryHoles (): Promise<void> {
-    const holes = await this.records.listed('hole', takenFromDisk, this.#holeCursor)
-    this.#holeCursor = holes.length < takenFromDisk ? '' : holes.at(-1) ?? ''
-    // Each for itself, a few times: a peer that has none of them would not be asked for history for a while.
-    this.#fetcher.want(holes.map(node => ({ node, from: undefined, isLinked: false })))
-  }
+  retryHoles (): Promise<void> { return this.#missing.retryHoles() }
 
-  /** A peer has connected, which may have what others did not. Several that come together are asked together. */
-  peerCame (): void {
-    const { clock } = this.#options.platform
-    this.#cancelPeerCame ??= clock.after(peerCameMs, () => {
-      this.#cancelPeerCame = undefined
-      this.#fetcher.retry()
-      if (this.records.summary.hole === 0) return
-      this.retryHoles().catch((error: unknown) => { this.#noteFailure(error) })
-    })
-  }
+  /** A peer has connected, which may have what others did not. */
+  peerCame (): void { this.#missing.peerCame() }
 
   /** What is being waited for is asked of other peers, at once. */
-  hurry (): void { this.#fetcher.hurry() }
-
-  #isMerged (node: string): boolean {
-    const { store, keys } = this.#options
-    try {
-      return store.getSync(keys.processed(node)) !== undefined
-    } catch {
-      // The store is being opened anew: more than is needed does no harm.
-      return false
-    }
-  }
+  hurry (): void { this.#missing.hurry() }
 
   /** The highest priority among nodes that are not merged. */
   get highestPriority (): number { return this.records.summary.highestPriority }
@@ -215,13 +177,11 @@ export class DagWalk {
   }
 
   #hasWork (): boolean {
-    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#needed.length > 0 || this.#hasDrains || this.records.summary.ready > 0 || this.#wantsMore()
+    return this.#announcements.length > 0 || this.#arrivals.length > 0 || this.#lost.length > 0 || this.#needed.length > 0 || this.#hasDrains || this.records.summary.ready > 0 || this.#missing.wantsMore
   }
 
-  #wantsMore (): boolean { return this.#fetcher.hasRoom && (this.#fetcher.hasMore || this.#cursor !== '') }
-
   async #run (signal: AbortSignal): Promise<void> {
-    this.#fetcher.hasMore = this.records.summary.fetch > 0
+    if (this.records.summary.fetch > 0) this.#missing.lookOnDisk()
     let delay = firstRetryMs
     while (!signal.aborted) {
       if (!this.#hasWork()) {
@@ -244,7 +204,7 @@ export class DagWalk {
 
   async #step (): Promise<void> {
     const { store, keys, platform: { random } } = this.#options
-    if (this.#wantsMore()) await this.#wantFromDisk()
+    if (this.#missing.wantsMore) await this.#missing.takeFromDisk()
     const input = this.#next()
     const { announcements, arrivals, lost, needed } = input
     const step = new WalkStep({ store, keys, records: this.records, random })
@@ -262,10 +222,9 @@ export class DagWalk {
     this.#hasDrains = step.leavesDrains || drains.length === maxTaken
     const taken = [...announcements.map(({ node }) => node), ...arrivals.map(({ node }) => node), ...lost.map(({ node }) => node)]
     this.#close(taken, new Set(step.wanted.map(({ node }) => node)))
-    for (const { node } of [...arrivals, ...step.merged.map(({ node }) => ({ node: node.blockId.slice(1) }))]) this.#fetcher.forget(node)
+    for (const { node } of [...arrivals, ...step.merged.map(({ node }) => ({ node: node.blockId.slice(1) }))]) this.#missing.forget(node)
     const coming = new Set(this.#arrivals.map(({ node }) => node))
-    this.#fetcher.want(step.wanted.filter(({ node }) => !coming.has(node)))
-    this.#fetcher.next()
+    this.#missing.want(step.wanted.filter(({ node }) => !coming.has(node)))
     this.#tell(step)
   }
 
@@ -335,7 +294,7 @@ export class DagWalk {
     const { fetch, waits } = this.records.summary
     this.#metrics.stalls.add(1)
     this.#logger.warn({ missing: fetch, waiting: waits }, 'parts of the pinset are missing and no peer sends them; the others go on, and all connected peers are asked again')
-    this.#fetcher.hurry()
+    this.#missing.hurry()
   }
 
   /** False when it is known already what the peer does wrong. */
@@ -346,22 +305,10 @@ export class DagWalk {
     return true
   }
 
-  async #wantFromDisk (): Promise<void> {
-    const nodes = await this.records.listed('fetch', takenFromDisk, this.#cursor)
-    const records = await this.records.getMany(nodes)
-    // For what finds no room from here on it is begun anew: its place may be one that was gone by.
-    if (this.#cursor === '') this.#fetcher.hasMore = false
-    this.#cursor = nodes.length < takenFromDisk ? '' : nodes.at(-1) ?? ''
-    this.#fetcher.want(nodes.map((node, i) => {
-      const record = records[i]
-      return record?.state === 'fetch' ? { node, from: record.from, isLinked: record.isLinked } : { node, from: undefined, isLinked: true }
-    }))
-  }
-
   async #reload (): Promise<void> {
     await this.records.load()
     this.#hasDrains = true
-    this.#fetcher.hasMore = true
+    this.#missing.lookOnDisk()
   }
 
   #noteFailure (error: unknown): void {
