@@ -88,7 +88,7 @@ export class ChangeReader {
       for (const change of batch.slice(at, at + changesPerTurn)) {
         if (change.sequence <= this.#taken) continue
         const kind = this.#kindOf(change)
-        isFull = (kind === 'unpin' && table.unpins.isFull) || (kind === 'remote' && table.remotes.isFull)
+        isFull = (kind === 'unpin' && table.queues.unpins.isFull) || (kind === 'remote' && table.queues.remotes.isFull)
         if (isFull) break
         this.#apply(change, kind)
         this.#taken = change.sequence

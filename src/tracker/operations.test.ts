@@ -29,7 +29,7 @@ const cid = cidOf('x')
 
 /** Takes what waits out of its queue, as a worker does. */
 function startNext (table: OperationTable): Operation {
-  const queue = [table.priority, table.ordinary, table.suspects, table.stalled, table.unpins, table.remotes].find(queue => queue.size > 0)
+  const queue = [table.queues.priority, table.queues.ordinary, table.queues.suspects, table.queues.stalled, table.queues.unpins, table.queues.remotes].find(queue => queue.size > 0)
   const operation = queue?.take() as Operation
   table.start(operation)
   return operation
@@ -64,7 +64,7 @@ function happen (event: OperationEvent, { table, clock }: Bench): void {
     case 'untrack': return table.untrack(cid, 10)
     case 'recover': table.recover(cid, pinOf('x', clock)); return
     case 'start':
-      for (const queue of [table.priority, table.unpins, table.remotes, table.failed, table.failedUnpins]) if (queue.first === operation) queue.take()
+      for (const queue of [table.queues.priority, table.queues.unpins, table.queues.remotes, table.queues.failed, table.queues.failedUnpins]) if (queue.first === operation) queue.take()
       return table.start(needed())
     case 'succeed': return table.succeed(needed())
     case 'fail': table.fail(needed(), 'broken again', 'failed'); return
@@ -168,7 +168,7 @@ test('priority goes to young pins that have not failed often', async () => {
     const operation = table.get(young.cid) as Operation
     assert.equal(operation.attempts, attempt)
     assert.equal(operation.isPriority, isPriority)
-    const waitsIn = isPriority && attempt === 0 ? table.priority : table.ordinary
+    const waitsIn = isPriority && attempt === 0 ? table.queues.priority : table.queues.ordinary
     waitsIn.remove(operation)
     table.start(operation)
     table.release(operation)
@@ -182,7 +182,7 @@ test('what is recovered waits behind new pins though it shows priority', () => {
   const lost = pinOf('lost', clock)
   const operation = table.recover(lost.cid, lost)
   assert.equal(operation?.isPriority, true)
-  assert.equal(table.ordinary.first, operation)
+  assert.equal(table.queues.ordinary.first, operation)
 })
 
 test('a retry is taken when it is due, unless something newer came', async () => {
@@ -196,13 +196,13 @@ test('a retry is taken when it is due, unless something newer came', async () =>
     table.fail(operation, 'stalled', { retryAt: 100 * (4 - i) })
   }
   assert.equal(table.window.handledUpTo, 4, 'the log does not wait for what may never come')
-  assert.equal(table.retries.nextAt(), 100)
+  assert.equal(table.queues.retries.nextAt(), 100)
   table.untrack(cidOf('d'), 5)
   table.track(pinOf('c', clock), 6)
-  assert.equal(table.retries.nextAt(), 300)
+  assert.equal(table.queues.retries.nextAt(), 300)
   await clock.advance(300)
   table.queueDueRetries()
-  assert.deepEqual([table.stalled.size, table.retries.size], [2, 1], 'c came back at once, b when it was due')
+  assert.deepEqual([table.queues.stalled.size, table.queues.retries.size], [2, 1], 'c came back at once, b when it was due')
   assert.equal(table.get(cidOf('b'))?.state, 'pin_error', 'it shows its error until the next try begins')
 })
 
@@ -240,7 +240,7 @@ test('a queue keeps its order over removals from anywhere', () => {
   for (let i = 0; i < 30; i++) table.untrack(cidOf(i), i + 1)
   const operations = Array.from({ length: 30 }, (_, i) => table.get(cidOf(i)) as Operation)
   fc.assert(fc.property(fc.array(fc.tuple(fc.constantFrom('append', 'prepend', 'take', 'remove'), fc.nat(29))), steps => {
-    while (table.unpins.size > 0) table.unpins.take()
+    while (table.queues.unpins.size > 0) table.queues.unpins.take()
     const queue = new OperationQueue(9, 30)
     const model: Operation[] = []
     for (const [step, index] of steps) {

@@ -4,18 +4,13 @@ import type { Pin } from '../domain/pin.ts'
 import type { Time } from '../domain/time.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Operation } from './operation.ts'
-import { OperationQueue } from './operation-queue.ts'
-import { RetryTimes } from './retry-times.ts'
+import type { OperationQueue } from './operation-queue.ts'
+import { OperationQueues, type QueueSizes } from './operation-queues.ts'
 import { SequenceWindow } from './sequence-window.ts'
-import { stalledLevel } from './slow-lane.ts'
 import { operationStates, transitions, type OperationEvent, type OperationState, type PresentState } from './transitions.ts'
 
-export interface OperationTableOptions {
+export interface OperationTableOptions extends QueueSizes {
   readonly clock: Clock
-  /** Operations in one queue; more are refused. */
-  readonly maxQueueSize: number
-  /** The same for unpins; as many when left out. */
-  readonly maxUnpinQueueSize?: number
   readonly priorityPinMaxAgeMs: number
   readonly priorityPinMaxRetries: number
   /** Called when an operation that a worker has is no longer wanted. */
@@ -40,26 +35,11 @@ export type GivenBack = 'head' | 'tail'
 
 /** All operations, by CID and in their queues. Decides by {@link transitions}; does no I/O and waits for nothing. */
 export class OperationTable {
-  readonly priority: OperationQueue
-  readonly ordinary: OperationQueue
-  /** Given back once: behind the ordinary ones. */
-  readonly suspects: OperationQueue
-  /** Known to hang, also alone: behind all others. */
-  readonly stalled: OperationQueue
-  readonly unpins: OperationQueue
-  readonly remotes: OperationQueue
-  /** Failed because the IPFS node did not answer: queued again as soon as it does. */
-  readonly parked: OperationQueue
-  /** Failed; only a recover brings them back. The oldest is forgotten when too many have failed. */
-  readonly failed: OperationQueue
-  readonly failedUnpins: OperationQueue
-  readonly retries: RetryTimes
+  readonly queues: OperationQueues
   readonly window = new SequenceWindow()
   /** When {@link Operation.changedAt} was 0. */
   readonly epoch: Time
   readonly #options: OperationTableOptions
-  /** By their numbers; none has number 0. */
-  readonly #queues: Array<OperationQueue | undefined> = [undefined]
   readonly #operations = new Map<Cid, Operation>()
   /** CIDs at work, also when the operation has been superseded: the next one has to wait. */
   readonly #working = new Set<Cid>()
@@ -69,22 +49,7 @@ export class OperationTable {
   constructor (options: OperationTableOptions) {
     this.#options = options
     this.epoch = options.clock.now()
-    const { maxQueueSize, maxUnpinQueueSize = maxQueueSize } = options
-    const queue = (capacity = maxQueueSize): OperationQueue => {
-      const made = new OperationQueue(this.#queues.length, capacity)
-      this.#queues.push(made)
-      return made
-    }
-    this.priority = queue()
-    this.ordinary = queue()
-    this.suspects = queue()
-    this.stalled = queue()
-    this.unpins = queue(maxUnpinQueueSize)
-    this.remotes = queue(maxUnpinQueueSize)
-    this.parked = queue()
-    this.failed = queue()
-    this.failedUnpins = queue(maxUnpinQueueSize)
-    this.retries = new RetryTimes(queue())
+    this.queues = new OperationQueues(options)
   }
 
   get size (): number { return this.#operations.size }
@@ -123,9 +88,9 @@ export class OperationTable {
 
   /** Tries again to take off what other peers hold now. Nobody is told of these: their status is `remote` all the while. */
   recoverRemotes (): void {
-    for (let operation = this.failedUnpins.first, next = operation?.next; operation !== undefined; operation = next, next = operation?.next) {
+    for (let operation = this.queues.failedUnpins.first, next = operation?.next; operation !== undefined; operation = next, next = operation?.next) {
       if (operation.kind === 'remote') this.recover(operation.cid, undefined)
-      if (this.remotes.isFull) return
+      if (this.queues.remotes.isFull) return
     }
   }
 
@@ -164,7 +129,7 @@ export class OperationTable {
     this.#advance(operation, 'give_back')
     operation.attempts--
     if (this.#held > maxHeldPins) this.#dropPin(operation)
-    const queue = this.#queueOf(operation)
+    const queue = this.queues.ofTurn(operation)
     if (to === 'head') queue.prepend(operation)
     else this.#place(operation, queue)
   }
@@ -174,23 +139,23 @@ export class OperationTable {
     this.#working.delete(operation.cid)
     if (this.isCurrent(operation)) return
     const next = this.#operations.get(operation.cid)
-    if (next !== undefined && next.queue === 0) this.#place(next, this.#queueOf(next))
+    if (next !== undefined && next.queue === 0) this.#place(next, this.queues.ofTurn(next))
   }
 
   /** The IPFS node answers again: what waited for it is queued. */
   requeueParked (): void {
-    for (let operation = this.parked.take(); operation !== undefined; operation = this.parked.take()) {
+    for (let operation = this.queues.parked.take(); operation !== undefined; operation = this.queues.parked.take()) {
       this.#advance(operation, 'requeue')
       if (operation.detail !== undefined) operation.detail.error = ''
-      this.#place(operation, this.#queueOf(operation))
+      this.#place(operation, this.queues.ofTurn(operation))
     }
   }
 
   /** Moves what is due for another try to the slow lane. */
   queueDueRetries (): void {
     const now = this.#options.clock.monotonic()
-    for (let operation = this.retries.takeDue(now); operation !== undefined; operation = this.retries.takeDue(now)) {
-      const queue = this.#queueOf(operation)
+    for (let operation = this.queues.retries.takeDue(now); operation !== undefined; operation = this.queues.retries.takeDue(now)) {
+      const queue = this.queues.ofTurn(operation)
       if (queue.isFull) this.#keepFailed(operation)
       else queue.append(operation)
     }
@@ -230,20 +195,13 @@ export class OperationTable {
       // The pin of a recover was read before, and the pinset may have changed its mind: it is read again.
       if (!recovered && this.#held < maxHeldPins) this.hold(next, pin)
     }
-    this.#place(next, recovered && next.kind === 'pin' && next.level === 0 ? this.ordinary : this.#queueOf(next))
+    this.#place(next, recovered && next.kind === 'pin' && next.level === 0 ? this.queues.ordinary : this.queues.ofTurn(next))
   }
 
   #refreshPin (operation: Operation, pin: Pin): void {
     if (!isOrdinary(pin)) operation.isAlone = true
     if (operation.detail?.pin !== undefined) operation.detail.pin = pin
     else if (operation.state === 'pinning' || this.#held < maxHeldPins) this.hold(operation, pin)
-  }
-
-  #queueOf (operation: Operation): OperationQueue {
-    if (operation.kind === 'unpin') return this.unpins
-    if (operation.kind === 'remote') return this.remotes
-    if (operation.level > 0) return operation.level < stalledLevel ? this.suspects : this.stalled
-    return operation.isPriority ? this.priority : this.ordinary
   }
 
   #place (operation: Operation, queue: OperationQueue): void {
@@ -263,23 +221,21 @@ export class OperationTable {
     const detail = operation.detail ??= { pin: undefined, error: '', retryAt: 0 }
     detail.error = error.length > maxErrorLength ? `${error.slice(0, maxErrorLength)}…` : error
     this.#dropPin(operation)
-    if (after === 'parked' && !this.parked.isFull) {
-      this.parked.append(operation)
+    if (after === 'parked' && !this.queues.parked.isFull) {
+      this.queues.parked.append(operation)
       return undefined
     }
     this.#close(operation)
-    if (typeof after === 'object' && !this.retries.isFull) {
-      this.retries.add(operation, after.retryAt)
+    if (typeof after === 'object' && !this.queues.retries.isFull) {
+      this.queues.retries.add(operation, after.retryAt)
       return undefined
     }
     return this.#keepFailed(operation)
   }
 
   #keepFailed (operation: Operation): Operation | undefined {
-    const queue = operation.kind === 'pin' ? this.failed : this.failedUnpins
-    const forgotten = queue.isFull ? queue.first : undefined
+    const forgotten = this.queues.keepFailed(operation)
     if (forgotten !== undefined) this.#remove(forgotten)
-    queue.append(operation)
     return forgotten
   }
 
@@ -293,7 +249,7 @@ export class OperationTable {
   }
 
   #remove (operation: Operation): void {
-    this.#queues[operation.queue]?.remove(operation)
+    this.queues.remove(operation)
     this.#dropPin(operation)
     this.#operations.delete(operation.cid)
     this.#count(operation.state, -1)

@@ -40,7 +40,7 @@ export class Recovery {
 
   constructor (parts: RecoveryParts) {
     this.#parts = parts
-    this.#mostWaiting = Math.max(1, parts.table.ordinary.capacity - roomForStep)
+    this.#mostWaiting = Math.max(1, parts.table.queues.ordinary.capacity - roomForStep)
   }
 
   async status (cid: Cid, options: CallOptions): Promise<PinInfo> {
@@ -90,7 +90,7 @@ export class Recovery {
     const signal = options.signal === undefined ? stopping : AbortSignal.any([options.signal, stopping])
     for await (const infos of listing.all(recoverable, { signal })) {
       if (waitsForRoom) await scheduler.room(Math.min(maxRecovering, this.#mostWaiting), signal)
-      else if (table.ordinary.size >= this.#mostWaiting) throw new ClusterError('QUEUE_FULL', queueFullText)
+      else if (table.queues.ordinary.size >= this.#mostWaiting) throw new ClusterError('QUEUE_FULL', queueFullText)
       const recovered = await this.#recover(infos, { signal })
       scheduler.wake()
       yield * recovered

@@ -87,21 +87,21 @@ export class Scheduler {
 
   /** Resolves when fewer than `below` ordinary pins wait. */
   room (below: number, signal: AbortSignal): Promise<void> {
-    return this.#seekers.wait(() => this.#parts.table.ordinary.size < below, signal)
+    return this.#seekers.wait(() => this.#parts.table.queues.ordinary.size < below, signal)
   }
 
   /** Resolves when the queues of unpins are not more than half full. */
   roomToUnpin (signal: AbortSignal): Promise<void> {
-    const { unpins, remotes } = this.#parts.table
+    const { unpins, remotes } = this.#parts.table.queues
     return this.#seekers.wait(() => Math.max(unpins.size, remotes.size) <= unpins.capacity / 2, signal)
   }
 
-  get #ordinaryWaiting (): number { return this.#parts.table.priority.size + this.#parts.table.ordinary.size }
-  get #slowWaiting (): number { return this.#parts.table.suspects.size + this.#parts.table.stalled.size }
+  get #ordinaryWaiting (): number { return this.#parts.table.queues.priority.size + this.#parts.table.queues.ordinary.size }
+  get #slowWaiting (): number { return this.#parts.table.queues.suspects.size + this.#parts.table.queues.stalled.size }
   get #slowJobs (): number { return [...this.#pinJobs].filter(job => job.isSlow).length }
 
   get #somethingNeedsNode (): boolean {
-    const { unpins, remotes, parked } = this.#parts.table
+    const { unpins, remotes, parked } = this.#parts.table.queues
     return this.#ordinaryWaiting + this.#slowWaiting + unpins.size + remotes.size + parked.size > 0
   }
 
@@ -114,7 +114,7 @@ export class Scheduler {
   }
 
   #startUnpins (now: number): void {
-    const { unpins, remotes } = this.#parts.table
+    const { unpins, remotes } = this.#parts.table.queues
     while (this.#unpinJobs.size < unpinSlots) {
       const queue = unpins.size > 0 ? unpins : remotes
       if (queue.size === 0) return
@@ -136,7 +136,7 @@ export class Scheduler {
 
   /** The queue that the next new pin comes from. */
   #nextOrdinary (): OperationQueue {
-    const { priority, ordinary } = this.#parts.table
+    const { priority, ordinary } = this.#parts.table.queues
     return priority.size > 0 ? priority : ordinary
   }
 
@@ -161,7 +161,7 @@ export class Scheduler {
 
   /** By turns from those that may only have been in bad company and from those that hang for sure. */
   #takeSlow (): Operation[] {
-    const { suspects, stalled } = this.#parts.table
+    const { suspects, stalled } = this.#parts.table.queues
     this.#isStalledTurn = !this.#isStalledTurn
     const queue = stalled.size > 0 && (this.#isStalledTurn || suspects.size === 0) ? stalled : suspects
     return takeTogether(() => queue, Math.min(maxBatchOf(queue.first?.level ?? 0), Math.ceil(queue.size / this.#parts.slots)))
@@ -220,12 +220,12 @@ export class Scheduler {
   #tryOne (): void {
     const { platform, slots, table } = this.#parts
     const now = platform.clock.monotonic()
-    for (const queue of [table.priority, table.ordinary, table.suspects, table.stalled]) {
+    for (const queue of [table.queues.priority, table.queues.ordinary, table.queues.suspects, table.queues.stalled]) {
       if (queue.size === 0 || this.#pinJobs.size >= slots) continue
-      this.#begin(new Job('pin', [queue.take() as Operation], queue === table.suspects || queue === table.stalled, now))
+      this.#begin(new Job('pin', [queue.take() as Operation], queue === table.queues.suspects || queue === table.queues.stalled, now))
       return
     }
-    for (const queue of [table.unpins, table.remotes]) {
+    for (const queue of [table.queues.unpins, table.queues.remotes]) {
       if (queue.size === 0 || this.#unpinJobs.size >= unpinSlots) continue
       this.#begin(new Job('unpin', [queue.take() as Operation], false, now))
       return
@@ -250,7 +250,7 @@ export class Scheduler {
       ending++
     }
     ending = this.#preempt(job => job.isSlow, waiting, ending)
-    this.#preempt(job => job.isSlow && job.level >= stalledLevel, waiting + table.suspects.size, ending)
+    this.#preempt(job => job.isSlow && job.level >= stalledLevel, waiting + table.queues.suspects.size, ending)
   }
 
   /** Ends those that go first, the longest without progress first, until only the slow lane's share is left or all that wait get a slot. */
@@ -264,7 +264,7 @@ export class Scheduler {
   #setTimer (now: number): void {
     const { clock } = this.#parts.platform
     const { health, slots, table } = this.#parts
-    const moments = [table.retries.nextAt() ?? Infinity]
+    const moments = [table.queues.retries.nextAt() ?? Infinity]
     if (health.isDown && this.#probe === undefined && this.#somethingNeedsNode) moments.push(health.nextAt)
     const othersWait = this.#pinJobs.size >= slots && this.#ordinaryWaiting + this.#slowWaiting > 0
     for (const job of this.#pinJobs) {

@@ -85,7 +85,7 @@ function enqueue (): void {
   for (const { cid, sequence } of changes) table.untrack(cid, count + sequence)
   say(`cancel and replace: ${rate(count, start)}`)
   start = processorTime()
-  for (let operation = table.unpins.take(); operation !== undefined; operation = table.unpins.take()) {
+  for (let operation = table.queues.unpins.take(); operation !== undefined; operation = table.queues.unpins.take()) {
     table.start(operation)
     table.release(operation)
     table.succeed(operation)
