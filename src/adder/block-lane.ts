@@ -41,7 +41,8 @@ const forgiveness = 3
 /** Opens the way to a destination; `onProgress` is called when it has finished with a block or needs one. */
 export function openLane (destination: BlockDestination, clock: Clock, onProgress: () => void): BlockLane {
   const controller = new AbortController()
-  let queue: Block[] = []
+  /** What waits stands from `head` on; nothing is kept of what was taken. */
+  let queue: Array<Block | undefined> = []
   let head = 0
   let queuedBytes = 0
   let inHandBytes = 0
@@ -65,13 +66,15 @@ export function openLane (destination: BlockDestination, clock: Clock, onProgres
       await new Promise<void>(resolve => { wake = resolve })
     }
     controller.signal.throwIfAborted()
-    if (head === queue.length) {
+    const block = queue[head]
+    if (block === undefined) {
       sawEnd = true
       return { done: true, value: undefined }
     }
-    const block = queue[head++] as Block
-    if (head === queue.length) {
-      queue = []
+    queue[head++] = undefined
+    // A destination that lags behind never comes to the end of the queue.
+    if (head * 2 >= queue.length) {
+      queue = queue.slice(head)
       head = 0
     }
     inHandBytes = weight(block)

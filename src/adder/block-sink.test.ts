@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { ClusterError } from '../domain/errors.ts'
@@ -9,6 +11,9 @@ import { silentLogger, type Logger } from '../platform/logger.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import type { BlockDestination } from './block-lane.ts'
 import { blockStream } from './block-sink.ts'
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 function block (number: number, sizeBytes = 1000): Block {
   const digest = new Uint8Array(32)
@@ -89,6 +94,24 @@ describe('blocks of one DAG', () => {
     await putting
     assert.equal(slow.got.length, 50)
     assert.equal(quick.got.length, 50)
+  })
+
+  test('are forgotten when the destination has taken them, also when it always lags behind', async () => {
+    const passing: BlockDestination = {
+      peer: 'slow' as PeerId,
+      async putBlocks (blocks) { for await (const _ of blocks) await new Promise(resolve => { setImmediate(resolve) }) },
+    }
+    const stream = blockStream([passing], { ...settings, windowBytes: 10_000 })
+    const made: Array<WeakRef<Block>> = []
+    for (let number = 0; number < 500; number++) {
+      const next = block(number)
+      made.push(new WeakRef(next))
+      await stream.put(next)
+    }
+    collectGarbage()
+    const kept = made.filter(block => block.deref() !== undefined).length
+    assert.ok(kept < 50, `${kept} of 500 blocks are kept`)
+    await stream.close()
   })
 
   test('tiny blocks fill the window too', async () => {
