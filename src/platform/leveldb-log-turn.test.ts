@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import fs, { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -53,3 +54,22 @@ for (const [valueBytes, perBatch] of [[0, 400], [150, 300], [1_000, 20], [30_000
     assert.ok(synced < writes.length * 0.35, `${synced} of ${writes.length} are synced`)
   })
 }
+
+test('a folder of very many tables is listed once for each log, not for each write', async context => {
+  const { store, folder } = await scene(context)
+  let listed = 0
+  const list = fs.readdirSync
+  context.mock.method(fs, 'readdirSync', (...parameters: Parameters<typeof list>) => {
+    listed++
+    return list(...parameters)
+  })
+  syncBuiltinESMExports()
+  context.after(() => { syncBuiltinESMExports() })
+  const logs = new Set<string>()
+  for (let at = 0; logs.size < 3;) {
+    const operations = Array.from({ length: 300 }, (): StoreOperation => ({ type: 'put', key: `/c/s/s/${String(at++).padStart(50, '0')}`, value: new Uint8Array(150) }))
+    await store.batch(operations, { sync: false })
+    logs.add((list(folder) as string[]).filter(name => name.endsWith('.log')).toSorted().at(-1) as string)
+  }
+  assert.equal(listed, 2)
+})

@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { StoreOperation } from './store.ts'
 
 /** What an entry takes in LevelDB's buffer besides key and value, in bytes: lengths and number… */
@@ -20,7 +21,7 @@ const spareBytes = 64 * 1024
 export class LogTurn {
   readonly #folder: string
   readonly #limitBytes: number
-  #log: number
+  #log: string
   /** Bytes in LevelDB's buffer, or more. */
   #bytes = 0
 
@@ -36,12 +37,26 @@ export class LogTurn {
     let bytes = 0
     for (const operation of operations) bytes += mostBytes(operation)
     this.#bytes += bytes
-    const mayBeLast = this.#bytes > this.#limitBytes
-    await work(mayBeLast)
-    if (mayBeLast) this.#look(bytes)
+    if (this.#bytes <= this.#limitBytes) return work(false)
+    const before = this.#logBytes()
+    await work(true)
+    const after = this.#logBytes()
+    if (after === undefined || after === before) this.#look(bytes)
   }
 
-  /** Looks whether a new log was begun, by a write of so many bytes. */
+  /** The size of the log that was the newest; undefined when it is in a table and gone, or cannot be told. */
+  #logBytes (): number | undefined {
+    try {
+      return statSync(join(this.#folder, this.#log), { throwIfNoEntry: false })?.size
+    } catch {
+      return undefined
+    }
+  }
+
+  /**
+   * Looks which log is the newest, after a write of so many bytes that went into another one. Not after each
+   * write: the folder of a large pinset has tens of thousands of tables.
+   */
   #look (bytes: number): void {
     try {
       const log = newestLog(this.#folder)
@@ -60,8 +75,11 @@ function mostBytes (operation: StoreOperation): number {
   return (entry + nodeBytes) * (entry > ownPieceBytes ? 1 : pieceBytes / (pieceBytes - entry))
 }
 
-function newestLog (folder: string): number {
-  let newest = 0
-  for (const name of readdirSync(folder)) if (name.endsWith('.log')) newest = Math.max(newest, Number.parseInt(name, 10))
+/** The name of the newest log. */
+function newestLog (folder: string): string {
+  let newest = ''
+  for (const name of readdirSync(folder)) if (name.endsWith('.log') && numberOf(name) > numberOf(newest)) newest = name
   return newest
 }
+
+function numberOf (log: string): number { return Number.parseInt(log, 10) || 0 }
