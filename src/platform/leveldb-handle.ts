@@ -18,6 +18,8 @@ const pieceBytes = 1024 * 1024
 const roomFile = 'room.tmp'
 /** Takes an fsync along, where there is nothing to write: a batch without operations does not get as far as LevelDB. */
 const nothingToWrite: StoreOperation[] = [{ type: 'del', key: '/flotilla/nothing' }]
+/** Behind all keys. */
+const behindAllKeys = '\uffff'
 
 export type Database = ClassicLevel<string, Uint8Array>
 
@@ -35,6 +37,8 @@ export class LevelDbHandle {
   /** Ends when all writes so far have. */
   #writes: Promise<unknown> = Promise.resolve()
   #mustReopen = false
+  /** True from the first write to a database on. */
+  #isWritten = false
   #reopening: Promise<void> | undefined
   #damage: ClusterError | undefined
   #openings = 1
@@ -105,13 +109,26 @@ export class LevelDbHandle {
   async close (): Promise<void> {
     this.#isClosed = true
     await this.#writes
+    await this.#emptyLog()
     await this.#database.close()
+  }
+
+  /**
+   * Puts what the log holds into a table. The Go program's LevelDB passes over all in a log that is
+   * older than the last table or compaction: it would lose what this one has written.
+   */
+  async #emptyLog (): Promise<void> {
+    if (!this.#isWritten || this.#mustReopen || this.#database.status !== 'open') return
+    this.#isWritten = false
+    // A range without keys compacts nothing, but empties the buffer before. What fails stays in the log.
+    await this.#database.compactRange(behindAllKeys, behindAllKeys).catch(() => {})
   }
 
   async #write (work: (database: Database) => Promise<void>, opening: number | undefined): Promise<void> {
     if (this.#damage !== undefined) throw this.#damage
     if (this.#mustReopen) await this.#reopen()
     if (opening !== undefined && opening !== this.#openings) throw new ClusterError('STORE_FAILED', `the datastore in ${this.#folder} was opened anew: try again`)
+    this.#isWritten = true
     try {
       await work(this.#database)
     } catch (error) {
