@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs'
-import { readdir, rename } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { readdir, rename, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { datastoreOf, type Configuration, type DatastoreName } from '../config/configuration.ts'
 import { markReplicaDirty } from '../consensus/crdt/replica-state.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
@@ -16,16 +16,19 @@ const foreignFiles = [/^marker\./, /\.vlog$/, /^KEYREGISTRY$/]
  * the files of the Go program work as they are; the section `leveldb` names its folder, the
  * others share the default. When the Go program has had the folder open since, all is looked
  * over: it may have merged changes, and have been stopped before it wrote their heads.
- * @throws ClusterError `INVALID_CONFIGURATION` when the folder of the section holds a store of the
- * Go program that cannot be read here, and those of {@link openLevelDbStore}
+ * @throws ClusterError `INVALID_CONFIGURATION` when the Go program has left a store to which the
+ * pins may belong and which this is not, and those of {@link openLevelDbStore}
  */
 export async function openDatastore (configuration: Configuration): Promise<Store> {
   const name = datastoreOf(configuration)
   if (name === undefined) throw new ClusterError('INVALID_CONFIGURATION', 'unknown datastore')
   const folder = datastoreFolder(configuration)
   if (isEmpty(folder)) await takeBackReplaced(folder)
-  if (name !== 'leveldb' && isEmpty(folder)) await refuseForeignStore(configuration, name)
   const isForeign = wasOpenedByGo(folder)
+  if (name !== 'leveldb') {
+    if (isForeign) throw leftBehind(folder, name)
+    await refuseForeignStore(configuration, name)
+  }
   const store = await openLevelDbStore(folder)
   if (isForeign) await markReplicaDirty(store, configuration.consensus.crdt.datastoreNamespace)
   return store
@@ -49,12 +52,31 @@ async function takeBackReplaced (folder: string): Promise<void> {
   }
 }
 
-/** Starting empty beside a full store would look like the loss of all pins. */
+/**
+ * Starting empty beside a full store would look like the loss of all pins. Starting with what this
+ * program had before the Go program took over again would bring back what was unpinned since.
+ */
 async function refuseForeignStore (configuration: Configuration, name: DatastoreName): Promise<void> {
   const folder = resolve(configuration.folder, configuration.datastore[name].folder)
   const files = await readdir(folder).catch(() => [])
   if (!files.some(file => foreignFiles.some(pattern => pattern.test(file)))) return
-  throw new ClusterError('INVALID_CONFIGURATION', `${folder} holds a ${name} datastore of the Go program, which cannot be read here: write its pins to a file with that program ("ipfs-cluster-service state export -f pins.json"), move the folder away, then run "ipfs-cluster-service state import pins.json"; or only move it away when other peers of the cluster have the pins`)
+  const ours = datastoreFolder(configuration)
+  const isFirst = isEmpty(ours)
+  if (!isFirst && await lastWritten(folder) <= await lastWritten(ours)) return
+  const [when, folders, them] = isFirst ? ['', 'the folder', 'it'] : [` It was used after ${ours}.`, 'both folders', 'them']
+  throw new ClusterError('INVALID_CONFIGURATION', `${folder} holds a ${name} datastore of the Go program, which cannot be read here.${when} Write its pins to a file with that program ("ipfs-cluster-service state export -f pins.json"), move ${folders} away, then run "ipfs-cluster-service state import pins.json"; or only move ${them} away when other peers of the cluster have the pins`)
+}
+
+/** The Go program reads only the store that its configuration names: this one is of another time, with pins that are gone. */
+function leftBehind (folder: string, name: DatastoreName): ClusterError {
+  return new ClusterError('INVALID_CONFIGURATION', `${folder} holds a leveldb datastore of the Go program, but service.json has the section datastore.${name}: move the folder away; or put the section datastore.leveldb in the place of that one to go on with the pins in it`)
+}
+
+/** When a file of the folder was written last, in milliseconds since the epoch. */
+async function lastWritten (folder: string): Promise<number> {
+  let last = 0
+  for (const file of await readdir(folder)) last = Math.max(last, (await stat(join(folder, file))).mtimeMs)
+  return last
 }
 
 function isEmpty (folder: string): boolean {

@@ -48,7 +48,7 @@ function optionList (options: FieldOptions & { readonly initial: readonly object
 
 function folderField (name: string): Field<string> {
   const place = `relative to the configuration folder; absent: \`${name}\`.`
-  const describe = name === 'leveldb' ? `Folder of the store, ${place}` : `Folder of the Go program's store, ${place} With pins in it and none of ours, the peer does not start.`
+  const describe = name === 'leveldb' ? `Folder of the store, ${place}` : `Folder of the Go program's store, ${place} With pins in it, and none of ours that were used later, the peer does not start.`
   return text({ initial: name, empty: 'keeps', omit: 'when initial', describe })
 }
 
