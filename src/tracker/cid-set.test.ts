@@ -26,6 +26,17 @@ test('it holds what was added and nothing else, over many growths', () => {
   assert.ok(set.sizeBytes <= count * 30, `${set.sizeBytes} bytes`)
 })
 
+test('it grows by small parts, each of which is moved at once', () => {
+  const set = new CidSet(fixed)
+  let before = set.sizeBytes
+  for (let n = 0; n < 200_000; n++) {
+    set.add(`bafkrei${n}` as Cid)
+    const grown = set.sizeBytes - before
+    before += grown
+    assert.ok(grown <= before / 32, `${grown} of ${before} bytes`)
+  }
+})
+
 test('texts that differ in any place, also in length alone, are told apart', () => {
   const text = fc.string({ unit: fc.constantFrom(...'abz27'), maxLength: 70 })
   fc.assert(fc.property(fc.uniqueArray(text, { maxLength: 40 }), fc.uniqueArray(text, { maxLength: 40 }), (added, asked) => {

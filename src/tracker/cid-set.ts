@@ -1,10 +1,12 @@
 import type { Cid } from '../domain/cid.ts'
 import type { Random } from '../platform/random.ts'
+import { HashTable } from './hash-table.ts'
 
-const wordsPerEntry = 3
-const firstCapacity = 1 << 10
-/** Entries of 5 slots that may be taken before the table grows: probes stay short. */
-const maxLoad = 0.8
+/**
+ * Tables that the hashes are spread over: each grows by itself, which takes as long as it has hashes. One
+ * of ten million would hold up everything else for a second.
+ */
+const tablesBits = 6
 
 /**
  * A set of CIDs in 12 bytes each (15 to 30 with the free slots: 200,000 CIDs in 3 MiB).
@@ -18,9 +20,7 @@ const maxLoad = 0.8
 export class CidSet {
   readonly #key0: number
   readonly #key1: number
-  #capacity = firstCapacity
-  #words = new Uint32Array(firstCapacity * wordsPerEntry)
-  #size = 0
+  readonly #tables = Array.from({ length: 1 << tablesBits }, () => new HashTable())
   /** The last hash made: three words without an object for them. */
   #a = 0
   #b = 0
@@ -33,53 +33,22 @@ export class CidSet {
     this.#key1 = view.getInt32(4)
   }
 
-  get size (): number { return this.#size }
-  get sizeBytes (): number { return this.#words.byteLength }
+  get size (): number { return this.#tables.reduce((sum, { size }) => sum + size, 0) }
+  get sizeBytes (): number { return this.#tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) }
 
   has (cid: Cid): boolean {
-    if (this.#size === 0) return false
     this.#hash(cid)
-    return this.#words[this.#slot(this.#a, this.#b, this.#c) + 2] !== 0
+    return this.#table.has(this.#a, this.#b, this.#c)
   }
 
   /** @returns false when it was there */
   add (cid: Cid): boolean {
     this.#hash(cid)
-    const slot = this.#slot(this.#a, this.#b, this.#c)
-    if (this.#words[slot + 2] !== 0) return false
-    this.#put(slot, this.#a, this.#b, this.#c)
-    this.#size++
-    if (this.#size > this.#capacity * maxLoad) this.#grow()
-    return true
+    return this.#table.add(this.#a, this.#b, this.#c)
   }
 
-  /** Where the hash stands, or the free slot where it would. */
-  #slot (a: number, b: number, c: number): number {
-    const words = this.#words
-    const mask = this.#capacity - 1
-    for (let at = a & mask; ; at = (at + 1) & mask) {
-      const slot = at * wordsPerEntry
-      if (words[slot + 2] === 0 || (words[slot] === a && words[slot + 1] === b && words[slot + 2] === c)) return slot
-    }
-  }
-
-  #put (slot: number, a: number, b: number, c: number): void {
-    this.#words[slot] = a
-    this.#words[slot + 1] = b
-    this.#words[slot + 2] = c
-  }
-
-  #grow (): void {
-    const old = this.#words
-    this.#capacity *= 2
-    this.#words = new Uint32Array(this.#capacity * wordsPerEntry)
-    for (let slot = 0; slot < old.length; slot += wordsPerEntry) {
-      const a = old[slot] as number
-      const b = old[slot + 1] as number
-      const c = old[slot + 2] as number
-      if (c !== 0) this.#put(this.#slot(a, b, c), a, b, c)
-    }
-  }
+  /** That of the last hash. */
+  get #table (): HashTable { return this.#tables[this.#b >>> (32 - tablesBits)] as HashTable }
 
   #hash (cid: string): void {
     let v0 = this.#key0
@@ -109,7 +78,7 @@ export class CidSet {
       if (round === 2) { this.#a = (v1 ^ v3) >>> 0; v1 ^= 0xdd }
       if (round === 5) { this.#b = (v1 ^ v3) >>> 0; v1 ^= 0xcc }
     }
-    // The third word also tells a taken slot from a free one: it is never 0.
+    // Never 0: that is a free slot of a table.
     this.#c = ((v1 ^ v3) >>> 0) || 1
   }
 }

@@ -3,8 +3,8 @@ import type { Clock } from '../platform/clock.ts'
 import { MinHeap } from '../platform/min-heap.ts'
 import type { Operation } from './operation.ts'
 
-/** Operations sorted in one go: about a millisecond. */
-const runLength = 2_048
+/** Operations of which the keys are made and sorted in one go: one millisecond or two, for a version 0 CID has to be written anew. */
+const runLength = 512
 
 /** An operation with a text that sorts as `compareCids` does. */
 export interface OrderedOperation { readonly key: string, readonly operation: Operation }
@@ -22,15 +22,13 @@ export function orderKey (cid: Cid): string {
  * with turns for others between them; the runs are merged as the caller goes on.
  */
 export async function orderedOperations (operations: Iterable<Operation>, passes: (operation: Operation) => boolean, clock: Clock): Promise<Iterator<OrderedOperation, undefined>> {
-  const runs: OrderedOperation[][] = [[]]
-  for (const operation of operations) {
-    if (!passes(operation)) continue
-    if ((runs.at(-1) as OrderedOperation[]).length >= runLength) runs.push([]);
-    (runs.at(-1) as OrderedOperation[]).push({ key: orderKey(operation.cid), operation })
-  }
-  for (const [i, run] of runs.entries()) {
-    if (i > 0) await new Promise<void>(resolve => { clock.soon(resolve) })
-    run.sort((a, b) => a.key < b.key ? -1 : 1)
+  const passing: Operation[] = []
+  for (const operation of operations) if (passes(operation)) passing.push(operation)
+  const runs: OrderedOperation[][] = []
+  for (let at = 0; at < passing.length; at += runLength) {
+    if (at > 0) await new Promise<void>(resolve => { clock.soon(resolve) })
+    const run = passing.slice(at, at + runLength).map(operation => ({ key: orderKey(operation.cid), operation }))
+    runs.push(run.toSorted((a, b) => a.key < b.key ? -1 : 1))
   }
   return merged(runs)
 }
