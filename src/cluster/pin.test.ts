@@ -6,7 +6,7 @@ import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
 import { parseCid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
-import { defaultPinOptions, pinWithOptions, type PinOptions } from '../domain/pin.ts'
+import { defaultPinOptions, pinWithOptions, type Pin, type PinOptions } from '../domain/pin.ts'
 import { GossipMonitor } from '../monitor/gossip-monitor.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
@@ -103,6 +103,15 @@ test('a holder that may not hold any more stays as long as there are enough, and
   await pinning.submit({ ...pinWithOptions(cid, options({ replicationFactorMin: 1, replicationFactorMax: 2 }), platform.clock.now()), allocations: [self, stranger] })
   assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 2 }))).allocations, [self, stranger])
   assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 2, replicationFactorMax: 2 }))).allocations, [self, trusted])
+  await stop()
+})
+
+test('a shard of so many blocks that it has two levels can be added again', async () => {
+  const { pinning, stop } = await lonePeer()
+  const shard = (maxDepth: number): Pin => ({ ...pinWithOptions(cid, options({ replicationFactorMin: 1, replicationFactorMax: 1 }), platform.clock.now()), type: 'shard-pin', allocations: [self], maxDepth })
+  await pinning.submit(shard(2))
+  assert.equal((await pinning.submit(shard(2))).maxDepth, 2)
+  await assert.rejects(pinning.submit(shard(-1)), { message: 'must pin shards go depth 1' })
   await stop()
 })
 

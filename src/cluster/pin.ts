@@ -176,7 +176,8 @@ function checkAgainst (pin: Pin, existing: Pin): void {
       if (pin.reference !== undefined) refuse('data pins should not reference other pins')
       break
     case 'shard-pin':
-      if (pin.maxDepth !== 1) refuse('must pin shards go depth 1')
+      // A shard of very many blocks has a level between.
+      if (pin.maxDepth !== 1 && pin.maxDepth !== 2) refuse('must pin shards go depth 1')
       break
     case 'clusterdag-pin':
       if (pin.maxDepth !== 0) refuse('must pin roots directly')
