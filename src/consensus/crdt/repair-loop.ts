@@ -41,7 +41,13 @@ export class RepairLoop {
   #isDoubtful = false
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> | undefined
-  #lastRequest: number | undefined
+  /** The one that runs looks at the values too. */
+  #looksAtValues = false
+  /** A repair was asked for that has not begun. */
+  #isRequested = false
+  /** When one that was asked for began last. */
+  #requestedAt = -Infinity
+  #cancelRequest: (() => void) | undefined
   #signal: AbortSignal | undefined
 
   constructor (options: RepairLoopOptions) {
@@ -63,7 +69,10 @@ export class RepairLoop {
 
   start (signal: AbortSignal): void {
     this.#signal = signal
-    signal.addEventListener('abort', () => { this.#cancelTimer?.() }, { once: true })
+    signal.addEventListener('abort', () => {
+      this.#cancelTimer?.()
+      this.#cancelRequest?.()
+    }, { once: true })
     if (this.#options.intervalMs === 0) return
     if (this.#isDirty) {
       this.#logger.warn('store is marked dirty. Starting DAG repair operation')
@@ -79,17 +88,37 @@ export class RepairLoop {
   /** Something is known to be missing; the mark is set by whoever found it. */
   noteDirty (): void { this.#isDirty = true }
 
-  /** Asks for a repair that also looks at the values; not more often than every ten minutes. */
+  /** Asks for a repair that also looks at the values; such begin at most every ten minutes, and when another one is over. */
   request (): void {
-    const now = this.#options.platform.clock.monotonic()
-    if (this.#lastRequest !== undefined && now - this.#lastRequest < pauseMs) return
-    this.#lastRequest = now
+    if (this.#looksAtValues) return
+    this.#isRequested = true
+    this.#beginRequested()
+  }
+
+  #beginRequested (): void {
+    const { clock } = this.#options.platform
+    if (!this.#isRequested || this.#running !== undefined || this.#signal?.aborted !== false) return
+    const leftMs = this.#requestedAt + pauseMs - clock.monotonic()
+    if (leftMs > 0) {
+      this.#cancelRequest ??= clock.after(leftMs, () => {
+        this.#cancelRequest = undefined
+        this.#beginRequested()
+      })
+      return
+    }
+    this.#isRequested = false
+    this.#requestedAt = clock.monotonic()
     this.#begin(true)
   }
 
   #begin (withValues: boolean): void {
     if (this.#running !== undefined || this.#signal === undefined || this.#signal.aborted) return
-    this.#running = this.#repair(withValues, this.#signal).finally(() => { this.#running = undefined })
+    this.#looksAtValues = withValues || this.#isDoubtful
+    this.#running = this.#repair(this.#looksAtValues, this.#signal).finally(() => {
+      this.#running = undefined
+      this.#looksAtValues = false
+      this.#beginRequested()
+    })
   }
 
   async #repair (withValues: boolean, signal: AbortSignal): Promise<void> {
@@ -98,7 +127,7 @@ export class RepairLoop {
     let next = intervalMs
     try {
       await retryHoles()
-      const report = await repair(this.#options, { withValues: withValues || this.#isDoubtful, signal })
+      const report = await repair(this.#options, { withValues, signal })
       const seconds = Math.round((clock.monotonic() - begin) / 1_000)
       await this.#noteResult(report.missing > 0)
       if (report.missing > 0) next = lookAgainMs
@@ -107,6 +136,8 @@ export class RepairLoop {
     } catch (error) {
       if (signal.aborted) return
       next = lookAgainMs
+      // What is doubtful is dirty too, and looked at then.
+      if (withValues && !this.#isDoubtful) this.#isRequested = true
       this.#logger.error(`DAG repair could not go on and is tried again: ${errorText(error)}`)
     }
     if (next > 0) this.#schedule(next)

@@ -1,24 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { PinMessage } from '../../codec/messages.ts'
-import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
-import { noMetrics } from '../../platform/metrics.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
-import { StoredChangeLog } from '../../state/change-log.ts'
-import { Pinset } from '../../state/pinset.ts'
+import { bareParts } from './bare-parts.fixture.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
-import { CrdtPeers, cidOf, namesOf, pinOf, seededRandom, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
+import { CrdtPeers, cidOf, namesOf, pinOf, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { decodeDeltaNode, encodeDeltaNode, type DeltaNode } from './delta.ts'
-import { replicaKeys, type ReplicaKeys } from './keys.ts'
-import { PinValues } from './pin-values.ts'
-import { RepairLoop } from './repair-loop.ts'
 import { repair } from './repair.ts'
-import { Replica } from './replica.ts'
 import { markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
-import { WalkRecords } from './walk-records.ts'
-import { Writer } from './writer.ts'
 
 /** Two peers that have merged the same: ten pins, one after the other, of which three were removed. */
 async function pair (): Promise<{ peers: CrdtPeers, a: CrdtPeer, b: CrdtPeer }> {
@@ -124,7 +114,7 @@ test('blocks that have rotted are fetched again, of merged nodes and of those th
 })
 
 test('what is merged during a look is not taken for lost', async () => {
-  const { store, keys, replica, writer, records } = bare()
+  const { store, keys, replica, writer, records } = bareParts()
   const node = encodeDeltaNode({ elements: [], tombstones: [], priority: 1 }, [])
   const name = node.blockId.slice(1)
   const looked: Store = {
@@ -141,7 +131,7 @@ test('what is merged during a look is not taken for lost', async () => {
 })
 
 test('what is merged during a look makes no heads of what it follows', async () => {
-  const { store, keys, replica, writer, records } = bare()
+  const { store, keys, replica, writer, records } = bareParts()
   const nodes: DeltaNode[] = []
   for (let n = 1; n <= 6; n++) nodes.push(encodeDeltaNode({ elements: [], tombstones: [], priority: n }, nodes.slice(-1).map(({ cid }) => cid)))
   const merge = (first: number, last: number): Promise<void> => writer.turn(async () => {
@@ -165,30 +155,6 @@ test('what is merged during a look makes no heads of what it follows', async () 
   assert.equal(report.lostHeads, 0)
   assert.deepEqual(replica.heads.names(), [nodes.at(-1)?.blockId.slice(1)])
   assert.deepEqual(await keysUnder(store, '/flotilla/looked/'), [])
-})
-
-test('a node that is given up while a look ends keeps the set dirty', async () => {
-  const clock = virtualClock()
-  const { store, keys, replica, writer, records } = bare()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const platform = { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
-  await markReplicaDirty(store, '/c')
-  const loop = new RepairLoop({ store, keys, replica, writer, records, onMissing: () => {}, intervalMs: 1_000, retryHoles: async () => {}, platform })
-  await loop.load()
-  const turn = writer.turn(async () => {
-    await promise
-    const change = records.change()
-    change.set('CIQA', undefined, { state: 'hole' })
-    change.apply()
-  })
-  const stopping = new AbortController()
-  loop.start(stopping.signal)
-  await clock.settle()
-  resolve()
-  await turn
-  await loop.stopped()
-  assert.deepEqual([loop.isDirty, await store.get(keys.dirty)], [true, new Uint8Array(0)])
-  stopping.abort()
 })
 
 test('heads that are none go', async () => {
@@ -257,13 +223,3 @@ async function blocksByPriority (store: Store): Promise<Map<number, string>> {
 }
 
 function keyOf (n: number): string { return cidOf(n).slice(1).toUpperCase() }
-
-/** The parts of a peer with an empty set. */
-function bare (): { store: Store, keys: ReplicaKeys, replica: Replica, writer: Writer, records: WalkRecords } {
-  const store = memoryStore()
-  const keys = replicaKeys('/c')
-  const replica = new Replica(store, keys)
-  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: '/c/s/k/' })
-  const writer = new Writer({ store, replica, pinset, changes: new StoredChangeLog(store, virtualClock(), cids => pinset.getMany(cids)), values: new PinValues(PinMessage) })
-  return { store, keys, replica, writer, records: new WalkRecords(store) }
-}
