@@ -44,6 +44,11 @@ test('any free port is told', async t => {
   assert.match(await listenOn(await server(t), '/ip4/127.0.0.1/tcp/0' as Multiaddress), /^\/ip4\/127\.0\.0\.1\/tcp\/[1-9]\d*$/)
 })
 
+test('times with a fraction and very long ones are times that the runtime takes', async t => {
+  const made = await server(t, { readTimeoutMs: 7.2e12, readHeaderTimeoutMs: 2000.5, idleTimeoutMs: 1.5 })
+  assert.deepEqual([made.requestTimeout, made.headersTimeout, made.keepAliveTimeout], [2 ** 31 - 1, 2001, 2])
+})
+
 test('an address that cannot be had is refused with what to do', async t => {
   const taken = await listenOn(await server(t), '/ip4/127.0.0.1/tcp/0' as Multiaddress)
   await assert.rejects(listenOn(await server(t), taken), { code: 'ADDRESS_IN_USE', message: `listen ${taken}: address already in use: stop the program that listens there or configure another address` })

@@ -5,6 +5,7 @@ import { connect, type AddressInfo, type ListenOptions as ListenTarget } from 'n
 import { resolve } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
+import { timerMs } from '../domain/time.ts'
 import { http } from '../platform/http.ts'
 import type { ListenOptions } from './api-options.ts'
 
@@ -33,9 +34,9 @@ export async function serverMaker (options: ListenOptions, folder: string, liste
   const httpOptions: ServerOptions = {
     ...extra,
     maxHeaderSize: maxHeaderBytes + headerSlackBytes,
-    requestTimeout: readTimeoutMs,
-    headersTimeout: readTimeoutMs > 0 ? Math.min(headersTimeout, readTimeoutMs) : headersTimeout,
-    keepAliveTimeout: idleTimeoutMs > 0 ? idleTimeoutMs : readTimeoutMs,
+    requestTimeout: timerMs(readTimeoutMs),
+    headersTimeout: timerMs(readTimeoutMs > 0 ? Math.min(headersTimeout, readTimeoutMs) : headersTimeout),
+    keepAliveTimeout: timerMs(idleTimeoutMs > 0 ? idleTimeoutMs : readTimeoutMs),
     connectionsCheckingInterval: timeoutCheckIntervalMs,
   }
   if (sslCertFile === '' && sslKeyFile === '') return () => http.createServer(httpOptions, listener)

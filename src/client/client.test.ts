@@ -263,6 +263,11 @@ test('the time limit and the signal of the caller end a request', async () => {
   }
 })
 
+test('a time limit longer than a timer of the runtime is one all the same', async () => {
+  const { client } = clientOf(() => ({ body: '{"version":"1.1.6"}' }), undefined, { timeoutMs: 1e10 + 0.5 })
+  assert.equal(await client.version(), '1.1.6')
+})
+
 describe('waiting for a status', () => {
   const wait = (statuses: readonly string[][], target: number, limit: number) => {
     const rounds = [...statuses]

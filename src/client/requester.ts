@@ -1,4 +1,5 @@
 import { ClusterError, errorText } from '../domain/errors.ts'
+import { timerMs } from '../domain/time.ts'
 import { ApiError } from './api-error.ts'
 import type { ApiHost } from './host.ts'
 import { TransportError, UploadError, type HttpAnswer, type HttpTransport } from './http-transport.ts'
@@ -140,7 +141,7 @@ export class Requester {
   #limit (signal: AbortSignal | undefined): AbortSignal | undefined {
     const { timeoutMs = 0 } = this.#options
     if (timeoutMs <= 0) return signal
-    const timeout = AbortSignal.timeout(timeoutMs)
+    const timeout = AbortSignal.timeout(timerMs(timeoutMs))
     return signal === undefined ? timeout : AbortSignal.any([signal, timeout])
   }
 }

@@ -1,4 +1,4 @@
-import type { Time } from '../domain/time.ts'
+import { timerMs, type Time } from '../domain/time.ts'
 
 /** The only source of time. The simulator brings its own. */
 export interface Clock {
@@ -16,8 +16,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after (delayMs, callback) {
-    // Timers of Node hold 31 bits: a longer delay would fire at once.
-    const timer = setTimeout(callback, Math.min(delayMs, 2 ** 31 - 1))
+    const timer = setTimeout(callback, timerMs(delayMs))
     return () => clearTimeout(timer)
   },
   soon: callback => { setImmediate(callback) },

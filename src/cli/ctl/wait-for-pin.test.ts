@@ -31,6 +31,13 @@ test('the time limit ends it with exit 62, one of a second or less is none', { c
   assert.equal((await waiting(['pinning', 'pinned'], false, '--wait-timeout', '1s')).exit, 0)
 })
 
+test('a time limit longer than a timer of the runtime is one all the same', async () => {
+  for (const limit of ['720h', '2000h', '1h0.5ms']) {
+    const { exit, stderr } = await waiting(['pinned'], false, '--wait-timeout', limit)
+    assert.deepEqual({ exit, stderr }, { exit: 0, stderr: '' }, limit)
+  }
+})
+
 test('a peer in error ends it', async () => {
   assert.deepEqual(await waiting(['pin_error'], false), { exit: 1, stdout: '', stderr: 'error waiting for pin status: error has occurred while attempting to reach status: pinned\n' })
 })

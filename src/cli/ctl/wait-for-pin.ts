@@ -4,6 +4,7 @@ import { waitForStatus } from '../../client/wait-for-status.ts'
 import type { Cid } from '../../domain/cid.ts'
 import { errorText, errorTable } from '../../domain/errors.ts'
 import type { TrackerStatus } from '../../domain/status.ts'
+import { timerMs } from '../../domain/time.ts'
 import { CommandError, type Call } from '../command-line/command.ts'
 import type { Connection } from './connection.ts'
 import { formatStatus } from './format.ts'
@@ -21,7 +22,7 @@ export async function waitForPin (call: Call<Connection>, cid: Cid, target: Trac
   const client = await call.context.client()
   const table = new LiveText(call.terminal.stderr)
   const timeoutMs = call.flags.duration('wait-timeout')
-  const signal = timeoutMs > pollMs ? AbortSignal.timeout(timeoutMs) : undefined
+  const signal = timeoutMs > pollMs ? AbortSignal.timeout(timerMs(timeoutMs)) : undefined
   const pause = (signal: AbortSignal | undefined): Promise<void> => sleep(pollMs, undefined, signal === undefined ? {} : { signal })
   try {
     await waitForStatus(client, { cid, target, limit, signal, pause, onStatus: status => { table.show(formatStatus(status)) } })

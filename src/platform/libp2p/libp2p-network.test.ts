@@ -44,6 +44,14 @@ test('streams carry bytes both ways and end with the half-close; traffic is coun
   assert.ok((traffic?.rateIn ?? 0) > 0)
 })
 
+test('peers are dialled whatever time that may take', async t => {
+  for (const dialPeerTimeoutMs of [2000.5, 7.2e9, 2 ** 31]) {
+    const [a, b] = await connectedNetworks(t, 2, { dialPeerTimeoutMs })
+    serveEcho(b as TestNetwork)
+    await echo(a as TestNetwork, b as TestNetwork)
+  }
+})
+
 test('a writer waits for a slow reader, who gets everything in the end', async t => {
   const [a, b] = await pair(t)
   const { next } = served(b, '/slow')

@@ -2,6 +2,7 @@ import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId, PeerInfo, Stream
 import type { CID } from 'multiformats/cid'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Bandwidth, Multiaddress, PeerId } from '../../domain/peer.ts'
+import { timerMs } from '../../domain/time.ts'
 import type { CallOptions, Platform } from '../lifecycle.ts'
 import type { Logger } from '../logger.ts'
 import type { BlockSource, GossipMessage, Network, PeerStream } from '../network.ts'
@@ -38,7 +39,8 @@ const maxStreamsPerProtocol = 1_024
 
 /** The real network between peers: libp2p as the reference's peers speak it (spec/wire.md 1-3, 8). */
 export function libp2pNetwork (options: Libp2pNetworkOptions): Network {
-  return new Libp2pNetwork(options)
+  const { dialPeerTimeoutMs, mdnsIntervalMs } = options.settings
+  return new Libp2pNetwork({ ...options, settings: { ...options.settings, dialPeerTimeoutMs: timerMs(dialPeerTimeoutMs), mdnsIntervalMs: timerMs(mdnsIntervalMs) } })
 }
 
 class Libp2pNetwork implements Network {
