@@ -61,3 +61,18 @@ test('nor goes what has not expired by a clock that is set right meanwhile', asy
   assert.equal(cluster.unpins.length, 2)
   await cluster.stop()
 })
+
+test('a peer whose clock is set far ahead does not take at once what others are responsible for', async () => {
+  const cluster = new TestCluster()
+  await cluster.add(5)
+  await cluster.clock.advance(10 * 60 * minute)
+  for (let n = 0; n < 60; n++) cluster.pin(n, [0, 1], { min: 1, max: 2, expireAt: cluster.clock.now() + 1_000 * 60 * minute })
+  cluster.peer(0).wallOffsetMs = 2_000 * 60 * minute
+  await cluster.clock.advance(12 * minute)
+  assert.ok(cluster.unpins.length > 0 && cluster.unpins.length < 30, `${cluster.unpins.length} of 60`)
+  cluster.peer(0).wallOffsetMs = 0
+  const removed = cluster.unpins.length
+  await cluster.clock.advance(60 * minute)
+  assert.equal(cluster.unpins.length, removed)
+  await cluster.stop()
+})

@@ -14,6 +14,8 @@ import type { Responsibility } from './repair/responsibility.ts'
  * milliseconds: several rounds of looking.
  */
 const leastFallbackMs = 15 * 60_000
+/** A clock that has gone ahead of the monotonic one by more than this since the last look was set, in milliseconds. */
+const jumpMs = 60_000
 
 export interface UpkeepParts {
   readonly consensus: Consensus
@@ -33,12 +35,17 @@ export type ExpiryParts = Omit<UpkeepParts, 'tracker'>
 export async function expireLoop (parts: ExpiryParts, intervalMs: number, signal: AbortSignal): Promise<void> {
   const { clock, loggers } = parts.platform
   const fallbackMs = Math.max(leastFallbackMs, 3 * intervalMs)
-  const startedAt = clock.monotonic()
+  const ahead = (): number => clock.now() - clock.monotonic()
+  let watchedSince = clock.monotonic()
+  let lastAhead = ahead()
   while (!signal.aborted) {
     await sleep(clock, intervalMs, signal).catch(() => {})
     if (signal.aborted) return
-    // Counted from the start of this peer: all that expired while a cluster was down is not everybody's at once.
-    const watchedMs = clock.monotonic() - startedAt
+    // Counted from the start of this peer, or from when its clock was set ahead: what expired while a cluster was
+    // down is not everybody's at once, nor is all that will ever expire that of one peer whose clock is wrong.
+    if (ahead() - lastAhead > jumpMs) watchedSince = clock.monotonic()
+    lastAhead = ahead()
+    const watchedMs = clock.monotonic() - watchedSince
     await removeExpired(parts, overdueMs => Math.floor(Math.min(overdueMs, watchedMs) / fallbackMs), signal).catch((error: unknown) => {
       if (!signal.aborted) loggers.component('cluster').error(`expired pins could not be removed: ${errorText(error)}`)
     })
