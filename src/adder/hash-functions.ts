@@ -15,7 +15,7 @@ export interface HashFunction {
 const maxIdentityBytes = 128
 
 /** Shortest digest that IPFS nodes accept, in bytes. */
-const minDigestBytes = 20
+export const minDigestBytes = 20
 
 type Maker = () => Promise<HashFunction['digest']>
 

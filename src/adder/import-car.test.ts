@@ -75,6 +75,16 @@ describe('an archive', () => {
     assert.equal((await read(car([leaf.cid], blocks))).blocks.length, 4)
   })
 
+  test('may have shortened digests, as long as IPFS nodes take them', async () => {
+    const shortened = (digest: Uint8Array, code = 0x12): Block => ({ cid: CID.createV1(0x55, createDigest(code, digest)), bytes: leaf.bytes })
+    const digest = leaf.cid.multihash.digest
+    assert.equal((await read(car([leaf.cid], [shortened(digest.subarray(0, 20)), shortened(digest.subarray(0, 31))]))).blocks.length, 2)
+    await refuses(car([leaf.cid], [shortened(digest.subarray(0, 19))]), /^mismatch in content integrity/)
+    await refuses(car([leaf.cid], [shortened(digest.subarray(1, 21))]), /^mismatch in content integrity/)
+    const content = Buffer.from('longer than the shortest digest')
+    await refuses(car([leaf.cid], [{ ...shortened(content.subarray(0, 20), 0), bytes: content }]), /^mismatch in content integrity/)
+  })
+
   test('ends at its padding', async () => {
     assert.equal((await read(Buffer.concat([car([leaf.cid], [leaf]), Buffer.alloc(10)]))).blocks.length, 1)
   })

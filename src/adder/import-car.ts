@@ -6,11 +6,12 @@ import type { Block } from '../ipfs/connector.ts'
 import type { UploadedEntry } from './adder.ts'
 import type { BlockSink } from './block-sink.ts'
 import { readCar } from './car-reader.ts'
-import { hashFunctionByCode, type HashFunction } from './hash-functions.ts'
+import { hashFunctionByCode, minDigestBytes, type HashFunction } from './hash-functions.ts'
 import type { ImportEvent } from './import-unixfs.ts'
 
 /** Multicodec of dag-pb, the only form of a UnixFS root that knows the size of its content. */
 const dagPb = 0x70
+const identityHash = 0x00
 
 /**
  * Takes the blocks of content archives with one root each. Every block is compared with its CID.
@@ -50,7 +51,11 @@ async function importOne (entry: UploadedEntry, sink: BlockSink): Promise<Import
 function blockVerifier (): (block: Block) => Promise<void> | undefined {
   const known = new Map<number, HashFunction>()
   function verify (block: Block, hash: HashFunction): void {
-    const digest = createDigest(hash.code, hash.digest(block.bytes))
+    const whole = hash.digest(block.bytes)
+    const { size } = block.cid.multihash
+    // CIDs may carry shortened digests.
+    const isShortened = hash.code !== identityHash && size >= minDigestBytes && size < whole.length
+    const digest = createDigest(hash.code, isShortened ? whole.subarray(0, size) : whole)
     if (Buffer.compare(digest.bytes, block.cid.multihash.bytes) === 0) return
     throw new ClusterError('ADD_REFUSED', `mismatch in content integrity, name: ${block.cid}, data: ${CID.create(block.cid.version, block.cid.code, digest)}`)
   }
