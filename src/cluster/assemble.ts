@@ -13,7 +13,7 @@ import { ipfsNode } from './ipfs-node.ts'
  * @throws ClusterError of the datastore, `UNSUPPORTED` for Raft
  */
 export async function assemblePeer (configuration: Configuration, identity: Identity, platform: Platform): Promise<Peer> {
-  if (consensusOf(configuration) !== 'crdt') throw new ClusterError('UNSUPPORTED', 'Raft consensus is not in this version: make a CRDT peer with "ipfs-cluster-service init --consensus crdt" in another folder and move the pins with "state export" and "state import"')
+  if (consensusOf(configuration) !== 'crdt') throw new ClusterError('UNSUPPORTED', 'Raft consensus is not in this version: make a CRDT peer with "ipfs-cluster-service init --consensus crdt" in another folder and move the pins with "state export" of the Go program and "state import"')
   // The disk is busy with the datastore while the rest of the peer is loaded.
   const [store, { composePeer }, { clusterNetwork }] = await Promise.all([openDatastore(configuration), import('./compose.ts'), import('./network.ts')])
   return composePeer(configuration, {

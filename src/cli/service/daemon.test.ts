@@ -10,6 +10,7 @@ import { lockFolder } from '../../platform/folder-lock.ts'
 import type { Output } from '../command-line/terminal.ts'
 import { runService, type Outcome } from './run-in-process.fixture.ts'
 import { StopSignals } from './stop-signals.ts'
+import { unservedParts } from './unserved.ts'
 
 const peer = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn'
 const bootstrap = `/ip4/127.0.0.1/tcp/1/p2p/${peer}`
@@ -62,6 +63,20 @@ test('flags change the configuration of the run', async t => {
   assert.deepEqual(first.consensus.crdt.trustedPeers, ['12D3KooWN4XQAV3ndYpY7kxq77CNjRVCVJh9mk2WH9CgaY4xVQun', peer])
   assert.deepEqual(started[0]?.bootstrap, [bootstrap, bootstrap])
   assert.equal(second?.consensus.crdt.trustedPeers.length, 1)
+})
+
+test('what is not served though the file asks for it is named', async t => {
+  const { run, change, started } = await withPeer(t)
+  const unserved = async (): Promise<string[]> => {
+    await run([])
+    return unservedParts(started.at(-1)?.configuration ?? assert.fail('not started'))
+  }
+  assert.deepEqual(await unserved(), ['api.ipfsproxy', 'api.pinsvcapi'])
+  const { id, private_key: privateKey } = JSON.parse(readFileSync(join(started[0]?.configuration.folder ?? '', 'identity.json'), 'utf8')) as Record<string, string>
+  change(json => { json.api = { restapi: { libp2p_listen_multiaddress: '/ip4/127.0.0.1/tcp/0', id, private_key: privateKey } } })
+  assert.deepEqual(await unserved(), ['api.restapi.libp2p_listen_multiaddress'])
+  change(json => { delete json.api })
+  assert.deepEqual(await unserved(), [])
 })
 
 test('a configuration with which no peer can run is refused', async t => {

@@ -9,6 +9,7 @@ import { CommandLog, withFolderLock, type ServiceCall } from './context.ts'
 import { loadPeer, requireState } from './loaded-peer.ts'
 import { tellReady } from './service-manager.ts'
 import { StopSignals } from './stop-signals.ts'
+import { unservedParts } from './unserved.ts'
 
 /** `daemon`: runs the peer until a signal ends it (spec/cli.md 1.4). */
 export async function daemon (call: ServiceCall, runDaemon: RunDaemon): Promise<void> {
@@ -19,7 +20,10 @@ export async function daemon (call: ServiceCall, runDaemon: RunDaemon): Promise<
     requireState(configuration, 'creating datastore')
     requireParts(configuration)
     const loggers = await log.loggers()
-    loggers.component('service').info('Initializing. For verbose output run with "-l debug". Please wait...')
+    const logger = loggers.component('service')
+    logger.info('Initializing. For verbose output run with "-l debug". Please wait...')
+    const unserved = unservedParts(configuration)
+    if (unserved.length > 0) logger.info(`not served, for this version does not have it yet: ${unserved.join(', ')}`)
     using signals = new StopSignals(process, call.terminal.stderr)
     const running = await start(() => runDaemon({
       configuration: withFlags(configuration, call, bootstrap),
@@ -27,7 +31,7 @@ export async function daemon (call: ServiceCall, runDaemon: RunDaemon): Promise<
       bootstrap,
       loggers,
       signal: signals.stop,
-      onReady: () => { void tellReady(call.terminal.environment, loggers.component('service')) },
+      onReady: () => { void tellReady(call.terminal.environment, logger) },
     }), signals.stop)
     await stopped(running)
   })

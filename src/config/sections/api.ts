@@ -21,7 +21,7 @@ function httpFields (name: string, port: number) {
     idleTimeoutMs: duration({ initial: '2m', describe: 'Time that a connection may be unused; 0: no limit.' }),
     maxHeaderBytes: integer({ initial: minHeaderBytes, zero: 'keeps', describe: 'Most bytes of a request\'s headers.' }),
     libp2pListenMultiaddress: addresses({
-      initial: [], empty: 'keeps', omit: 'when empty', refusal: `error parsing ${name}.libp2p_listen_multiaddress`, describe: 'Also serve the API over a libp2p host of its own, listening here.',
+      initial: [], empty: 'keeps', omit: 'when empty', refusal: `error parsing ${name}.libp2p_listen_multiaddress`, describe: 'Also serve the API over a libp2p host of its own, listening here. Not in this version yet.',
     }),
     id: optionalPeer({ refusal: `error parsing ${name}.ID`, describe: 'The peer ID of that host.' }),
     privateKey: privateKey({ describe: 'The private key of that host.' }),
@@ -81,10 +81,10 @@ function headerBytes<V> (value: (values: V) => number, message: string): Rule<V>
 }
 
 export const restapi = httpSection('restapi', 9094, 'The REST API, for `ipfs-cluster-ctl` and programs. Not served when the section is absent.')
-export const pinsvcapi = httpSection('pinsvcapi', 9097, 'The pinning service API, for `ipfs pin remote`. Not served when the section is absent.')
+export const pinsvcapi = httpSection('pinsvcapi', 9097, 'The pinning service API, for `ipfs pin remote`. Not in this version yet.')
 
 export const ipfsproxy = defineSection('api.ipfsproxy', {
-  describe: 'A stand-in for the IPFS node\'s RPC that pins to the whole cluster. Not served when the section is absent.',
+  describe: 'A stand-in for the IPFS node\'s RPC that pins to the whole cluster. Not in this version yet.',
   environment: 'CLUSTER_IPFSPROXY',
   fields: {
     listenMultiaddress: addresses({ initial: ['/ip4/127.0.0.1/tcp/9095'], empty: 'keeps', refusal: 'error parsing proxy listen_multiaddress', describe: 'Where the proxy listens.' }),
