@@ -54,6 +54,11 @@ test('an unknown key is named with the nearest known one', () => {
   assert.match(warnings.join('\n'), /^cluster\.zzzzzzzzzzzzzzzzzzzzzz: .*known are peername, secret/m)
 })
 
+test('a namespace of the datastore has the form of its keys, however it is written', () => {
+  const namespaceOf = (text: string): string => crdt.parse({ datastore_namespace: text }, context).datastoreNamespace
+  assert.deepEqual(['/c', 'c', '/c/', 'c//', '/a/../c/.', 'a/b', '/', ''].map(namespaceOf), ['/c', '/c', '/c', '/c', '/c', '/a/b', '', '/c'])
+})
+
 test('keys match without regard to case', () => {
   assert.equal(disk.parse({ Metric_TTL: '1m', METRIC_TYPE: 'reposize' }, context).metricTtlMs, 60_000)
   assert.equal(disk.parse({ Metric_TTL: '1m', metric_ttl: '2m', metric_type: 'reposize' }, context).metricTtlMs, 120_000)

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { errorText } from '../domain/errors.ts'
 import type { Field } from './field.ts'
 import { makeField, readText, type FieldOptions } from './kinds.ts'
@@ -62,6 +63,24 @@ export function privateKey (options: FieldOptions): Field<Uint8Array | undefined
       return key
     },
     toJson: value => value === undefined ? undefined : Buffer.from(value).toString('base64'),
+  })
+}
+
+/**
+ * What keys of a datastore begin with. In memory as the reference has it: each part with a slash
+ * before it and none at the end, `.` and `..` resolved, nothing for the root. Empty or absent changes nothing.
+ */
+export function keyPrefix (options: FieldOptions & { readonly initial: string }): Field<string> {
+  return makeField<string>(options, {
+    form: 'text',
+    jsonSchema: { type: 'string' },
+    variable: 'string',
+    initial: () => options.initial,
+    parse (json, fallback, place) {
+      const given = readText(json, place)
+      return given === '' ? fallback : posix.join('/', given).replace(/\/$/, '')
+    },
+    toJson: value => value,
   })
 }
 

@@ -2,6 +2,7 @@ import { formatDuration } from '../../codec/duration.ts'
 import { peersOrWarning, trustedPeers } from '../address-kinds.ts'
 import { count, duration, group, integer, text } from '../kinds.ts'
 import { defineSection, type Rule } from '../section.ts'
+import { keyPrefix } from '../value-kinds.ts'
 
 export const crdt = defineSection('consensus.crdt', {
   describe: 'The pinset as a replicated set: peers come and go, every trusted peer may write. Exactly one of `consensus.crdt` and `consensus.raft` is there.',
@@ -20,7 +21,7 @@ export const crdt = defineSection('consensus.crdt', {
     repairIntervalMs: duration({ initial: '1h', wrong: 'warns', describe: 'How often missing parts of the set are looked for; 0 switches this off.' }),
     rebroadcastIntervalMs: duration({ initial: '1m', wrong: 'warns', omit: 'when initial', describe: 'How often the newest changes are told again when nothing happens.' }),
     peersetMetric: text({ initial: 'ping', empty: 'keeps', omit: 'when initial', describe: 'Peers with this metric are the members.' }),
-    datastoreNamespace: text({ initial: '/c', empty: 'keeps', omit: 'when initial', describe: 'Prefix of the keys in the datastore.' }),
+    datastoreNamespace: keyPrefix({ initial: '/c', omit: 'when initial', describe: 'Prefix of the keys in the datastore.' }),
   },
   rules: ({ positive, notNegative }) => [
     positive('rebroadcast_interval', v => v.rebroadcastIntervalMs, 'crdt.rebroadcast_interval is invalid'),
@@ -38,7 +39,7 @@ const atLeast = <V> (key: string, ms: number, value: (values: V) => number, mess
   ({ key, allowed: `${formatDuration(ms)} or more`, holds: v => value(v) >= ms, message })
 
 export const raft = defineSection('consensus.raft', {
-  describe: 'The pinset as a replicated log with an elected leader: a fixed set of peers, all of them trusted.',
+  describe: 'The pinset as a replicated log with an elected leader: a fixed set of peers, all of them trusted. Not in this version yet.',
   environment: 'CLUSTER_RAFT',
   fields: {
     dataFolder: text({ initial: '', empty: 'keeps', omit: 'when empty', describe: 'Folder of the log; empty: `raft` in the configuration folder. Used as it is given.' }),
@@ -48,7 +49,7 @@ export const raft = defineSection('consensus.raft', {
     commitRetries: integer({ initial: 1, describe: 'How often a failed change is tried again.' }),
     commitRetryDelayMs: raftDuration('200ms', 'Pause before that.'),
     backupsRotate: integer({ initial: 6, zero: 'keeps', describe: 'How many old data folders are kept.' }),
-    datastoreNamespace: text({ initial: '/r', empty: 'keeps', omit: 'when initial', describe: 'Prefix of the keys in the datastore.' }),
+    datastoreNamespace: keyPrefix({ initial: '/r', omit: 'when initial', describe: 'Prefix of the keys in the datastore.' }),
     heartbeatTimeoutMs: raftDuration('1s', 'A follower that hears nothing for this long asks for an election.'),
     electionTimeoutMs: raftDuration('1s', 'An election without a result is repeated after this.'),
     commitTimeoutMs: raftDuration('50ms', 'A leader with nothing to say says so after this.'),
