@@ -23,7 +23,7 @@ import type { PeerComponent } from './components.ts'
 import { informersOf } from './informers.ts'
 import { IpfsIdentity } from './ipfs-identity.ts'
 import type { IpfsNodeHooks } from './ipfs-node.ts'
-import { publishOnce } from './metric-loops.ts'
+import { publishOnDemand } from './metric-loops.ts'
 import { peerService } from './peer-service.ts'
 import { Membership } from './peers.ts'
 import { Pinning } from './pin.ts'
@@ -98,7 +98,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     },
   })
   const ipfs = await parts.ipfs({
-    sendMetrics: () => { for (const informer of informers) publishOnce(informer, monitor, platform, stopping.signal).catch(() => {}) },
+    sendMetrics: publishOnDemand(() => informers, monitor, platform, stopping.signal),
   })
   const ipfsIdentity = new IpfsIdentity(ipfs, clock)
   const tracker = statelessTracker({

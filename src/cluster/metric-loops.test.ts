@@ -3,12 +3,13 @@ import { test } from 'node:test'
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
+import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import { silentLoggers } from '../platform/logger.ts'
 import { noMetrics } from '../platform/metrics.ts'
 import { systemRandom } from '../platform/random.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
-import { publishToNewcomers, pushMetrics } from './metric-loops.ts'
+import { publishOnDemand, publishToNewcomers, pushMetrics } from './metric-loops.ts'
 
 const self = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
 
@@ -52,6 +53,25 @@ test('an informer that throws is asked again, one whose metrics do not expire ev
   assert.deepEqual([asked, published], [5, [0, 15, 30]])
   stop.abort()
   await pushing
+})
+
+test('pins that ask for metrics while those are being had share the next answer', async () => {
+  const { clock, platform, published, monitor, metric, stop } = scene()
+  let asked = 0
+  const tell = publishOnDemand(() => [{ name: 'disk', metrics: async () => {
+    asked++
+    await sleep(clock, 10_000)
+    return [metric()]
+  } }], monitor, platform, stop.signal)
+  for (let pin = 0; pin < 1_000; pin++) {
+    tell()
+    await clock.advance(10)
+  }
+  await clock.advance(30_000)
+  assert.deepEqual([asked, published], [2, [10, 20]])
+  tell()
+  await clock.advance(10_000)
+  assert.equal(published.length, 3, 'and later ones are served as well')
 })
 
 test('who connects is told soon, and many who come together once', async () => {

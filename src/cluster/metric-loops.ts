@@ -37,6 +37,28 @@ export async function publishOnce (informer: Pick<Informer, 'name' | 'metrics'>,
   return failed ? ttl / 4 : ttl / 2
 }
 
+/**
+ * Publishes the metrics of all informers at each call. Calls that come while that is under way share
+ * the one that follows: where the IPFS node takes long to say how much it holds, each pin would add
+ * another question, until nothing else comes through to it.
+ */
+export function publishOnDemand (informers: () => ReadonlyArray<Pick<Informer, 'name' | 'metrics'>>, monitor: PeerMonitor, platform: Platform, signal: AbortSignal): () => void {
+  let isUnderWay = false
+  let isAskedAgain = false
+  return () => {
+    isAskedAgain = true
+    if (isUnderWay) return
+    isUnderWay = true
+    void (async () => {
+      while (isAskedAgain && !signal.aborted) {
+        isAskedAgain = false
+        await Promise.all(informers().map(informer => publishOnce(informer, monitor, platform, signal)))
+      }
+      isUnderWay = false
+    })()
+  }
+}
+
 function timeToLive (metric: Metric, now: number): number {
   return metric.expire > now ? metric.expire - now : assumedTtlMs
 }
