@@ -161,8 +161,8 @@ export class Cluster implements ClusterOperations {
 
   async collectGarbage (options: ScopeOptions = {}): Promise<GlobalRepositoryCollection> {
     const { self } = this
-    const { ipfs, peername, consensus, calls } = this.#parts
-    const local = () => collectLocally(ipfs, self, peername, options)
+    const { ipfs, peername, consensus, calls, platform: { clock } } = this.#parts
+    const local = () => collectLocally({ ipfs, self, peername, clock }, options)
     if (options.local === true) return { peerMap: { [self]: await local() } }
     return collectEverywhere(await consensus.peers(options), { self, calls, lastKnown: this.#statusParts.lastKnown, local }, options)
   }

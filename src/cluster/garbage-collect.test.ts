@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Cid } from '../domain/cid.ts'
-import type { PeerId } from '../domain/peer.ts'
+import type { IpfsId, PeerId } from '../domain/peer.ts'
 import type { CollectedKey, RepositoryCollection } from '../domain/repository.ts'
-import type { IpfsConnector } from '../ipfs/connector.ts'
+import { sleep } from '../platform/clock.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
+import type { CallOptions } from '../platform/lifecycle.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
 import { collectEverywhere, collectLocally } from './garbage-collect.ts'
 
 const cid = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku' as Cid
 const removed: CollectedKey = { cid, error: '' }
 const failed: CollectedKey = { cid: undefined, error: 'in use' }
+
+const knownId: IpfsId = { id: undefined, addresses: null, error: '' }
 
 /** Takes room like sixty keys, so that a test need not make millions. */
 const large: CollectedKey = { cid: `b${'a'.repeat(4_000)}` as Cid, error: '' }
@@ -21,8 +25,9 @@ function collect (peer: string, keys: readonly CollectedKey[]): Promise<Reposito
       yield * keys
       yield failed
     },
-  } as unknown as IpfsConnector
-  return collectLocally(ipfs, peer as PeerId, `name of ${peer}`, {})
+    id: async () => knownId,
+  }
+  return collectLocally({ ipfs, self: peer as PeerId, peername: `name of ${peer}`, clock: virtualClock() }, {})
 }
 
 /** How many keys a peer's list tells of. */
@@ -51,4 +56,24 @@ test('the lists of all peers together stay small enough for one answer', async (
   const all = Object.values(peerMap)
   assert.ok(all.reduce((sum, { keys }) => sum + keys.length, 0) < 20_000)
   assert.deepEqual(all.map(told), [1, 1, 1, 1].map(() => count + 1), 'all that is not listed is counted')
+})
+
+test('a node that hangs is given up, one that only takes its time is not', async () => {
+  const clock = virtualClock()
+  let isHung = false
+  const ipfs = {
+    async * garbageCollect (options?: CallOptions) {
+      await sleep(clock, 3_600_000, options?.signal)
+      yield removed
+    },
+    id: (): Promise<IpfsId> => isHung ? new Promise(() => {}) : Promise.resolve(knownId),
+  }
+  const collecting = (): Promise<RepositoryCollection> => collectLocally({ ipfs, self: 'a' as PeerId, peername: '', clock }, {})
+  const slow = collecting()
+  await clock.advance(3_600_000)
+  assert.deepEqual((await slow).keys, [removed])
+  isHung = true
+  const refused = assert.rejects(collecting(), { code: 'IPFS_UNREACHABLE' })
+  await clock.advance(30_000)
+  await refused
 })

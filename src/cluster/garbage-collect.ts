@@ -2,6 +2,8 @@ import { errorText } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { CollectedKey, GlobalRepositoryCollection, RepositoryCollection } from '../domain/repository.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
+import { HangWatch } from '../ipfs/hang-watch.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
 import { isRefusal } from './status/status.ts'
@@ -15,10 +17,32 @@ const mostBytes = 32 * 1024 * 1024
 /** What a key takes beside its texts, in bytes. */
 const overheadBytes = 16
 
-/** Collects on this peer. A node may remove millions of blocks: what there is no room to list is counted. */
-export async function collectLocally (ipfs: IpfsConnector, self: PeerId, peername: string, options: CallOptions): Promise<RepositoryCollection> {
+export interface CollectorParts {
+  readonly self: PeerId
+  readonly peername: string
+  readonly ipfs: Pick<IpfsConnector, 'garbageCollect' | 'id'>
+  readonly clock: Clock
+}
+
+/**
+ * Collects on this peer. A node may remove millions of blocks: what there is no room to list is
+ * counted. It may take a day, too; one that hangs is given up, as other peers wait for their turn.
+ */
+export async function collectLocally ({ ipfs, clock, self, peername }: CollectorParts, options: CallOptions): Promise<RepositoryCollection> {
   const list = new KeyList(mostBytes)
-  for await (const key of ipfs.garbageCollect(options)) list.add(key)
+  const hung = new AbortController()
+  const watch = new HangWatch({ ipfs, clock, onHung: error => { hung.abort(error) } })
+  try {
+    for await (const key of ipfs.garbageCollect({ signal: options.signal === undefined ? hung.signal : AbortSignal.any([hung.signal, options.signal]) })) {
+      watch.heard()
+      list.add(key)
+    }
+  } catch (error) {
+    hung.signal.throwIfAborted()
+    throw error
+  } finally {
+    watch.stop()
+  }
   return { peer: self, peername, keys: list.keys(), error: '' }
 }
 

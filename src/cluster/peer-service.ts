@@ -35,7 +35,7 @@ export function peerService ({ self, peername, membership, consensus, tracker, i
     statusRanges: (ranges, options) => answerRanges(listings.read(() => tracker.listed(options)), ranges),
     recover: (cid, options) => tracker.recover(cid, options),
     recoverAll: options => tracker.recoverAll(options),
-    collectGarbage: options => collectLocally(ipfs, self, peername, options),
+    collectGarbage: options => collectLocally({ ipfs, self, peername, clock }, options),
     repositoryStat: options => ipfs.repositoryStat(options),
     swarmPeers: options => ipfs.swarmPeers(options),
     putBlocks: (blocks, options) => ipfs.putBlocks(blocks, options),

@@ -2,6 +2,7 @@ import type { Cid } from '../domain/cid.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { IpfsConnector, IpfsPin } from '../ipfs/connector.ts'
+import { HangWatch } from '../ipfs/hang-watch.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Gauge } from '../platform/metrics.ts'
 import { CidSet } from './cid-set.ts'
@@ -79,14 +80,20 @@ export class IpfsPins {
   }
 
   async #read (listing: Listing): Promise<void> {
+    let hung: ClusterError | undefined
+    const watch = new HangWatch({ ipfs: this.#ipfs, clock: this.#platform.clock, onHung: error => { listing.abort.abort(hung = error) } })
     try {
       for await (const pins of this.#ipfs.listPins({ signal: listing.abort.signal })) {
+        watch.heard()
         for (const pin of pins) (pin.type === 'direct' ? listing.direct : listing.recursive).add(pin.cid)
       }
       this.#gauge.set(this.#count = listing.recursive.size + listing.direct.size)
-    } catch (error) {
+    } catch (failure) {
+      const error = hung ?? failure
       const code = error instanceof ClusterError ? error.code : 'INTERNAL'
       listing.error = new ClusterError(code, `could not get pinset from IPFS: ${errorText(error)}`, { cause: error })
+    } finally {
+      watch.stop()
     }
     if (this.#running === listing) this.#running = undefined
   }

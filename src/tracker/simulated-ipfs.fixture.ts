@@ -17,6 +17,8 @@ export class SimulatedIpfs {
   readonly requests: Cid[][] = []
   readonly unpinRequests: Cid[][] = []
   isDown = false
+  /** Takes lists of pins and questions who it is, and never answers them. */
+  isHung = false
   /** Why no unpin is done. */
   unpinRefusal: ClusterError | undefined
   listings = 0
@@ -39,7 +41,8 @@ export class SimulatedIpfs {
     return {
       kind: 'kubo', start: async () => {}, stop: async () => {}, version: unused, putBlocks: unused, getBlock: unused, resolve: unused,
       repositoryStat: unused, garbageCollect: unused, swarmPeers: unused, connectSwarm: unused, configKey: unused,
-      id: async () => {
+      id: async options => {
+        if (this.isHung) await never(options)
         this.#answer('id')
         return { id: undefined, addresses: null, error: '' }
       },
@@ -61,6 +64,7 @@ export class SimulatedIpfs {
   async * #list (options: CallOptions | undefined): AsyncGenerator<IpfsPin[]> {
     this.listings++
     this.#answer('pin/ls')
+    if (this.isHung) await never(options)
     const pins = [...this.pins].map(([cid, type]) => ({ cid, type }))
     for (let at = 0; at === 0 || at < pins.length; at += 100) {
       await sleep(this.#clock, 5, options?.signal)
@@ -150,4 +154,9 @@ export class SimulatedIpfs {
     if (this.unpinRefusal !== undefined) throw this.unpinRefusal
     this.pins.delete(cid)
   }
+}
+
+/** Until the caller has had enough. */
+function never (options: CallOptions | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => { options?.signal?.addEventListener('abort', () => { reject(new ClusterError('CANCELLED', 'context canceled')) }) })
 }

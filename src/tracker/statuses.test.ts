@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compareCids, type Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
 import type { Pin } from '../domain/pin.ts'
-import { expectedStatus, statusFromName, TrackerStatus } from '../domain/status.ts'
+import { expectedStatus, statusFromName, TrackerStatus, type PinInfo } from '../domain/status.ts'
 import { infoOfPin } from './pin-info.ts'
 import { cidOf, cidV0Of, otherPeer, self, World } from './tracker.fixture.ts'
 
@@ -98,6 +99,27 @@ test('statuses of a node that is down: what is known, the error for the rest, an
   await world.whileRunning(list(TrackerStatus.error))
   assert.deepEqual([...seen.keys()], [failed.cid], 'what only memory tells needs no node')
   await assert.rejects(world.whileRunning(Array.fromAsync(world.tracker.recoverAll())), { code: 'IPFS_UNREACHABLE' })
+  await world.stop()
+})
+
+test('a node that hangs does not hold up the list: what is known is told, with the error', async () => {
+  const world = new World()
+  await world.start()
+  const held = world.pin('held')
+  const remote = world.pin('remote', { replicationFactorMin: 1, replicationFactorMax: 1, allocations: [otherPeer] })
+  await world.idle()
+  world.ipfs.isHung = true
+  const infos: PinInfo[] = []
+  let failure: unknown
+  const listing = (async () => { for await (const step of world.tracker.statusAll(0)) infos.push(...step) })().catch((error: unknown) => { failure = error })
+  await world.clock.advance(30_000)
+  await listing
+  const text = 'could not get pinset from IPFS: the IPFS node does not answer: nothing came for 25 s, and it did not say who it is either'
+  assert.deepEqual(new Map(infos.map(({ cid, status, error }) => [cid, [status, error]])), new Map([[held.cid, [TrackerStatus.clusterError, text]], [remote.cid, [TrackerStatus.remote, '']]]))
+  assert.ok(failure instanceof ClusterError)
+  assert.deepEqual([failure.code, failure.message], ['IPFS_UNREACHABLE', text])
+  world.ipfs.isHung = false
+  assert.equal((await world.statuses()).find(({ cid }) => cid === held.cid)?.status, TrackerStatus.pinned, 'the next list is a new one')
   await world.stop()
 })
 
