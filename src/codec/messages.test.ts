@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import * as any from '../../test/arbitraries.ts'
 import { ClusterError } from '../domain/errors.ts'
+import type { Metric } from '../domain/metric.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { GlobalPinInfo } from '../domain/status.ts'
 import * as messages from './messages.ts'
@@ -97,6 +98,13 @@ test('the greatest number that the Go program writes can be written again', () =
   const options = [0x20, ...Array.from({ length: 9 }, () => 255), 1]
   const pin = messages.PinMessage.decodeProtobuf(Uint8Array.of(0x0a, cid.length, ...cid, 0x32, options.length, ...options))
   assert.equal(messages.PinMessage.decodeProtobuf(messages.PinMessage.encodeProtobuf(pin)).shardSize, pin.shardSize)
+})
+
+test('the ends of the range of signed numbers are told as they are: readers of 64 bits take nothing beyond', () => {
+  for (const [weight, text] of [[2 ** 63, '9223372036854775807'], [-(2 ** 63), '-9223372036854775808'], [2 ** 53 - 1, '9007199254740991'], [-7, '-7']] as const) {
+    const metric = messages.MetricMessage.decodeMsgpack(messages.MetricMessage.encodeMsgpack({ ...fc.sample(any.metric, { numRuns: 1, seed: 1 })[0] as Metric, weight }))
+    assert.ok(messages.MetricMessage.encodeJson(metric).includes(`"weight":${text},`))
+  }
 })
 
 test('equal pins have equal protobuf whatever the order of their metadata', () => {

@@ -54,7 +54,7 @@ export function integer (size: 'int32' | 'int64' = 'int64'): Kind<number> {
     zero: 0,
     jsonSchema: { type: 'integer', format: size },
     isEmpty: (value) => value === 0,
-    toJson: String,
+    toJson: signedText,
     fromJson: check,
     writeMsgpack: (writer, value) => writer.signed(value),
     readMsgpack: (reader) => check(reader.integer()),
@@ -69,6 +69,12 @@ export function integer (size: 'int32' | 'int64' = 'int64'): Kind<number> {
       read: (reader) => reader.zigzag(),
     },
   }
+}
+
+/** The ends of the range as they are: a double has more than the largest, and its digits lead out of the range at either. */
+function signedText (value: number): string {
+  if (Math.abs(value) < 2 ** 63) return String(value)
+  return value > 0 ? '9223372036854775807' : '-9223372036854775808'
 }
 
 /** A whole number without sign: sizes and counts. */

@@ -13,6 +13,9 @@ export interface DiskInformerOptions {
   readonly platform: Platform
 }
 
+/** Told of a node without a limit on its repository, which says 2^64 - 1: sums of it can still be compared, also by the reference, which counts in 63 bits. */
+const mostSpace = Number.MAX_SAFE_INTEGER
+
 /** Room in the repository of the IPFS node (spec/components.md 3). */
 export function diskInformer (options: DiskInformerOptions): Informer {
   const { self, metricType, metricTtlMs, platform } = options
@@ -26,7 +29,7 @@ export function diskInformer (options: DiskInformerOptions): Informer {
       let valid = true
       try {
         const { repoSize, storageMax } = await options.repositoryStat(callOptions)
-        value = metricType === 'reposize' ? repoSize : Math.max(0, storageMax - repoSize)
+        value = metricType === 'reposize' ? repoSize : Math.max(0, Math.min(storageMax - repoSize, mostSpace))
         if (metricType === 'freespace' && value === 0) {
           valid = false
           logger.warn('reported freespace is 0')

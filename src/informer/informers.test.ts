@@ -32,6 +32,10 @@ test('more free space is better, a smaller repository is better', async () => {
   assert.deepEqual(await told(disk('reposize', repository(30, 100))), [['reposize', '30', -30, true]])
 })
 
+test('a node without a limit on its repository has so much space that sums of it still fit', async () => {
+  assert.deepEqual(await told(disk('freespace', repository(30, 2 ** 64))), [['freespace', '9007199254740991', 2 ** 53 - 1, true]])
+})
+
 test('a full repository and a node that does not answer are not valid', async () => {
   assert.deepEqual(await told(disk('freespace', repository(120, 100))), [['freespace', '0', 0, false]])
   assert.deepEqual(await told(disk('freespace', () => Promise.reject(new Error('refused')))), [['freespace', '0', 0, false]])
