@@ -13,6 +13,8 @@ import type { PeerCalls } from './peer-calls.ts'
 const maxMembers = 10_000
 /** Characters of names and errors of all of them together. */
 const maxMembersText = 4 * 1024 * 1024
+/** Multihash code of the function that keeps the content itself. */
+const identityHash = 0x00
 
 /** {@link PeerCalls} over the network, wire-compatible with the reference (spec/wire.md 5). */
 export function rpcCalls ({ network, platform }: { readonly network: Network, readonly platform: Platform }): PeerCalls {
@@ -32,7 +34,7 @@ export function rpcCalls ({ network, platform }: { readonly network: Network, re
     swarmPeers: async (peer, options) => [...await client.unary(methods.swarmPeers, peer, undefined, options)],
     members: (peer, options) => members(client, peer, options),
     links: (peer, options) => links(client, network, peer, options),
-    putBlocks: (peer, blocks, options) => putBlocks(client, peer, blocks, options),
+    putBlocks: (peer, blocks, options) => putBlocks(client, network, peer, blocks, options),
     version: async (peer, options) => (await client.unary(methods.version, peer, undefined, options)).version,
     removePeer: (peer, removed, options) => client.unary(methods.removePeer, peer, removed, options),
     repositoryStat: (peer, options) => client.unary(methods.repositoryStat, peer, undefined, options),
@@ -78,27 +80,49 @@ function withoutAddresses (member: PeerInformation): PeerInformation {
   return { ...member, version: '', commit: '', addresses: null, clusterPeers: null, clusterPeersAddresses: null, ipfs: { ...member.ipfs, addresses: null } }
 }
 
-async function putBlocks (client: RpcClient, peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void> {
+/**
+ * The reference stores all blocks of a stream by the hash function of the first: there each function
+ * gets a stream of its own, and what stands in its CID as a whole is not sent. Our peers take any.
+ */
+async function putBlocks (client: RpcClient, network: Network, peer: PeerId, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void> {
   const iterator = blocks[Symbol.asyncIterator]()
-  const first = await iterator.next()
+  const takesAnyHash = network.speaks(peer, callsProtocol)
+  let isEnded = true
+  let next = await following()
+
+  async function following (): Promise<IteratorResult<Block>> {
+    for (;;) {
+      const result = await iterator.next()
+      if (takesAnyHash || result.done === true || result.value.cid.multihash.code !== identityHash) return result
+      result.value.release?.()
+    }
+  }
+
+  async function * ofOneHash (first: Block): AsyncGenerator<SentBlock> {
+    try {
+      for (let block = first; ;) {
+        yield { cid: block.cid, bytes: block.bytes, size: block.bytes.length }
+        // Whoever asks for the next has written this one.
+        block.release?.()
+        next = await following()
+        if (next.done === true || !(takesAnyHash || hasSameHash(next.value, first))) break
+        block = next.value
+      }
+      isEnded = true
+    } finally {
+      if (!isEnded) await iterator.return?.()
+    }
+  }
+
   // The reference takes a stream without blocks for an error.
-  if (first.done === true) return
-  for await (const _ of client.stream(methods.putBlocks, peer, sentBlocks(first.value, iterator), options)) {
-    // Nothing is sent back but the end.
+  while (next.done !== true && isEnded) {
+    isEnded = false
+    for await (const _ of client.stream(methods.putBlocks, peer, ofOneHash(next.value), options)) {
+      // Nothing is sent back but the end.
+    }
   }
 }
 
-async function * sentBlocks (first: Block, others: AsyncIterator<Block>): AsyncGenerator<SentBlock> {
-  try {
-    for (let block = first; ;) {
-      yield { cid: block.cid, bytes: block.bytes, size: block.bytes.length }
-      // Whoever asks for the next has written this one.
-      block.release?.()
-      const next = await others.next()
-      if (next.done === true) return
-      block = next.value
-    }
-  } finally {
-    await others.return?.()
-  }
+function hasSameHash (a: Block, b: Block): boolean {
+  return a.cid.multihash.code === b.cid.multihash.code && a.cid.multihash.size === b.cid.multihash.size
 }

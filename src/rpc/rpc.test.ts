@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CID } from 'multiformats/cid'
+import { create as createDigest } from 'multiformats/hashes/digest'
 import type { RangeReply, StatusRange } from '../codec/status-ranges.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
@@ -125,6 +127,18 @@ test('blocks of all sizes arrive as they are, and none means no call', async () 
   assert.deepEqual(peers.service.blocks.map(block => [block.cid.toString(), block.bytes]), blocks.map(block => [block.cid.toString(), block.bytes]))
   await peers.calls.putBlocks(server, eachOf([]), noOptions)
   assert.deepEqual(peers.service.calls, ['putBlocks'])
+  await peers.stop()
+})
+
+bothWays('blocks of several hash functions come in one stream where the other peer takes any, and in one for each where it goes by the first', async knowsChannels => {
+  const peers = await twoPeers(systemClock, { knowsChannels })
+  const block = (number: number, code: number, digestBytes = 32): Block => ({ cid: CID.createV1(0x55, createDigest(code, new Uint8Array(digestBytes).fill(number))), bytes: Uint8Array.of(number) })
+  const blocks = [block(0, 0x00), block(1, 0xb220), block(2, 0xb220), block(3, 0x00), block(4, 0xb220), block(5, 0x12), block(6, 0x12, 20), block(7, 0x00)]
+  await peers.calls.putBlocks(server, eachOf(blocks), noOptions)
+  assert.deepEqual(peers.service.blocks.map(({ bytes }) => bytes[0]), knowsChannels ? [0, 1, 2, 3, 4, 5, 6, 7] : [1, 2, 4, 5, 6])
+  assert.equal(peers.service.calls.length, knowsChannels ? 1 : 3)
+  await peers.calls.putBlocks(server, eachOf([block(0, 0x00)]), noOptions)
+  assert.equal(peers.service.calls.length, knowsChannels ? 2 : 3)
   await peers.stop()
 })
 
