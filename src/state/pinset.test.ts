@@ -35,7 +35,9 @@ test('holders, expired pins, cluster DAGs, count and digest are those that a loo
     }
     await store.batch([{ type: 'put', key: '/flotilla/format', value: Buffer.from('1') }], { sync: false })
     const anew = new Pinset(options)
-    await anew.load()
+    const scans: number[] = []
+    await anew.load({ onScan: pins => { scans.push(pins) } })
+    assert.deepEqual(scans, pins.size === 0 ? [0] : [0, pins.size])
     assert.equal(anew.digest(), pinset.digest())
     for (const one of [pinset, anew]) {
       assert.equal(one.count(), pins.size)

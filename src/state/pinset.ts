@@ -28,6 +28,13 @@ export interface StoredChange {
   readonly previousValue: Uint8Array | undefined
 }
 
+export interface LoadOptions {
+  /** False: what is kept beside the pins is made anew. */
+  readonly isTrusted?: boolean
+  /** Called with 0 when that begins, and then after some hundred pins with the number of those that were looked at. */
+  readonly onScan?: (pins: number) => void
+}
+
 /** Count and digest as they will be. */
 export interface PinsetFigures { readonly count: number, readonly digest: SetDigest }
 
@@ -60,12 +67,13 @@ export class Pinset implements StateStore {
    * one scan, and so does one whose keys are not to be trusted. What is no pin of its key goes then:
    * the Go program stores whatever comes, and readers of the values expect pins.
    */
-  async load ({ isTrusted = true }: { readonly isTrusted?: boolean } = {}): Promise<void> {
+  async load ({ isTrusted = true, onScan = () => {} }: LoadOptions = {}): Promise<void> {
     const [stored, count, digest] = await this.#store.getMany([formatKey, countKey, digestKey])
     if (isTrusted && stored !== undefined && new TextDecoder().decode(stored) === format && count !== undefined && digest !== undefined) {
       this.#figures = { count: Number(new TextDecoder().decode(count)), digest: new SetDigest(digest) }
       return
     }
+    onScan(0)
     for (const range of [allocatedRange, expiryRange, clusterDagRange]) await this.#store.clear(range)
     let counted = 0
     const scanned = new SetDigest()
@@ -85,6 +93,7 @@ export class Pinset implements StateStore {
         await this.#store.batch(operations, { sync: false })
         operations = []
       }
+      if (counted > 0) onScan(counted)
     }
     this.#figures = { count: counted, digest: scanned }
     await this.#store.batch([...operations, ...keptOperations(this.#figures), { type: 'put', key: formatKey, value: new TextEncoder().encode(format) }], { sync: true })

@@ -17,6 +17,7 @@ import { Journal, openedAnew } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { keyOfPin, PinValues } from './pin-values.ts'
 import { Replica } from './replica.ts'
+import { scanTeller } from './scan-teller.ts'
 import { StrayMoves, type StrayMovesOptions } from './stray-moves.ts'
 import { Writer } from './writer.ts'
 
@@ -167,7 +168,9 @@ export class CrdtConsensus implements Consensus {
 
   async start (): Promise<void> {
     await this.#replica.load()
-    await this.#pinset.load({ isTrusted: this.#replica.isOwn })
+    const { isOwn, heads } = this.#replica
+    const onScan = scanTeller(this.#options.platform.loggers.component('crdt'))
+    await this.#pinset.load({ isTrusted: isOwn, ...heads.size > 0 && { onScan } })
     await this.#changes.load()
     await this.#exchange?.load()
     await this.#publisher.restore(await this.#journal.load())
