@@ -240,6 +240,19 @@ test('a list that reports its failure at the end is a failure', async () => {
   })
 })
 
+test('a collection in which blocks failed tells of each, one that was ended otherwise is a failure', async () => {
+  const removed = `{"Key":{"/":"${cid}"}}\n`
+  const failed = '{"Key":null,"Error":"garbage collection aborted: could not retrieve some links"}\n'
+  const collecting = async (lines: string, end: string): Promise<unknown> => {
+    let keys: unknown
+    await withNode(socket => { socket.end(`${head()}${chunk(lines)}0\r\nX-Stream-Error: ${end}\r\n\r\n`) }, async ipfs => { keys = await Array.fromAsync(ipfs.garbageCollect()) })
+    return keys
+  }
+  assert.deepEqual(await collecting(removed + failed, 'encountered errors during gc run'), [{ cid, error: '' }, { cid: undefined, error: 'garbage collection aborted: could not retrieve some links' }])
+  await assert.rejects(collecting(removed + failed, 'context canceled'), failsWith('IPFS_ANSWER', /Message: context canceled$/))
+  await assert.rejects(collecting(removed, 'encountered errors during gc run'), failsWith('IPFS_ANSWER', /errors during gc run$/))
+})
+
 test('a line without end is refused before it fills the memory', async () => {
   await withNode(socket => {
     socket.write(head())
