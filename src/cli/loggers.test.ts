@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { logFormat, parseLogLevels } from './loggers.ts'
+import { fullWriter, logFormat, parseLogLevels } from './loggers.ts'
 
 test('levels are read for all and by component', () => {
   assert.deepEqual(parseLogLevels('', false), { levels: { all: 'info', components: new Map() }, repeated: [] })
@@ -18,4 +18,39 @@ test('the form of the log is for who reads it', () => {
   assert.equal(logFormat({ GOLOG_LOG_FMT: 'json' }, 'plain', true), 'json')
   assert.equal(logFormat({ GOLOG_LOG_FMT: 'nocolor' }, 'json', true), 'plain')
   assert.equal(logFormat({ GOLOG_LOG_FMT: 'color' }, 'json', false), 'terminal')
+})
+
+test('what a full disk does not take is lost, and a line that was cut off ends before the next', () => {
+  let room = 14
+  let written = ''
+  const left: string[] = []
+  const write = fullWriter((bytes, from) => {
+    if (room === 0) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+    const taken = Buffer.from(bytes).subarray(from, from + room)
+    room -= taken.length
+    written += taken.toString()
+    return taken.length
+  }, bytes => { left.push(bytes.toString()) })
+  write('first line\n')
+  write('second line\n')
+  write('third line\n')
+  assert.equal(written, 'first line\nsec')
+  room = 1_000
+  write('fourth line\n')
+  write('fifth line\n')
+  assert.equal(written, 'first line\nsec\nfourth line\nfifth line\n')
+  assert.deepEqual(left, [], 'the stream would end the process with the error')
+})
+
+test('what a slow reader has no room for is left to the stream', () => {
+  const left: string[] = []
+  let isFirst = true
+  const write = fullWriter(() => {
+    if (!isFirst) throw Object.assign(new Error('try again'), { code: 'EAGAIN' })
+    isFirst = false
+    return 3
+  }, bytes => { left.push(Buffer.from(bytes).toString()) })
+  write('a line\n')
+  write('another\n')
+  assert.deepEqual(left, ['ine\n', 'another\n'])
 })

@@ -57,8 +57,8 @@ function destination (environment: Environment, isBusy: boolean): (line: string)
   const file = environment.GOLOG_FILE || undefined
   const outputs = new Set((environment.GOLOG_OUTPUT || (file === undefined ? 'stderr' : 'file')).split('+'))
   const writers: Array<(line: string) => void> = []
-  if (outputs.has('stderr')) writers.push(isBusy ? turnWriter(2) : line => { writeFully(2, line) })
-  if (outputs.has('stdout')) writers.push(isBusy ? turnWriter(1) : line => { writeFully(1, line) })
+  if (outputs.has('stderr')) writers.push(isBusy ? turnWriter(2) : descriptorWriter(2))
+  if (outputs.has('stdout')) writers.push(isBusy ? turnWriter(1) : descriptorWriter(1))
   if (outputs.has('file') && file !== undefined) writers.push(fileWriter(file))
   return line => { for (const write of writers) write(line) }
 }
@@ -69,11 +69,12 @@ const urgent = /"level":[456]0|(WARN|ERROR|FATAL)/
 
 /** Lines of one turn of the event loop are written at once: a busy API logs thousands a second. */
 function turnWriter (descriptor: 1 | 2): (line: string) => void {
+  const write = descriptorWriter(descriptor)
   let waiting = ''
   const flush = (): void => {
     const text = waiting
     waiting = ''
-    if (text !== '') writeFully(descriptor, text)
+    if (text !== '') write(text)
   }
   process.on('exit', flush)
   return line => {
@@ -84,14 +85,35 @@ function turnWriter (descriptor: 1 | 2): (line: string) => void {
   }
 }
 
-/** A pipe whose reader is slow takes what it can: the rest is left to the stream, which waits for it. */
-function writeFully (descriptor: 1 | 2, text: string): void {
-  const bytes = Buffer.from(text)
-  let written = 0
-  try {
-    while (written < bytes.length) written += writeSync(descriptor, bytes, written)
-  } catch {
-    (descriptor === 2 ? process.stderr : process.stdout).write(bytes.subarray(written))
+function descriptorWriter (descriptor: 1 | 2): (text: string) => void {
+  return fullWriter((bytes, from) => writeSync(descriptor, bytes, from), bytes => { (descriptor === 2 ? process.stderr : process.stdout).write(bytes) })
+}
+
+/** Why a write failed that the stream is to try again or to judge: a pipe's slow reader, and one that is gone. */
+const aboutPipes = new Set<unknown>(['EAGAIN', 'EPIPE'])
+const newline = 0x0a
+
+/**
+ * Writes whole texts, each of lines. A pipe whose reader is slow takes what it can: the rest is left
+ * to the stream, which waits for it. What a full disk does not take is lost: a peer does not end for
+ * want of a log. A line that was cut off then ends before the next one begins.
+ * @param write answers how many bytes were taken
+ * @param leave has the stream write what is left
+ */
+export function fullWriter (write: (bytes: Uint8Array, from: number) => number, leave: (bytes: Uint8Array) => void): (text: string) => void {
+  let isCut = false
+  return text => {
+    const bytes = Buffer.from(isCut ? `\n${text}` : text)
+    let written = 0
+    try {
+      while (written < bytes.length) written += write(bytes, written)
+    } catch (error) {
+      if (aboutPipes.has((error as NodeJS.ErrnoException).code)) {
+        leave(bytes.subarray(written))
+        written = bytes.length
+      }
+    }
+    if (written > 0) isCut = bytes[written - 1] !== newline
   }
 }
 

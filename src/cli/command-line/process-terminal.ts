@@ -4,6 +4,8 @@ import { inputFrom, type Output, type Terminal } from './terminal.ts'
 
 /** The exit code of a process that wrote into a pipe whose reader is gone, as a shell reports it. */
 const brokenPipeExit = 141
+/** The exit code when what was asked for could not be written. */
+const unwrittenExit = 1
 
 /** Runs `program` with this process's arguments and streams, and ends the process with its exit code. */
 export async function runProcess<C> (program: Program<C>): Promise<never> {
@@ -14,26 +16,29 @@ export async function runProcess<C> (program: Program<C>): Promise<never> {
 
 export function processTerminal (): Terminal {
   return {
-    stdout: output(process.stdout),
-    stderr: output(process.stderr),
+    stdout: output(process.stdout, error => {
+      process.stderr.write(`error writing to stdout: ${error.message}\n`)
+      process.exit(unwrittenExit)
+    }),
+    // Where errors are told nothing can be told of that; a daemon goes on without.
+    stderr: output(process.stderr, () => {}),
     // Touching process.stdin opens it, which keeps a process alive: only a command that reads does so.
     stdin: inputFrom({ [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator]() }),
     environment: process.env,
   }
 }
 
-function output (stream: NodeJS.WriteStream): Output {
+function output (stream: NodeJS.WriteStream, onFailed: (error: Error) => void): Output {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(brokenPipeExit)
-    throw error
+    onFailed(error)
   })
   return {
     isTerminal: stream.isTTY === true,
     // Asked each time because windows change; some terminals say 0.
     get columns () { return stream.isTTY === true ? stream.columns || undefined : undefined },
-    write: text => stream.write(text)
-      ? Promise.resolve()
-      : new Promise(resolve => { stream.once('drain', resolve) }),
+    // What fails is no longer waited for either: nothing drains then.
+    write: text => new Promise(resolve => { if (stream.write(text, () => { resolve() })) resolve() }),
   }
 }
 
