@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PinMessage } from '../../codec/messages.ts'
 import type { Pin } from '../../domain/pin.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
+import { bareParts } from './bare-parts.fixture.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { CrdtPeers, namesOf, pinOf } from './crdt-peers.fixture.ts'
 import { decodeDeltaNode, encodeDeltaNode, maxNodeBytes, type DeltaElement, type DeltaNode } from './delta.ts'
 import { replicaKeys } from './keys.ts'
 import { keyOfPin } from './pin-values.ts'
+import { repair } from './repair.ts'
 import { Replica, type Prepared } from './replica.ts'
 
 /* A pin that is made anew has one more element in the set; some applications do so every minute. */
@@ -119,4 +122,28 @@ test('large pins stand in nodes of their own, which others take', async () => {
   await peers.done(a.consensus.settled())
   assert.equal(a.consensus.inspect().maxHeight, 3)
   await peers.stop()
+})
+
+test('what is pinned and unpinned again and again leaves no elements to look at, in whichever order its nodes are merged', async () => {
+  const keys = replicaKeys('/c')
+  const key = keyOfPin(pinOf(1))
+  const { store, replica, writer, records } = bareParts()
+  const nodes: DeltaNode[] = []
+  for (let n = 0; n < 100; n++) {
+    const prepared = await replica.prepareLocal(n % 2 === 0 ? new Map([[key, PinMessage.encodeProtobuf(pinOf(1))]]) : new Map(), n % 2 === 0 ? [] : [key])
+    await writer.commit({ prepared, sync: false })
+    nodes.push(prepared?.node as DeltaNode)
+  }
+  const other = bareParts()
+  for (let at = 0; at < nodes.length; at += 25) {
+    const part = nodes.toReversed().slice(at, at + 25)
+    await other.writer.commit({ prepared: await other.replica.prepareForeign(part.map(node => ({ node, isInner: at > 0 }))), sync: false })
+  }
+  for (const each of [store, other.store]) {
+    assert.deepEqual(await each.keysUnder([keys.elementPrefix(key)], 100), [[]])
+    assert.deepEqual((await each.keysUnder([keys.tombstonePrefix(key)], 100)).map(found => found.length), [50])
+    assert.equal(await each.get(keys.value(key)), undefined)
+  }
+  const report = await repair({ store, keys, replica, writer, records, onMissing: () => {} }, { withValues: true, signal: new AbortController().signal })
+  assert.deepEqual(report, { nodes: 100, missing: 0, falseHeads: 0, lostHeads: 0, corrected: 0 })
 })

@@ -60,6 +60,12 @@ interface LocalOptions {
   readonly later?: ReadonlyMap<string, ReadonlySet<string>>
 }
 
+interface PreparedOptions {
+  readonly suspects?: readonly string[]
+  /** Whether a tombstone has met the element of the key in this block, before or in the same group. */
+  readonly isDead?: (key: string, blockId: string) => boolean
+}
+
 export interface PreparedNode extends Prepared {
   readonly node: DeltaNode
   /**
@@ -160,7 +166,8 @@ export class Replica {
     const { survivors, suspects } = await this.#survivors(parts)
     for (const key of await this.#moves.afterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
-    return { ...this.#prepared(nodes, changes, [...suspects]), parts: await this.#news(nodes, parts), leftOut }
+    const isDead = (key: string, blockId: string): boolean => dead.get(key)?.has(blockId) === true || parts.get(key)?.tombstones.has(blockId) === true
+    return { ...this.#prepared(nodes, changes, { suspects: [...suspects], isDead }), parts: await this.#news(nodes, parts, isDead), leftOut }
   }
 
   /** Of these keys those that only strays keep: moves that outlived the removal of what they move. */
@@ -201,13 +208,19 @@ export class Replica {
     return await this.#store.get(this.#keys.processed(multihashKey(cid.multihash.bytes))) !== undefined
   }
 
-  #prepared (nodes: readonly ForeignNode[], changes: KeyChange[], suspects: readonly string[] = []): Prepared {
+  /**
+   * What has a tombstone has no entry as an element any more, nor gets one: who removes a key looks at its elements,
+   * and one that is pinned and unpinned again and again would have one for each time.
+   */
+  #prepared (nodes: readonly ForeignNode[], changes: KeyChange[], { suspects = [], isDead = () => false }: PreparedOptions = {}): Prepared {
     const operations: StoreOperation[] = []
     const valueChanges: ValueChange[] = []
     const heads = this.heads.change()
     for (const { node, isInner, isStored = false } of nodes) {
-      for (const { key, id } of node.delta.elements) operations.push({ type: 'put', key: this.#keys.element(key, node.blockId), value: id === '' ? nothing : Buffer.from(id) })
-      for (const { key, id } of node.delta.tombstones) operations.push({ type: 'put', key: this.#keys.tombstone(key, id), value: nothing })
+      for (const { key, id } of node.delta.elements) {
+        if (!isDead(key, node.blockId)) operations.push({ type: 'put', key: this.#keys.element(key, node.blockId), value: id === '' ? nothing : Buffer.from(id) })
+      }
+      for (const { key, id } of node.delta.tombstones) operations.push({ type: 'put', key: this.#keys.tombstone(key, id), value: nothing }, { type: 'del', key: this.#keys.element(key, id) })
       const multihash = node.blockId.slice(1)
       if (!isStored) operations.push({ type: 'put', key: this.#keys.block(multihash), value: node.bytes })
       operations.push({ type: 'put', key: this.#keys.processed(multihash), value: nothing })
@@ -241,12 +254,12 @@ export class Replica {
     return current
   }
 
-  /** The parts without elements that are stored: an inner node may have been merged before, and have lost its block or a value since. */
-  async #news (nodes: readonly ForeignNode[], parts: ReadonlyMap<string, KeyPart>): Promise<ReadonlyMap<string, KeyPart>> {
+  /** The parts without elements that were here before: an inner node may have been merged before, and have lost its block or a value since. */
+  async #news (nodes: readonly ForeignNode[], parts: ReadonlyMap<string, KeyPart>, isDead: (key: string, blockId: string) => boolean): Promise<ReadonlyMap<string, KeyPart>> {
     const inner = nodes.filter(({ isInner }) => isInner).flatMap(({ node: { blockId, delta } }) => delta.elements.map(({ key }) => ({ key, blockId })))
     if (inner.length === 0) return parts
     const stored = await this.#store.getMany(inner.map(({ key, blockId }) => this.#keys.element(key, blockId)))
-    const known = new Set(inner.filter((_, i) => stored[i] !== undefined).map(({ key, blockId }) => key + blockId))
+    const known = new Set(inner.filter(({ key, blockId }, i) => stored[i] !== undefined || isDead(key, blockId)).map(({ key, blockId }) => key + blockId))
     return new Map([...parts].map(([key, part]) => [key, { ...part, elements: part.elements.filter(({ blockId }) => !known.has(key + blockId)) }]))
   }
 

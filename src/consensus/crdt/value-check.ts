@@ -10,8 +10,8 @@ import type { Writer } from './writer.ts'
 const keysPerStep = 100
 
 /**
- * Looks whether the set is what the merged nodes say: every element and tombstone of a node is
- * there, and each key has the value of its best living element. What is wrong is merged again.
+ * Looks whether the set is what the merged nodes say: every tombstone of a node is there and every element
+ * that none has met, and each key has the value of its best living element. What is wrong is merged again.
  */
 export class ValueCheck {
   readonly #store: Store
@@ -65,17 +65,14 @@ export class ValueCheck {
 
   async #isWrong (node: DeltaNode): Promise<boolean> {
     const { elements, tombstones, priority } = node.delta
-    const written = await this.#store.getMany([
-      ...elements.map(({ key }) => this.#keys.element(key, node.blockId)),
-      ...tombstones.map(({ key, id }) => this.#keys.tombstone(key, id)),
-    ])
-    if (written.includes(undefined)) return true
-    // The Go program knows nothing of moves.
-    if (elements.some(({ id }, i) => written[i]?.length !== id.length)) return true
-    const stored = await this.#store.getMany(elements.flatMap(({ key }) => [this.#keys.tombstone(key, node.blockId), this.#keys.value(key), this.#keys.priority(key)]))
+    if ((await this.#store.getMany(tombstones.map(({ key, id }) => this.#keys.tombstone(key, id)))).includes(undefined)) return true
+    const stored = await this.#store.getMany(elements.flatMap(({ key }) => [this.#keys.tombstone(key, node.blockId), this.#keys.element(key, node.blockId), this.#keys.value(key), this.#keys.priority(key)]))
     return elements.some((element, i) => {
-      const [tombstone, value, storedPriority] = stored.slice(3 * i, 3 * i + 3)
-      if (tombstone !== undefined || !this.#replica.isValue(element.key, element.value)) return false
+      const [tombstone, entry, value, storedPriority] = stored.slice(4 * i, 4 * i + 4)
+      if (tombstone !== undefined) return false
+      // The Go program knows nothing of moves.
+      if (entry?.length !== element.id.length) return true
+      if (!this.#replica.isValue(element.key, element.value)) return false
       if (value === undefined || storedPriority === undefined) return true
       const better = priority - (readVarint(storedPriority) - 1)
       return better > 0 || (better === 0 && compareBytes(element.value, value) > 0)
