@@ -177,8 +177,7 @@ export class Exchange {
     const { configuredHeaders, isStopping } = this.context
     const cors = this.hasPassedCors ? this.context.corsHeaders(this.request) : []
     const head = [...cors, ...configuredHeaders, 'Content-Type', 'application/json', ...extra]
-    if (isStopping()) head.push('Connection', 'close')
-    return head
+    return isStopping() ? closing(head) : head
   }
 
   #end (headers: HeaderLines, body: string, sizeBytes: number): void {
@@ -200,7 +199,7 @@ export class Exchange {
 
   #endBeforeUpload (headers: HeaderLines, body: string): void {
     const { request, response, context: { clock } } = this
-    response.writeHead(this.#status, [...headers, 'Connection', 'close'])
+    response.writeHead(this.#status, closing(headers))
     if (body === '') response.flushHeaders()
     else response.write(body)
     const end = (): void => {
@@ -222,4 +221,10 @@ export class Exchange {
     requestLog.line(commonLogLine(this.request, this.url, this.startedAt, this.#status, this.#sentBytes))
     this.context.ended(this)
   }
+}
+
+/** With the line, once, that the connection ends with the answer. */
+function closing (headers: HeaderLines): string[] {
+  const hasLine = headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'connection')
+  return hasLine ? [...headers] : [...headers, 'Connection', 'close']
 }

@@ -79,6 +79,17 @@ test('the connection ends with the answer', async t => {
   assert.match(text, /^Connection: close\r$/m)
 })
 
+test('that the connection ends is said once, also when the upload goes on behind its last part', async t => {
+  const { port } = await startRest(t)
+  const socket = await dial(t, port)
+  const body = multipartBody(entries)
+  socket.write(`POST /add?stream-channels=false HTTP/1.1\r\nHost: x\r\nContent-Type: ${multipartType}\r\nContent-Length: ${body.length + 1_000_000}\r\n\r\n`)
+  socket.write(body)
+  let text = ''
+  for await (const piece of socket.setEncoding('latin1')) text += piece as string
+  assert.equal(text.match(/^Connection: close\r$/mg)?.length, 1)
+})
+
 test('the answer begins before the upload ends, and a file is told when it is done', async t => {
   const { port } = await startRest(t)
   const socket = await dial(t, port)
