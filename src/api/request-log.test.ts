@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { silentLogger, type Logger } from '../platform/logger.ts'
-import { commonLogLine, openRequestLog } from './request-log.ts'
+import { appendedFile, commonLogLine, FileLog, openRequestLog } from './request-log.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'request-log-'))
 after(() => { rmSync(folder, { recursive: true, force: true }) })
@@ -78,13 +78,59 @@ test('a file that cannot be written is refused at the start', async () => {
   await assert.rejects(openRequestLog(path, silentLogger, silentLogger), { code: 'INVALID_CONFIGURATION', message: `the log of requests cannot be written: open ${path}: no such file or directory` })
 })
 
-test('a full disk is told once and ends the log, not the peer', { skip: existsSync('/dev/full') ? false : 'no /dev/full' }, async () => {
+test('a full disk is told once, and the log goes on when there is room again', async () => {
   const { logger, lines } = recorder()
-  const told = Promise.withResolvers<void>()
-  const log = await openRequestLog('/dev/full', silentLogger, { ...logger, error: (first: object | string, text?: string) => { lines.push(text ?? String(first)); told.resolve() } })
+  let isFull = false
+  const written: string[] = []
+  const log = new FileLog({
+    async append (text) {
+      if (isFull) throw new Error('ENOSPC: no space left on device, write')
+      written.push(text)
+    },
+    async close () {},
+  }, 'access.log', logger)
+  const turn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
   log.line('one')
-  await told.promise
-  log.line('two')
+  await turn()
+  isFull = true
+  for (const text of ['two', 'three', 'four']) {
+    log.line(text)
+    await turn()
+  }
+  assert.deepEqual(lines, ['the log of requests cannot be written'])
+  isFull = false
+  log.line('five')
   await log.close()
-  assert.deepEqual(lines, ['the log of requests is no longer written'])
+  assert.deepEqual(written, ['one\n', 'five\n'])
+  assert.deepEqual(lines, ['the log of requests cannot be written', 'the log of requests is written again'])
+})
+
+test('a line that a full disk cuts off ends before the next one', async () => {
+  let room = 6
+  let written = ''
+  const file = appendedFile({
+    async write (bytes: Uint8Array, from: number) {
+      if (room === 0) throw new Error('ENOSPC: no space left on device, write')
+      const taken = bytes.subarray(from, from + room)
+      room -= taken.length
+      written += Buffer.from(taken).toString()
+      return { bytesWritten: taken.length }
+    },
+    async close () {},
+  })
+  await assert.rejects(file.append('one\ntwo\n'))
+  await assert.rejects(file.append('three\n'))
+  room = 100
+  await file.append('four\n')
+  await file.append('five\n')
+  assert.equal(written, 'one\ntw\nfour\nfive\n')
+})
+
+test('a log on a full disk ends with the peer', { skip: existsSync('/dev/full') ? false : 'no /dev/full' }, async () => {
+  const { logger, lines } = recorder()
+  const log = await openRequestLog('/dev/full', silentLogger, logger)
+  log.line('one')
+  await log.close()
+  log.line('two')
+  assert.deepEqual(lines, ['the log of requests cannot be written'])
 })
