@@ -31,7 +31,7 @@ export class CallLimits {
   }
 }
 
-/** Bytes of requests that have come in part; a call alone has {@link freeBytes} besides. Room for 64 of the largest blocks. */
+/** Bytes of requests that have come in part; a call alone has {@link freeBytes} besides. Room for 128 of the largest blocks that IPFS nodes exchange. */
 const maxPartialBytes = 256 * 1024 * 1024
 /** What each call may have without being counted: less than a stream keeps for its reader anyway. */
 const freeBytes = 64 * 1024

@@ -50,8 +50,8 @@ const hour = 60 * minute
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
 
-/** The largest block taken: twice what IPFS nodes exchange. */
-const maxBlockBytes = 4 * mebibyte
+/** The largest block taken: what an archive may hold. IPFS nodes exchange 2 MiB, so that larger ones come to other nodes in no other way. */
+const maxBlockBytes = 32 * mebibyte
 
 const nothing = sized(NothingValue, kibibyte)
 const cid = sized(CidValue, 2 * kibibyte)

@@ -122,7 +122,7 @@ async function * eachOf (blocks: readonly Block[]): AsyncGenerator<Block> { yiel
 
 test('blocks of all sizes arrive as they are, and none means no call', async () => {
   const peers = await twoPeers(systemClock)
-  const blocks = [0, 1, 20, 262_144, 3, 1_048_576, 4 * 1_048_576].map(size => blockOf(new Uint8Array(size).fill(size % 251)))
+  const blocks = [0, 1, 20, 262_144, 3, 1_048_576, 4 * 1_048_576, 5, 32 * 1_048_576, 7].map(size => blockOf(new Uint8Array(size).fill(size % 251)))
   await peers.calls.putBlocks(server, eachOf(blocks), noOptions)
   assert.deepEqual(peers.service.blocks.map(block => [block.cid.toString(), block.bytes]), blocks.map(block => [block.cid.toString(), block.bytes]))
   await peers.calls.putBlocks(server, eachOf([]), noOptions)
