@@ -6,6 +6,7 @@ import { cidFromBytes, cidKey, compareCids, type Cid } from '../domain/cid.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
 import { memoryStore } from '../platform/memory-store.ts'
+import type { Store } from '../platform/store.ts'
 import { Pinset } from './pinset.ts'
 
 const peers = [1, 2, 3].map(n => peerIdFromBytes(Buffer.concat([Buffer.from([0, 36, 8, 1, 0x12, 32]), Buffer.alloc(32, n)])))
@@ -72,4 +73,32 @@ test('what is no pin of its key, in a folder of the Go program, does not stand i
   assert.equal(pinset.count(), 1)
   assert.deepEqual((await Array.fromAsync(pinset.list({}))).flat().map(({ cid }) => cid), [good.cid])
   assert.deepEqual((await Array.fromAsync(store.keys({ gte: prefix, lt: '/c/s/k0' }))).flat(), ['p', 'v'].map(end => `${prefix}${cidKey(good.cid)}/${end}`))
+})
+
+test('expired pins come in steps, between which nothing is being read from the store', async () => {
+  const stored = memoryStore()
+  let reading = 0
+  const store: Store = {
+    ...stored,
+    async * keys (range) {
+      reading++
+      try {
+        yield * stored.keys(range)
+      } finally {
+        reading--
+      }
+    },
+  }
+  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: '/c/s/k/' })
+  await pinset.load()
+  const pins = Array.from({ length: 1_200 }, (_, n) => pinWithOptions(cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), Buffer.alloc(28), Buffer.from([0, 0, n >> 8, n])])), { ...defaultPinOptions, expireAt: 1_000 * n }, 0))
+  const { operations } = pinset.operations(pins.map(pin => ({ cid: pin.cid, pin, value: PinMessage.encodeProtobuf(pin), previous: undefined, previousValue: undefined })))
+  await store.batch(operations, { sync: false })
+  const found: Cid[] = []
+  for await (const some of pinset.expired(1_150_000, {})) {
+    assert.equal(reading, 0)
+    assert.ok(some.length <= 500)
+    found.push(...some)
+  }
+  assert.deepEqual(found, pins.slice(1, 1_150).map(({ cid }) => cid))
 })

@@ -18,6 +18,8 @@ const digestKey = '/flotilla/digest'
 const format = '4'
 /** Writes of one step while the index of a folder from the Go program is built. */
 const indexStep = 5_000
+/** Expired pins that are read from the index at once. */
+const expiredPerStep = 500
 
 /** A value of the replica that became another, as pin and as bytes; undefined where there is none. */
 export interface StoredChange {
@@ -162,9 +164,15 @@ export class Pinset implements StateStore {
   }
 
   async * expired (now: Time, { signal }: CallOptions): AsyncGenerator<Cid[]> {
-    for await (const keys of this.#store.keys(expiredRange(now))) {
+    const { gte, lt } = expiredRange(now)
+    // Each step from the store anew: who removes them may take hours, and the disk keeps for a reader all that was there when it began.
+    for (let range: StoreRange = { gte, lt }; ;) {
+      const keys = (await Array.fromAsync(this.#store.keys({ ...range, limit: expiredPerStep }))).flat()
       signal?.throwIfAborted()
+      const last = keys.at(-1)
+      if (last === undefined) return
       yield keys.flatMap(key => expiredCid(key) ?? [])
+      range = { gt: last, lt }
     }
   }
 
