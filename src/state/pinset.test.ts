@@ -5,6 +5,7 @@ import { PinMessage } from '../codec/messages.ts'
 import { cidFromBytes, cidKey, compareCids, type Cid } from '../domain/cid.ts'
 import { peerIdFromBytes } from '../domain/peer-id.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../domain/pin.ts'
+import { systemClock } from '../platform/clock.ts'
 import { memoryStore } from '../platform/memory-store.ts'
 import type { Store } from '../platform/store.ts'
 import { Pinset } from './pinset.ts'
@@ -21,7 +22,7 @@ const changes = fc.array(fc.record({
 test('holders, expired pins, cluster DAGs, count and digest are those that a look at all pins would find', async () => {
   await fc.assert(fc.asyncProperty(changes, async changes => {
     const store = memoryStore()
-    const options = { store, codec: PinMessage, valuePrefix: '/c/s/k/' }
+    const options = { store, clock: systemClock, codec: PinMessage, valuePrefix: '/c/s/k/' }
     const pinset = new Pinset(options)
     await pinset.load()
     const pins = new Map<Cid, Pin>()
@@ -68,7 +69,7 @@ test('what is no pin of its key, in a folder of the Go program, does not stand i
   for (const [key, bytes] of [[cidKey(good.cid), value], [cidKey(other.cid), value], [cidKey(bad.cid), Uint8Array.of(0xff)], ['no/cid', value]] as const) {
     await store.batch([{ type: 'put', key: `${prefix}${key}/v`, value: bytes }, { type: 'put', key: `${prefix}${key}/p`, value: Uint8Array.of(2) }], { sync: true })
   }
-  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: prefix })
+  const pinset = new Pinset({ store, clock: systemClock, codec: PinMessage, valuePrefix: prefix })
   await pinset.load()
   assert.equal(pinset.count(), 1)
   assert.deepEqual((await Array.fromAsync(pinset.list({}))).flat().map(({ cid }) => cid), [good.cid])
@@ -89,7 +90,7 @@ test('expired pins come in steps, between which nothing is being read from the s
       }
     },
   }
-  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: '/c/s/k/' })
+  const pinset = new Pinset({ store, clock: systemClock, codec: PinMessage, valuePrefix: '/c/s/k/' })
   await pinset.load()
   const pins = Array.from({ length: 1_200 }, (_, n) => pinWithOptions(cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), Buffer.alloc(28), Buffer.from([0, 0, n >> 8, n])])), { ...defaultPinOptions, expireAt: 1_000 * n }, 0))
   const { operations } = pinset.operations(pins.map(pin => ({ cid: pin.cid, pin, value: PinMessage.encodeProtobuf(pin), previous: undefined, previousValue: undefined })))

@@ -3,12 +3,14 @@ import type { PeerId } from '../domain/peer.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { Time } from '../domain/time.ts'
 import type { ProtobufMessage } from '../codec/message.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Store, StoreEntry, StoreOperation, StoreRange } from '../platform/store.ts'
 import { SetDigest } from './digest.ts'
 import { listedPin, PinOfStore } from './listed-pin.ts'
 import { mergeOrdered } from './merge-ordered.ts'
 import { allocatedRange, clusterDagRange, expiredCid, expiredRange, expiryRange, heldRange, holderOf, indexKeys } from './pin-index.ts'
+import { restingEntries } from './resting-entries.ts'
 import type { ListedPin, PinsetQuery, StateStore, StoredPin } from './state-store.ts'
 
 const formatKey = '/flotilla/format'
@@ -45,6 +47,7 @@ export interface PendingChange { readonly cid: Cid, readonly pin: Pin | undefine
 
 export interface PinsetOptions {
   readonly store: Store
+  readonly clock: Clock
   readonly codec: ProtobufMessage<Pin>
   /** Values stand at `<valuePrefix><CID key>/v`, their priorities at `…/p` (spec/wire.md 7). */
   readonly valuePrefix: string
@@ -53,6 +56,7 @@ export interface PinsetOptions {
 /** {@link StateStore} over the values of the replica, with indexes by holder, by expiry and of cluster DAGs, and count and digest that are kept. */
 export class Pinset implements StateStore {
   readonly #store: Store
+  readonly #clock: Clock
   readonly #codec: ProtobufMessage<Pin>
   readonly #valuePrefix: string
   readonly #pending = new Map<Cid, PendingChange>()
@@ -60,6 +64,7 @@ export class Pinset implements StateStore {
 
   constructor (options: PinsetOptions) {
     this.#store = options.store
+    this.#clock = options.clock
     this.#codec = options.codec
     this.#valuePrefix = options.valuePrefix
   }
@@ -252,10 +257,8 @@ export class Pinset implements StateStore {
   /** Value entries, their keys cut down to the CID key. */
   #values (query: { after?: Cid }): AsyncIterable<StoreEntry[]> {
     const prefix = this.#valuePrefix
-    const entries = this.#store.iterate({
-      gt: query.after === undefined ? prefix : this.valueKey(query.after),
-      lt: `${prefix.slice(0, -1)}0`,
-    })
+    const range = { gt: query.after === undefined ? prefix : this.valueKey(query.after), lt: `${prefix.slice(0, -1)}0` }
+    const entries = restingEntries(this.#store, range, this.#clock)
     return valuesOnly(entries, prefix.length)
   }
 }

@@ -33,7 +33,7 @@ export interface StateStore {
   get (cid: Cid): Promise<Pin | undefined>
   getMany (cids: readonly Cid[]): Promise<Array<Pin | undefined>>
   has (cid: Cid): Promise<boolean>
-  /** The pinset as of the call, some hundred pins at a time, at constant memory. */
+  /** The pinset as of the call, some hundred pins at a time, at constant memory; who rests for a minute gets what is there when he goes on. */
   list (query: PinsetQuery): AsyncIterable<Pin[]>
   /** As {@link list}, with pins as they are stored where that is cheaper: for readers that need no objects. */
   listStored? (query: PinsetQuery): AsyncIterable<StoredPin[]>

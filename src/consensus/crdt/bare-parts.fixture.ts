@@ -15,7 +15,7 @@ export function bareParts (): { store: Store, keys: ReplicaKeys, replica: Replic
   const store = memoryStore()
   const keys = replicaKeys('/c')
   const replica = new Replica(store, keys)
-  const pinset = new Pinset({ store, codec: PinMessage, valuePrefix: '/c/s/k/' })
+  const pinset = new Pinset({ store, clock: virtualClock(), codec: PinMessage, valuePrefix: '/c/s/k/' })
   const writer = new Writer({ store, replica, pinset, changes: new StoredChangeLog(store, virtualClock(), cids => pinset.getMany(cids)), values: new PinValues(PinMessage) })
   return { store, keys, replica, writer, records: new WalkRecords(store) }
 }

@@ -113,7 +113,7 @@ export class CrdtConsensus implements Consensus {
     const keys = replicaKeys(options.datastoreNamespace)
     this.#options = options
     this.#trusted = new Set([...options.trustedPeers, options.self])
-    this.#pinset = new Pinset({ store, codec, valuePrefix: `${options.datastoreNamespace}/s/k/` })
+    this.#pinset = new Pinset({ store, clock, codec, valuePrefix: `${options.datastoreNamespace}/s/k/` })
     this.#changes = new StoredChangeLog(store, clock, cids => this.#pinset.getMany(cids))
     const values = new PinValues(codec)
     this.#replica = new Replica(store, keys, (key, value) => values.isPinOf(key, value))
