@@ -94,6 +94,7 @@ test('what is no request is refused and the connection closed', async t => {
   const refusals: ReadonlyArray<readonly [text: string, status: string]> = [
     ['nonsense\r\n\r\n', '400 Bad Request'],
     ['GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n', '400 Bad Request'],
+    ['POST /plain?name=caf\u00e9 HTTP/1.1\r\nHost: x\r\n\r\n', '400 Bad Request'],
     ['GET plain HTTP/1.1\r\nHost: x\r\n\r\n', '400 Bad Request'],
     ['GET /plain HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', '400 Bad Request'],
     ['GET /plain HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n', '400 Bad Request'],
@@ -106,6 +107,7 @@ test('what is no request is refused and the connection closed', async t => {
     assert.match(head, /^Connection: close$/mi)
     assert.doesNotMatch(head, /^(?:Vary|X-Extra)/mi)
     assert.ok(body?.includes(status))
+    assert.equal(body?.includes('percent-encoded'), text.includes('\u00e9'), text.slice(0, 60))
   }
   assert.match(await askRaw(t, port, `GET /plain HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: ${'x'.repeat(7500)}\r\n\r\n`), /^HTTP\/1\.1 200 /)
 })

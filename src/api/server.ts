@@ -41,12 +41,17 @@ export interface ApiServer extends Startable {
 const drainMs = 500
 /** How long answers that have ended may take to arrive. */
 const flushMs = 250
+/** The reference takes such URLs, which curl sends as they are written; the runtime does not. */
+const badUrl = 'the URL has characters that must be percent-encoded'
 /** What the runtime says of the connection and the body is its own. */
 const reservedHeaders = new Set(['connection', 'content-length', 'keep-alive', 'trailer', 'transfer-encoding', 'upgrade'])
 
 export function apiServer (parts: ApiServerParts): ApiServer {
   return new HttpApiServer(parts)
 }
+
+/** What the runtime's parser says of what is no HTTP request. */
+interface ParserError extends NodeJS.ErrnoException { readonly reason?: string }
 
 class HttpApiServer implements ApiServer {
   readonly #parts: ApiServerParts
@@ -110,7 +115,7 @@ class HttpApiServer implements ApiServer {
       signal.throwIfAborted()
       const server = makeServer()
       this.#servers.push(server)
-      server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => this.#refuseConnection(error, socket))
+      server.on('clientError', (error: ParserError, socket: Duplex) => this.#refuseConnection(error, socket))
       const bound = await listenOn(server, address)
       server.on('error', (error: Error) => this.#logger.error({ address: bound, error: error.message }, 'the listener has a problem'))
       this.#addresses.push(bound)
@@ -143,15 +148,16 @@ class HttpApiServer implements ApiServer {
   }
 
   /** Answers what is no HTTP request (spec/rest-api.md 1); nothing is said to a client that only was too slow or has gone. */
-  #refuseConnection (error: NodeJS.ErrnoException, socket: Duplex): void {
+  #refuseConnection (error: ParserError, socket: Duplex): void {
     const isAnswering = [...this.#active].some(exchange => exchange.request.socket === socket)
     if (!socket.writable || isAnswering || error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
       socket.destroy()
       return
     }
     const reason = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
+    const text = error.reason?.startsWith('Invalid char in url') === true ? `${reason}: ${badUrl}` : reason
     socket.once('finish', () => socket.destroy())
-    socket.end(`HTTP/1.1 ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${reason}`)
+    socket.end(`HTTP/1.1 ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${text}`)
   }
 
   #configuredHeaders (): HeaderLines {

@@ -22,7 +22,13 @@ export interface QueryForm<T> {
 }
 
 export function textParameter (key: string): QueryForm<string> {
-  return { keys: [key], read: (query) => query.get(key) ?? '', write: (value) => [[key, value]] }
+  return { keys: [key], read: (query) => wellFormed(query.get(key) ?? ''), write: (value) => [[key, value]] }
+}
+
+/** What is stored is UTF-8: the reference fails to store anything else, and so tells it in these words. */
+function wellFormed (text: string): string {
+  if (!text.isWellFormed()) throw invalid('string field contains invalid UTF-8')
+  return text
 }
 
 /** A replication factor; `replication` sets both and wins. */
@@ -79,11 +85,16 @@ function readablePeer (text: string): PeerId[] {
 /** Shortest time to live that is taken. */
 const minExpiryMs = 1000
 
+/** The epoch is long over, too, where a {@link Time} of 0 says that there is no expiry. */
+function withEpoch (time: Time, text: string): Time {
+  return time === 0 && /^19(?:69|70)-/.test(text) ? -1 : time
+}
+
 export const expiryParameter: QueryForm<Time> = {
   keys: ['expire-at', 'expire-in'],
   read (query, now) {
     const at = query.get('expire-at') || ''
-    if (at !== '') return explained('expire-at cannot be parsed: ', () => parseTime(at))
+    if (at !== '') return explained('expire-at cannot be parsed: ', () => withEpoch(parseTime(at), at))
     const within = query.get('expire-in') || ''
     if (within === '') return 0
     const ms = explained('expire-in cannot be parsed: ', () => parseDuration(within))
@@ -100,7 +111,7 @@ export const metadataParameter: QueryForm<Readonly<Record<string, string>> | nul
   read (query) {
     const entries: Array<readonly [string, string]> = []
     for (const [key, value] of query) {
-      if (key.startsWith(metadataPrefix) && key !== metadataPrefix) entries.push([key.slice(metadataPrefix.length), value])
+      if (key.startsWith(metadataPrefix) && key !== metadataPrefix) entries.push([wellFormed(key.slice(metadataPrefix.length)), wellFormed(value)])
     }
     return Object.fromEntries(entries)
   },

@@ -32,6 +32,9 @@ test('options are read with their defaults and precedence', () => {
   assert.equal(read('mode=direct').mode, 'direct')
   assert.equal(read('expire-in=1h30m').expireAt, now + 5_400_000)
   assert.equal(read('expire-at=2030-01-01T00:00:00Z&expire-in=1h').expireAt, Date.UTC(2030, 0))
+  assert.equal(read('expire-at=0001-01-01T00:00:00Z').expireAt, 0)
+  for (const epoch of ['1970-01-01T00:00:00Z', '1969-12-31T23:00:00-01:00']) assert.equal(read(`expire-at=${epoch}`).expireAt, -1, 'the epoch is not the time that says that there is no expiry')
+  assert.equal(read('name=%EF%BF%BD').name, '\ufffd')
   assert.deepEqual(read('meta-=x&meta-a=b&other=c').metadata, { a: 'b' })
   assert.deepEqual(read('user-allocations=foo').userAllocations, [])
 })
@@ -49,6 +52,10 @@ test('the first bad option is refused in the words of the contract', () => {
     ['pin-update=zzz', 'error decoding update option parameter: invalid cid: invalid cid: expected 1 as the cid version number, got: 13'],
     ['origins=abc', 'error decoding multiaddress: failed to parse multiaddr "abc": must begin with /'],
     ['origins=/ip4/1.2.3.4/tcp/4001', 'multiaddress does not contain peer ID: protocol not found in multiaddr'],
+    ['name=%ff', 'string field contains invalid UTF-8'],
+    ['name=caf%e9', 'string field contains invalid UTF-8'],
+    ['meta-a=%ed%a0%80', 'string field contains invalid UTF-8'],
+    ['meta-%f0%9f=a', 'string field contains invalid UTF-8'],
     ['origins=abc&expire-in=soon&replication-max=x', 'parameter replication-max invalid'],
   ]
   for (const [query, message] of queries) assert.throws(() => read(query), { code: 'INVALID_INPUT', message }, query)
@@ -56,7 +63,7 @@ test('the first bad option is refused in the words of the contract', () => {
 
 test('a query is decoded as the contract has it', () => {
   const decoded = decodeQuery('name=a%zz&meta-a=b;c&meta-d=e+f&meta-g=1&meta-g=2&%6Dode=direct&lone&x=%C3%A9%ff')
-  assert.deepEqual([...decoded], [['meta-d', 'e f'], ['meta-g', '1'], ['mode', 'direct'], ['lone', ''], ['x', 'é\ufffd']])
+  assert.deepEqual([...decoded], [['meta-d', 'e f'], ['meta-g', '1'], ['mode', 'direct'], ['lone', ''], ['x', 'é\udfff']])
 })
 
 test('any pairs come back from the query they make', () => {

@@ -57,7 +57,8 @@ function escape (text: string): string {
 
 /**
  * Decodes the part of a URL behind `?` as the contract wants it (spec/rest-api.md 1.1): `+` is a
- * blank, a pair with a bad escape or a `;` is dropped, of a repeated key the first counts.
+ * blank, a pair with a bad escape or a `;` is dropped, of a repeated key the first counts. Bytes
+ * that are not UTF-8 make a text that is not well-formed.
  */
 export function decodeQuery (text: string): Map<string, string> {
   const query = new Map<string, string>()
@@ -71,12 +72,23 @@ export function decodeQuery (text: string): Map<string, string> {
   return query
 }
 
-/** Undefined when an escape is broken; bytes that are not UTF-8 become U+FFFD. */
+/** Stands for bytes that are not UTF-8: no text has it, so that what must be one can be told from what is none. */
+const noText = '\udfff'
+
+/** Undefined when an escape is broken; bytes that are not UTF-8 become {@link noText}. */
 function unescape (text: string): string | undefined {
   const plain = text.replaceAll('+', ' ')
   if (!plain.includes('%')) return plain
   if (/%(?![0-9a-fA-F]{2})/.test(plain)) return undefined
-  return plain.replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(hexBytes(escapes)))
+  return plain.replace(/(?:%[0-9a-fA-F]{2})+/g, (escapes) => decodeUtf8(hexBytes(escapes)))
+}
+
+function decodeUtf8 (bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { ignoreBOM: true, fatal: true }).decode(bytes)
+  } catch {
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes).replaceAll('\ufffd', noText)
+  }
 }
 
 function hexBytes (escapes: string): Uint8Array {
