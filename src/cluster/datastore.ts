@@ -1,6 +1,6 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { readdir, rename, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { datastoreOf, type Configuration, type DatastoreName } from '../config/configuration.ts'
 import { markReplicaDirty } from '../consensus/crdt/replica-state.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
@@ -34,10 +34,23 @@ export async function openDatastore (configuration: Configuration): Promise<Stor
   return store
 }
 
-/** Where the store of the peer lies. */
+/** Where the store of the peer lies: behind a link, for what takes its place must lie on the same disk. */
 export function datastoreFolder (configuration: Configuration): string {
   const folder = datastoreOf(configuration) === 'leveldb' ? configuration.datastore.leveldb.folder : 'leveldb'
-  return resolve(configuration.folder, folder)
+  return withoutLink(resolve(configuration.folder, folder))
+}
+
+function withoutLink (path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    // It is not there. An import that was cut off may have taken it from behind its link.
+    try {
+      return resolve(dirname(path), readlinkSync(path))
+    } catch {
+      return path
+    }
+  }
 }
 
 /** Where an import keeps the old store until the new one has its place. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -27,8 +27,9 @@ async function * batches (count: number, size: number, fails = false): AsyncGene
   if (fails) throw new Error('a bad line')
 }
 
-async function withState (work: (state: StateAccess, folder: string) => Promise<void>): Promise<void> {
+async function withState (work: (state: StateAccess, folder: string) => Promise<void>, prepare: (folder: string) => Promise<void> = async () => {}): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'state-'))
+  await prepare(folder)
   const configuration = await createConfiguration({ folder, random: systemRandom, environment: {}, warn: () => {} })
   const state = await openStateAccess(configuration, { identity, loggers: silentLoggers })
   try {
@@ -54,6 +55,35 @@ test('an import that fails changes nothing and leaves nothing', () => withState(
   assert.deepEqual(await names(state), ['pin 0', 'pin 1'])
   assert.deepEqual(await readdir(folder), ['leveldb'])
 }))
+
+test('what else stands in the folder of the datastore stays there', () => withState(async (state, folder) => {
+  await state.replace(batches(2, 2))
+  const other = join(folder, 'leveldb', 'photo.jpg')
+  await writeFile(other, 'precious')
+  await assert.rejects(state.replace(batches(1, 1)), { code: 'INVALID_CONFIGURATION', message: /also holds photo\.jpg: move that elsewhere/ })
+  assert.deepEqual(await names(state), ['pin 0', 'pin 1'])
+  await state.clear()
+  assert.deepEqual(await names(state), [])
+  assert.equal(await readFile(other, 'utf8'), 'precious')
+}))
+
+test('a datastore behind a link stays on its disk', async () => {
+  const disk = await mkdtemp(join(tmpdir(), 'disk-'))
+  try {
+    await mkdir(join(disk, 'store'))
+    await withState(async (state, folder) => {
+      await state.replace(batches(2, 2))
+      assert.deepEqual(await names(state), ['pin 0', 'pin 1'])
+      assert.ok((await lstat(join(folder, 'leveldb'))).isSymbolicLink())
+      await state.clear()
+      assert.deepEqual(await names(state), [])
+      assert.deepEqual([await readdir(folder), await readdir(disk)], [['leveldb'], ['store']])
+      assert.ok((await readdir(join(disk, 'store'))).includes('CURRENT'))
+    }, folder => symlink(join(disk, 'store'), join(folder, 'leveldb')))
+  } finally {
+    await rm(disk, { recursive: true, force: true })
+  }
+})
 
 test('the same pins give the same nodes, however they are read', async () => {
   const heads: string[][] = []

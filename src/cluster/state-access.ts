@@ -3,7 +3,9 @@ import { PinMessage } from '../codec/messages.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { Identity } from '../config/identity.ts'
 import { CrdtConsensus } from '../consensus/crdt/crdt-consensus.ts'
+import { ClusterError, errorText } from '../domain/errors.ts'
 import { systemClock } from '../platform/clock.ts'
+import { otherFiles, removeLevelDb } from '../platform/leveldb-files.ts'
 import { openLevelDbStore } from '../platform/leveldb-store.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Loggers } from '../platform/logger.ts'
@@ -40,6 +42,8 @@ export async function openStateAccess (configuration: Configuration, options: { 
     pins: () => consensus.pinset().list({}),
     // Into a new folder that takes the old one's place when all is there: a bad line changes nothing.
     async replace (pins) {
+      const others = await otherFiles(folder)
+      if (others.length > 0) throw new ClusterError('INVALID_CONFIGURATION', `an import replaces the folder of the datastore, and ${folder} also holds ${others.slice(0, 3).join(', ')}: move that elsewhere, or the datastore, and name its folder in datastore.leveldb.folder`)
       const fresh = `${folder}.import`
       await rm(fresh, { recursive: true, force: true })
       const target = await open(await openLevelDbStore(fresh))
@@ -53,13 +57,18 @@ export async function openStateAccess (configuration: Configuration, options: { 
       }
       await target.stop()
       await consensus.stop()
-      await replaceFolder(folder, fresh)
+      try {
+        await replaceFolder(folder, fresh)
+      } catch (error) {
+        await rm(fresh, { recursive: true, force: true })
+        throw new ClusterError('STORE_FAILED', `an import replaces the folder of the datastore, and ${folder} cannot be moved (${errorText(error)}): if another disk is mounted there, put the datastore into a folder on it`, { cause: error })
+      }
       consensus = await open(await openLevelDbStore(folder))
       return count
     },
     async clear () {
       await consensus.stop()
-      await rm(folder, { recursive: true, force: true })
+      await removeLevelDb(folder)
       consensus = await open(await openLevelDbStore(folder))
     },
     close: () => consensus.stop(),
