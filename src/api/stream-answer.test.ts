@@ -70,6 +70,28 @@ test('the errors of a stream are told one by one, each on one line', async t => 
   ])
 })
 
+test('the errors of many peers, and long ones, are told as far as clients take trailers', async t => {
+  const goBufferBytes = 4_096
+  const told = async (errors: readonly Error[]): Promise<string[]> => {
+    const { routes } = counted(async function * () {
+      yield line('1')
+      throw new AggregateError(errors)
+    })
+    const { port } = await startApi(t, { routes })
+    const { trailers } = await ask(port, '/stream')
+    assert.ok(trailers.reduce((sum, [name, value]) => sum + `${name}: ${value}\r\n`.length, '\r\n'.length) < goBufferBytes)
+    return trailers.map(([, value]) => value)
+  }
+  const ofMany = await told(Array.from({ length: 200 }, (_, n) => new ClusterError('PEER_UNREACHABLE', `peer ${n}: ${'no connection '.repeat(10)}`)))
+  const listed = ofMany.length - 2
+  assert.ok(listed > 15)
+  assert.equal(ofMany.at(-1), `and ${200 - listed} more errors, which the log of the peer has`)
+  assert.equal(ofMany[listed], `peer ${listed - 1}: ${'no connection '.repeat(10)}`.trim())
+  // Bytes of UTF-8, one character each.
+  const [, long = ''] = await told([new ClusterError('IPFS_ANSWER', `<html>${'é'.repeat(5_000)}`)])
+  assert.match(Buffer.from(long, 'latin1').toString(), /^<html>é{490,497}…$/)
+})
+
 test('a stream of nothing is an answer without content, one that fails at once an error', async t => {
   const { routes } = counted(async function * () {})
   const { port } = await startApi(t, { routes })

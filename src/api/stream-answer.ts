@@ -5,6 +5,10 @@ import type { HeaderLines } from './cors.ts'
 import type { Exchange } from './exchange.ts'
 
 const trailerName = 'X-Stream-Error'
+/** Bytes of all trailers: Go's client refuses an answer whose trailers do not fit into its buffer of 4,096, Node's above 16,384. */
+const maxTrailerBytes = 3_500
+/** And of one error among them. */
+const maxErrorBytes = 1_000
 
 /**
  * Answers one JSON value a line, as they come, at the pace at which the client reads
@@ -37,7 +41,7 @@ export async function answerStream (exchange: Exchange, batches: AsyncIterable<U
 /** Ends a stream that has begun, with a trailer for each of these texts; the empty one says that all went well. */
 export function endStream (exchange: Exchange, texts: readonly string[]): void {
   for (const text of texts) if (text !== '') exchange.logError(500, text)
-  if (texts.length > 0 && canHaveTrailers(exchange)) exchange.response.addTrailers(texts.map((text): [string, string] => [trailerName, trailerValue(text)]))
+  if (texts.length > 0 && canHaveTrailers(exchange)) exchange.response.addTrailers(trailerValues(texts).map((value): [string, string] => [trailerName, value]))
   exchange.finish()
 }
 
@@ -71,6 +75,24 @@ function announceTrailer (response: ServerResponse): void {
 /** HTTP/1.0 has no chunks and so no trailers. */
 function canHaveTrailers ({ request }: Exchange): boolean {
   return request.httpVersionMajor > 1 || request.httpVersionMinor >= 1
+}
+
+/** As many errors as there is room for, and how many more there are: with each of many peers that are gone comes one. */
+function trailerValues (texts: readonly string[]): string[] {
+  const values: string[] = []
+  let bytes = 0
+  for (const text of texts) {
+    const value = trailerValue(shortened(text))
+    bytes += `${trailerName}: \r\n`.length + value.length
+    if (bytes > maxTrailerBytes) return [...values, `and ${texts.length - values.length} more errors, which the log of the peer has`]
+    values.push(value)
+  }
+  return values
+}
+
+function shortened (text: string): string {
+  const bytes = Buffer.from(text)
+  return bytes.length <= maxErrorBytes ? text : `${bytes.subarray(0, maxErrorBytes).toString().replace(/\ufffd+$/, '')}…`
 }
 
 /** One line of the bytes of UTF-8, as header fields carry them. */
