@@ -11,9 +11,10 @@ import type { Network } from '../platform/network.ts'
 import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
 import { SimulatedIpfs } from '../tracker/simulated-ipfs.fixture.ts'
 import { seededRandom } from '../tracker/tracker.fixture.ts'
+import type { AddressBook } from './address-book.ts'
 import { startAll, stopAll } from './components.ts'
 import { composePeer, type Peer } from './compose.ts'
-import { livePeer, type AddressBook } from './peer-life.ts'
+import { livePeer } from './peer-life.ts'
 
 export interface ComposedOptions {
   /** Changes the configuration of every peer. */

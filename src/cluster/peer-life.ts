@@ -1,7 +1,8 @@
-import { ClusterError, errorText } from '../domain/errors.ts'
+import { errorText } from '../domain/errors.ts'
 import type { Multiaddress } from '../domain/peer.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
+import { saveAddresses, type AddressBook } from './address-book.ts'
 import type { Peer } from './compose.ts'
 import { Connections } from './connections.ts'
 import { greetPeers } from './greetings.ts'
@@ -19,15 +20,6 @@ const ipfsRetryMs = 1_000
 const retriesPerWarning = 10
 /** For so long a start waits for known peers, in milliseconds: they are to be in the list that the log shows. */
 const meetingMs = 1_000
-/** How often it is looked whether other addresses of peers are known than those saved, in milliseconds: a crash shall not cost a peer its cluster. */
-const saveAddressesMs = 5_000
-
-/** Where the addresses of other peers are kept while this one does not run. */
-export interface AddressBook {
-  read (): readonly Multiaddress[]
-  /** @throws ClusterError `STORE_FAILED` */
-  write (addresses: readonly Multiaddress[]): void
-}
 
 export interface LifeOptions {
   /** Peers to join, one after the other; a failure is only logged. */
@@ -62,7 +54,7 @@ export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortS
   run('joining', joinAll(peer, options.bootstrap ?? [], signal))
   run('connecting to lost peers', connections.keep(signal))
   run('connecting to members', meetMembers({ network, calls, platform, members: () => consensus.peers(), connect: (peers, ending) => connections.connectSome(peers, peers.length, { signal: ending }), enough: settings.connectionManager.lowWater }, signal))
-  if (options.addressBook !== undefined) run('saving addresses', saveAddresses(peer, options.addressBook, signal))
+  if (options.addressBook !== undefined) run('saving addresses', saveAddresses(network, options.addressBook, platform, signal))
   await tellMembers(peer, logger)
   await waitForIpfs(peer, logger, signal)
   if (!signal.aborted) {
@@ -148,29 +140,4 @@ async function watchMembership ({ consensus, cluster: { self }, platform: { cloc
     onRemoved?.()
     return
   }
-}
-
-/** Keeps the address book: once in a while when something has changed, and at the end. */
-async function saveAddresses ({ network, platform: { clock, loggers } }: Peer, book: AddressBook, signal: AbortSignal): Promise<void> {
-  let saved = ''
-  do {
-    await sleep(clock, saveAddressesMs, signal).catch(() => {})
-    const addresses = network.knownPeers().flatMap(peer => namesFirst(network.knownAddresses(peer)))
-    // Not their order, which tells when each was heard of last.
-    const text = addresses.toSorted().join('\n')
-    // An empty book helps nobody: the old one may.
-    if (text === saved || text === '') continue
-    try {
-      book.write(addresses)
-      saved = text
-    } catch (error) {
-      loggers.component('pstoremgr').error(`the addresses of other peers could not be saved: ${error instanceof ClusterError ? `${error.message}. ${error.advice}` : errorText(error)}`)
-    }
-  } while (!signal.aborted)
-}
-
-/** Where an operator has given names, the addresses behind them may change. */
-function namesFirst (addresses: readonly Multiaddress[]): readonly Multiaddress[] {
-  const names = addresses.filter(address => address.startsWith('/dns'))
-  return names.length > 0 ? names : addresses
 }

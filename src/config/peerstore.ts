@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { parseMultiaddress } from '../domain/multiaddress.ts'
@@ -8,6 +8,8 @@ import type { Configuration } from './configuration.ts'
 
 /** Addresses read from one file: far more than any cluster has. */
 const maxAddresses = 100_000
+/** A file may be writable where none can take its place: mounted alone into a container, or in a folder of somebody else. */
+const fixedFileCodes = new Set(['EBUSY', 'EXDEV', 'EACCES', 'EPERM', 'EROFS'])
 
 /** The file of known peers' addresses, one with `/p2p/<id>` per line. */
 export function peerstorePath (configuration: Configuration): string {
@@ -58,8 +60,17 @@ export function writePeerstore (path: string, addresses: readonly Multiaddress[]
     return parts.transport === '' ? [] : [`${address}\n`]
   })
   try {
-    writeFileAtomically(path, lines.join(''), 0o644)
+    writeLines(path, lines.join(''))
   } catch (error) {
     throw new ClusterError('STORE_FAILED', fileErrorText('open', path, error), { cause: error })
+  }
+}
+
+function writeLines (path: string, text: string): void {
+  try {
+    writeFileAtomically(path, text, 0o644)
+  } catch (error) {
+    if (!fixedFileCodes.has((error as { code?: string }).code ?? '')) throw error
+    writeFileSync(path, text, { mode: 0o644 })
   }
 }
