@@ -53,6 +53,18 @@ export class LivingElements {
     return found.filter(({ elements, isAnyLost }) => elements.length > 0 || isAnyLost)
   }
 
+  /** All of one key, some at a time: of one that has more than {@link find} keeps. */
+  async * all (key: string): AsyncGenerator<string[]> {
+    const prefix = this.#keys.elementPrefix(key)
+    for (let last: string | undefined = prefix; last !== undefined;) {
+      const step: string[] = await this.#after(key, last)
+      const ids = step.map(stored => stored.slice(prefix.length - 1))
+      const tombstones = await this.#store.getMany(ids.map(id => this.#keys.tombstone(key, id)))
+      yield ids.filter((_, i) => tombstones[i] === undefined)
+      last = step.at(-1)
+    }
+  }
+
   async #after (key: string, last: string): Promise<string[]> {
     return (await Array.fromAsync(this.#store.keys({ gt: last, lt: prefixEnd(this.#keys.elementPrefix(key)), limit: elementsPerStep }))).flat()
   }

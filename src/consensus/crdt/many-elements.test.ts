@@ -93,6 +93,22 @@ test('what was pinned more than ten thousand times is gone when it is removed, a
   assert.equal(tombstones[0]?.length, 10_500)
 })
 
+test('of more than ten thousand living elements the best is the value, in whichever order the removal of one of them comes', async () => {
+  const key = keyOfPin(pinOf(1))
+  const { replica, store, commit } = await replicaWith([key], 10_050)
+  const blocks = (await Array.fromAsync(store.iterate({ gte: '/c/b/blocks/', lt: '/c/b/blocks0' }))).flat().map(({ value }) => decodeDeltaNode(value))
+  // The last in the order of the store is the newest of all: with the same heads each node can come behind it.
+  const lastId = blocks.at(-1)?.blockId as string
+  let newest: DeltaNode | undefined
+  for (let n = 0; newest === undefined || newest.blockId < lastId; n++) {
+    newest = encodeDeltaNode({ elements: [{ key, id: '', value: Buffer.from(`newest ${n}`) }], tombstones: [], priority: 20_000 }, replica.heads.cids())
+  }
+  await commit(await replica.prepareForeign([{ node: newest, isInner: false }]))
+  const removal = encodeDeltaNode({ elements: [], tombstones: [{ key, id: blocks[0]?.blockId as string, value: new Uint8Array(0) }], priority: 20_001 }, [newest.cid])
+  const prepared = await replica.prepareForeign([{ node: removal, isInner: false }])
+  assert.deepEqual(prepared.changes, [], 'the value stays')
+})
+
 test('an unpin that takes several nodes is done at all peers', async () => {
   const peers = new CrdtPeers(virtualClock())
   const a = await peers.start(0)

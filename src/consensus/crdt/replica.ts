@@ -8,9 +8,9 @@ import { readVarint, writeVarint } from './encoding.ts'
 import { Heads, type HeadChange } from './heads.ts'
 import { multihashKey, suspectKey, type ReplicaKeys } from './keys.ts'
 import { LivingElements } from './living-elements.ts'
-import { readable } from './readable-node.ts'
-import { collectParts, compareBytes, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
+import { collectParts, mergeKey, type KeyChange, type KeyPart, type Value } from './merge.ts'
 import { Moves } from './moves.ts'
+import { SurvivingValues } from './surviving-values.ts'
 import { tombstonesOf } from './tombstones.ts'
 
 /** Version of the layout as the Go program counts it, plus one (spec/wire.md 7). */
@@ -20,8 +20,6 @@ const layoutVersion = 2
  * thousand must not make a node of ours larger than any that others take.
  */
 const maxParents = 1_000
-/** Blocks that are kept decoded while survivors are looked up: neighbours often stand in the same one. */
-const maxDecodedBlocks = 64
 
 /** What a change of one key means for the pinset. */
 export interface ValueChange {
@@ -88,6 +86,7 @@ export class Replica {
   readonly isValue: (key: string, value: Uint8Array) => boolean
   readonly heads: Heads
   readonly #living: LivingElements
+  readonly #surviving: SurvivingValues
   readonly #moves: Moves
   #isOwn = true
 
@@ -98,6 +97,7 @@ export class Replica {
     this.isValue = isValue
     this.heads = new Heads(keys)
     this.#living = new LivingElements(store, keys)
+    this.#surviving = new SurvivingValues({ store, keys, living: this.#living, isValue })
     this.#moves = new Moves(store, keys, this.#living)
   }
 
@@ -134,7 +134,7 @@ export class Replica {
     const changes: KeyChange[] = []
     for (const [key, part] of parts) {
       // All other living elements of a removed key die here, so none of them can take over.
-      const survivors = part.tombstones.size > 0 ? await this.#valuesOf(spared.get(key) ?? [], key, decoded) : undefined
+      const survivors = part.tombstones.size > 0 ? await this.#surviving.valuesOf(spared.get(key) ?? [], key, decoded) : undefined
       changes.push(mergeKey(key, part, { current: current.get(key), dead: nobody, survivors }))
     }
     return { node, left, ...this.#prepared([{ node, isInner: false }], changes) }
@@ -163,7 +163,7 @@ export class Replica {
     const keys = [...parts.keys()]
     const current = await this.#currentValues(keys)
     const dead = await this.#deadElements(parts)
-    const { survivors, suspects } = await this.#survivors(parts)
+    const { survivors, suspects } = await this.#surviving.find(parts)
     for (const key of await this.#moves.afterRemoval(parts)) suspects.add(key)
     const changes = [...parts].map(([key, part]) => mergeKey(key, part, { current: current.get(key), dead: dead.get(key) ?? nobody, survivors: survivors.get(key) }))
     const isDead = (key: string, blockId: string): boolean => dead.get(key)?.has(blockId) === true || parts.get(key)?.tombstones.has(blockId) === true
@@ -192,7 +192,7 @@ export class Replica {
       const survivors: Value[] = []
       const { elements = [], hasMore = false } = living.get(key) ?? {}
       if (hasMore) continue
-      for (const id of elements) survivors.push(...await this.#valuesIn(id, key, decoded))
+      for (const id of elements) survivors.push(...await this.#surviving.valuesIn(id, key, decoded))
       if (survivors.length < elements.length && elements.some(id => !decoded.has(id))) continue
       changes.push(mergeKey(key, { elements: [], tombstones: nobodyDies }, { current: current.get(key), dead: nobody, survivors }))
     }
@@ -274,46 +274,6 @@ export class Replica {
       dead.set(key, ids.add(blockId))
     }
     return dead
-  }
-
-  /**
-   * By key that loses a living element: the stored elements that stay, with their values, which
-   * stand in their blocks. What outlives a removal is suspect: it may be a stray.
-   */
-  async #survivors (parts: ReadonlyMap<string, KeyPart>): Promise<{ survivors: Map<string, Value[]>, suspects: Set<string> }> {
-    const keys = [...parts].filter(([, part]) => part.tombstones.size > 0).map(([key]) => key)
-    const survivors = new Map<string, Value[]>()
-    const suspects = new Set<string>()
-    const decoded = new Map<string, DeltaNode>()
-    for (const { key, elements: staying, isAnyLost } of await this.#living.find(keys, (key, id) => parts.get(key)?.tombstones.has(id) === true)) {
-      if (staying.length > 0) suspects.add(key)
-      if (!isAnyLost) continue
-      survivors.set(key, await this.#valuesOf(staying, key, decoded))
-    }
-    return { survivors, suspects }
-  }
-
-  async #valuesOf (blockIds: readonly string[], key: string, decoded: Map<string, DeltaNode>): Promise<Value[]> {
-    const values: Value[] = []
-    for (const id of blockIds) values.push(...await this.#valuesIn(id, key, decoded))
-    return values
-  }
-
-  /** The greatest value that a stored node gives to a key. */
-  async #valuesIn (blockId: string, key: string, decoded: Map<string, DeltaNode>): Promise<Value[]> {
-    const node = decoded.get(blockId) ?? await this.#node(blockId)
-    if (node === undefined) return []
-    // The ones used last stay.
-    decoded.delete(blockId)
-    decoded.set(blockId, node)
-    if (decoded.size > maxDecodedBlocks) decoded.delete(decoded.keys().next().value as string)
-    const values = node.delta.elements.filter(element => element.key === key && this.isValue(key, element.value)).map(element => element.value)
-    return values.toSorted(compareBytes).slice(-1).map(value => ({ value, priority: node.delta.priority }))
-  }
-
-  async #node (blockId: string): Promise<DeltaNode | undefined> {
-    const bytes = await this.#store.get(this.#keys.block(blockId.slice(1)))
-    return bytes && readable(blockId.slice(1), bytes)
   }
 }
 
