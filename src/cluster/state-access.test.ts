@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import fsPromises, { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -55,6 +57,32 @@ test('an import that fails changes nothing and leaves nothing', () => withState(
   assert.deepEqual(await names(state), ['pin 0', 'pin 1'])
   assert.deepEqual(await readdir(folder), ['leveldb'])
 }))
+
+test('an import that was cut off while it removed the old store does not bring that back when the folder is moved away', async context => {
+  await withState(async (state, folder) => {
+    await state.replace(batches(3, 3))
+    const { rm: remove } = fsPromises
+    context.mock.method(fsPromises, 'rm', async (path: string, options: object) => {
+      if (/\.(replaced|removed)$/.test(path) && existsSync(path)) throw new Error('the process was killed')
+      return remove(path, options)
+    })
+    syncBuiltinESMExports()
+    await state.replace(batches(1, 1)).catch(() => {})
+    context.mock.restoreAll()
+    syncBuiltinESMExports()
+    await state.close()
+    const configuration = await createConfiguration({ folder, random: systemRandom, environment: {}, warn: () => {} })
+    const found = async (): Promise<string[]> => {
+      const opened = await openStateAccess(configuration, { identity, loggers: silentLoggers })
+      const pins = await names(opened)
+      await opened.close()
+      return pins
+    }
+    assert.deepEqual(await found(), ['pin 0'])
+    await fsPromises.rename(join(folder, 'leveldb'), join(folder, 'elsewhere'))
+    assert.deepEqual(await found(), [])
+  })
+})
 
 test('what else stands in the folder of the datastore stays there', () => withState(async (state, folder) => {
   await state.replace(batches(2, 2))

@@ -78,8 +78,11 @@ export async function openStateAccess (configuration: Configuration, options: { 
 /** At every moment one of both folders stands under a name from which {@link openDatastore} takes it. */
 async function replaceFolder (folder: string, fresh: string): Promise<void> {
   const old = replacedFolder(folder)
-  await rm(old, { recursive: true, force: true })
+  const gone = `${folder}.removed`
+  for (const left of [old, gone]) await rm(left, { recursive: true, force: true })
   await rename(folder, old)
   await rename(fresh, folder)
-  await rm(old, { recursive: true, force: true })
+  // To remove a large one takes long. What is left when that is cut off must not be taken back one day when the folder is moved away.
+  await rename(old, gone)
+  await rm(gone, { recursive: true, force: true }).catch(() => {})
 }
