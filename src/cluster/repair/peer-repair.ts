@@ -110,7 +110,7 @@ export class PeerRepair {
     }
     const watching = watch().catch(() => {})
     try {
-      return await repairRound(this.#parts, { peer: this.#peer, after, idle: this.#idle, signal: limited, onStep: cid => { this.#note(cid) } })
+      return await repairRound(this.#parts, { peer: this.#peer, after, idle: this.#idle, signal: limited, onStep: (cid, short) => { this.#note(cid, short) } })
     } catch (error) {
       if (isBack) return 'lives'
       throw error
@@ -215,8 +215,10 @@ export class PeerRepair {
     return hearing.length > 0 && consensus.kind === 'crdt' ? 'heard' : undefined
   }
 
-  #note (after: Cid): void {
+  #note (after: Cid, short: number): void {
     const { notes, platform: { clock } } = this.#parts
+    // A round over millions of pins takes hours: those that were found are told meanwhile.
+    this.short = Math.max(this.short, short)
     if (clock.monotonic() - this.#notedAt < noteMs) return
     this.#notedAt = clock.monotonic()
     // A note that gets lost only makes the next start look at more pins.

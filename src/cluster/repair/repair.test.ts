@@ -248,6 +248,17 @@ test('ten thousand pins are moved at a bounded pace', async () => {
   await cluster.stop()
 })
 
+test('pins that lack holders are counted while the first round over them goes on', async () => {
+  const cluster = await clusterOf(4)
+  for (let n = 0; n < 6_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.until(() => cluster.moves.length > 1_500, 5 * minute)
+  for (const { repair } of cluster.peers.slice(1)) assert.ok((repair?.degraded() ?? 0) > 100)
+  await cluster.clock.advance(10 * minute)
+  assert.deepEqual(cluster.peers.slice(1).map(({ repair }) => repair?.degraded()), [0, 0, 0])
+  await cluster.stop()
+})
+
 test('with repinning disabled there are alerts and a count, but no moves', async () => {
   const cluster = new TestCluster()
   await cluster.add(4, { disableRepinning: true })

@@ -37,8 +37,8 @@ export interface RoundOptions {
   readonly after: Cid | undefined
   /** Responsible peers that have been seen to do nothing: the next nearest acts for them. */
   readonly idle: ReadonlySet<PeerId>
-  /** Called with each step that is done. */
-  readonly onStep: (after: Cid) => void
+  /** Called with each step that is done, and the pins of this round that are below their minimum so far. */
+  readonly onStep: (after: Cid, short: number) => void
   readonly signal: AbortSignal
 }
 
@@ -56,7 +56,7 @@ export interface RoundResult {
 /** Goes once through the pins of a peer that is gone and moves those for which this peer is responsible. */
 export async function repairRound (parts: RoundParts, options: RoundOptions): Promise<RoundResult> {
   const { self, consensus, responsibility, shortage, pace, platform, mayMove } = parts
-  const { peer, signal, idle } = options
+  const { peer, signal, idle, onStep } = options
   const result = { moved: 0, short: 0, hopeless: 0, ofOthers: new Map<PeerId, number>() }
   for await (const cids of steps(parts, options)) {
     const members = await responsible(parts, idle, signal)
@@ -82,6 +82,7 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
       else result.short -= counts
       if (outcome === 'moved') result.moved++
     }
+    onStep(cids.at(-1) as Cid, result.short)
   }
   return result
 }
@@ -107,14 +108,14 @@ async function responsible ({ consensus, gone }: RoundParts, idle: ReadonlySet<P
 }
 
 /** The pins in steps, each read anew from the index: a round may take long and must hold nothing. */
-async function * steps ({ consensus, platform }: RoundParts, { peer, after, onStep, signal }: RoundOptions): AsyncGenerator<Cid[]> {
+async function * steps ({ consensus, platform }: RoundParts, { peer, after, signal }: RoundOptions): AsyncGenerator<Cid[]> {
   for (let last = after; ;) {
     const cids: Cid[] = []
     for await (const some of consensus.pinset().allocatedTo(peer, { ...(last !== undefined && { after: last }), limit: pinsPerStep, signal })) cids.push(...some)
     const next = cids.at(-1)
     if (next === undefined) return
     yield cids
-    onStep(last = next)
+    last = next
     await sleep(platform.clock, restMs, signal)
   }
 }
