@@ -4,6 +4,7 @@ import type { Identity } from '../config/identity.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Peer } from './compose.ts'
+import { datastoreRest } from './datastore-rest.ts'
 import { openDatastore } from './datastore.ts'
 import { ipfsNode } from './ipfs-node.ts'
 
@@ -16,7 +17,7 @@ export async function assemblePeer (configuration: Configuration, identity: Iden
   if (consensusOf(configuration) !== 'crdt') throw new ClusterError('UNSUPPORTED', 'Raft consensus is not in this version: make a CRDT peer with "ipfs-cluster-service init --consensus crdt" in another folder and move the pins with "state export" of the Go program and "state import"')
   // The disk is busy with the datastore while the rest of the peer is loaded.
   const [store, { composePeer }, { clusterNetwork }] = await Promise.all([openDatastore(configuration), import('./compose.ts'), import('./network.ts')])
-  return composePeer(configuration, {
+  const peer = await composePeer(configuration, {
     self: identity.id,
     network: clusterNetwork(configuration, identity, platform),
     store,
@@ -24,4 +25,5 @@ export async function assemblePeer (configuration: Configuration, identity: Iden
     platform,
     hashing: hashThreads(platform.clock),
   })
+  return { ...peer, components: [...peer.components, { doing: 'looking after the datastore', component: datastoreRest(store, platform) }] }
 }

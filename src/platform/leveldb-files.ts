@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -12,4 +13,14 @@ export async function otherFiles (folder: string): Promise<string[]> {
 /** Removes a store that is closed, and nothing else of its folder. */
 export async function removeLevelDb (folder: string): Promise<void> {
   for (const name of await readdir(folder)) if (ownName.test(name)) await rm(join(folder, name))
+}
+
+/** Another text after each table and each compaction; empty when there is no telling. */
+export function manifestState (folder: string): string {
+  try {
+    const name = readFileSync(join(folder, 'CURRENT'), 'latin1').trim()
+    return `${name} ${statSync(join(folder, name)).size}`
+  } catch {
+    return ''
+  }
 }

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { manifestState } from './leveldb-files.ts'
 import { openLevelDbStore } from './leveldb-store.ts'
 import type { Store } from './store.ts'
 
@@ -31,4 +32,26 @@ test('a folder that was closed has nothing in its log, of which the Go program w
   assert.deepEqual((await Array.fromAsync(store.keys({}))).flat().toSorted(), ['/a', '/b', '/c', '/d', '/\u{10ffff}'])
   await store.close()
   await store.close()
+})
+
+test('so it has nothing there when nobody writes and the last table or compaction came after the log began, and not else', async t => {
+  const folder = await folderOf(t)
+  const store = await openLevelDbStore(folder)
+  t.after(() => store.close())
+  const before = manifestState(folder)
+  await write(store, '/a')
+  for (let i = 0; i < 3; i++) await store.rest?.()
+  const [small = 0, ...others] = await logSizes(folder)
+  assert.ok(small > 0)
+  assert.deepEqual(others, [])
+
+  // As much as makes a table.
+  for (let i = 0; i < 20; i++) await store.batch([{ type: 'put', key: `/large/${i}`, value: new Uint8Array(500_000).fill(i) }], { sync: false })
+  while (manifestState(folder) === before) await new Promise(setImmediate)
+  await write(store, '/b')
+  await store.rest?.()
+  assert.ok(Math.max(...await logSizes(folder)) > 0)
+  await store.rest?.()
+  assert.deepEqual(await logSizes(folder), [0])
+  assert.equal((await store.get('/b'))?.length, 100)
 })

@@ -4,6 +4,7 @@ import { open, readdir, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ClusterError, errorText } from '../domain/errors.ts'
 import { checkLevelDb, damagedStore } from './leveldb-check.ts'
+import { manifestState } from './leveldb-files.ts'
 import { LogTurn } from './leveldb-log-turn.ts'
 import type { BatchOptions, StoreOperation } from './store.ts'
 
@@ -37,8 +38,12 @@ export class LevelDbHandle {
   /** Ends when all writes so far have. */
   #writes: Promise<unknown> = Promise.resolve()
   #mustReopen = false
-  /** True from the first write to a database on. */
-  #isWritten = false
+  #writeCount = 0
+  /** How many writes there were at the last {@link rest}, and when the log was emptied last. */
+  #countAtRest = 0
+  #countWhenEmpty = 0
+  /** The manifest of a moment in which nothing in the log was older than it. */
+  #manifest: string
   #reopening: Promise<void> | undefined
   #damage: ClusterError | undefined
   #openings = 1
@@ -50,6 +55,7 @@ export class LevelDbHandle {
     this.#make = make
     this.#database = database
     this.#logs = new LogTurn(folder, writeBufferBytes)
+    this.#manifest = manifestState(folder)
   }
 
   /** @throws ClusterError `FOLDER_LOCKED`, `STORE_DAMAGED`, `STORE_FULL`, `STORE_FAILED` */
@@ -113,22 +119,35 @@ export class LevelDbHandle {
     await this.#database.close()
   }
 
+  /** See {@link Store.rest}: a process that is killed leaves its log as it is. */
+  async rest (): Promise<void> {
+    const isAtRest = this.#writeCount === this.#countAtRest
+    this.#countAtRest = this.#writeCount
+    if (!isAtRest || this.#writeCount === this.#countWhenEmpty || this.#isClosed || this.#mustReopen || manifestState(this.#folder) === this.#manifest) return
+    await this.#inTurn(async database => {
+      // Nothing may come into the new log before the old one is on disk.
+      await database.batch(nothingToWrite, { sync: true })
+      await this.#emptyLog()
+    })
+  }
+
   /**
    * Puts what the log holds into a table. The Go program's LevelDB passes over all in a log that is
    * older than the last table or compaction: it would lose what this one has written.
    */
   async #emptyLog (): Promise<void> {
-    if (!this.#isWritten || this.#mustReopen || this.#database.status !== 'open') return
-    this.#isWritten = false
+    if (this.#writeCount === this.#countWhenEmpty || this.#mustReopen || this.#database.status !== 'open') return
     // A range without keys compacts nothing, but empties the buffer before. What fails stays in the log.
     await this.#database.compactRange(behindAllKeys, behindAllKeys).catch(() => {})
+    this.#countWhenEmpty = this.#writeCount
+    this.#manifest = manifestState(this.#folder)
   }
 
   async #write (work: (database: Database) => Promise<void>, opening: number | undefined): Promise<void> {
     if (this.#damage !== undefined) throw this.#damage
     if (this.#mustReopen) await this.#reopen()
     if (opening !== undefined && opening !== this.#openings) throw new ClusterError('STORE_FAILED', `the datastore in ${this.#folder} was opened anew: try again`)
-    this.#isWritten = true
+    this.#writeCount++
     try {
       await work(this.#database)
     } catch (error) {

@@ -37,6 +37,7 @@ export async function openLevelDbStore (folder: string): Promise<Store> {
     },
     openings: () => handle.openings,
     onOpenedAnew: listener => { handle.onOpenedAnew(listener) },
+    rest: () => handle.rest(),
     close: () => handle.close(),
   }
 }

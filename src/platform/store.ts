@@ -54,5 +54,10 @@ export interface Store {
   openings? (): number
   /** Calls `listener` after each opening but the first. */
   onOpenedAnew? (listener: () => void): void
+  /**
+   * To be called now and then: when nothing was written since the last call, the store makes sure
+   * that the Go program could take it over as it is. Absent: there is nothing to do.
+   */
+  rest? (): Promise<void>
   close (): Promise<void>
 }
