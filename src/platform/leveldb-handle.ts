@@ -140,6 +140,7 @@ export class LevelDbHandle {
     // A range without keys compacts nothing, but empties the buffer before. What fails stays in the log.
     await this.#database.compactRange(behindAllKeys, behindAllKeys).catch(() => {})
     this.#countWhenEmpty = this.#writeCount
+    this.#logs.turned()
     this.#manifest = manifestState(this.#folder)
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ClassicLevel } from 'classic-level'
+import { manifestState } from './leveldb-files.ts'
 import { openLevelDbStore } from './leveldb-store.ts'
 import type { Store, StoreOperation } from './store.ts'
 
@@ -54,6 +55,23 @@ for (const [valueBytes, perBatch] of [[0, 400], [150, 300], [1_000, 20], [30_000
     assert.ok(synced < writes.length * 0.35, `${synced} of ${writes.length} are synced`)
   })
 }
+
+test('the last write of a log is synced also when the log before was emptied because nobody wrote', async context => {
+  const { store, folder, writes } = await scene(context)
+  let at = 0
+  const write = (): Promise<void> => store.batch([{ type: 'put', key: `/large/${at++}`, value: new Uint8Array(900_000) }], { sync: false })
+  const untilNextLog = async (): Promise<void> => { for (const last = newestLog(folder); newestLog(folder) === last;) await write() }
+  const manifest = manifestState(folder)
+  await untilNextLog()
+  while (manifestState(folder) === manifest) await new Promise(setImmediate)
+  for (let i = 0; i < 4; i++) await write()
+  const last = newestLog(folder)
+  while (newestLog(folder) === last) await store.rest?.()
+  for (let i = 0; i < 3; i++) {
+    await untilNextLog()
+    assert.equal(writes.at(-2)?.isSynced, true, `the one before write ${writes.length}`)
+  }
+})
 
 test('a folder of very many tables is listed once for each log, not for each write', async context => {
   const { store, folder } = await scene(context)

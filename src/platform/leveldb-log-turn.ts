@@ -44,6 +44,9 @@ export class LogTurn {
     if (after === undefined || after === before) this.#look(bytes)
   }
 
+  /** To be called when LevelDB was made to go on with a new log, in which nothing stands yet. */
+  turned (): void { this.#look(0) }
+
   /** The size of the log that was the newest; undefined when it is in a table and gone, or cannot be told. */
   #logBytes (): number | undefined {
     try {
