@@ -30,7 +30,10 @@ export interface BlockStreamOptions {
   readonly minHolders?: number
   /** Bytes that wait for one destination before the upload is slowed down. */
   readonly windowBytes?: number
-  /** A destination that does nothing for so long although blocks wait for it is given up; also a slow one that kept the others waiting for so long. */
+  /**
+   * A destination that does nothing for so long although blocks wait for it is given up, later where
+   * its copy is needed; also a slow one that kept the others waiting for so long.
+   */
   readonly stallTimeoutMs?: number
 }
 
@@ -38,6 +41,12 @@ export interface BlockStreamOptions {
 const defaultWindowBytes = 8 * 1024 * 1024
 /** An IPFS node may collect garbage or sync its disk for a while. */
 const defaultStallTimeoutMs = 2 * 60 * 1000
+/**
+ * One whose copy is needed gets so many times as long: between it and the disk of its node lie
+ * windows and buffers, and when they have taken all, it says nothing until the disk has it. With
+ * tiny blocks that is ten thousand of them, of which a busy disk syncs some thirty a second.
+ */
+const neededPatience = 5
 /** How often silent and slow destinations are looked for in the stall time. */
 const looksPerStall = 4
 /** Builders put the same block twice in a row at most over one other (holes in files). */
@@ -111,7 +120,8 @@ export function blockStream (destinations: readonly BlockDestination[], options:
     }))
     for (const lane of lanes) {
       const silentMs = lane.silentForMs()
-      if (silentMs >= stallTimeoutMs) drop(lane, new ClusterError('TIMED_OUT', `${lane.peer} took no block for ${Math.round(silentMs / 1000)} seconds`))
+      const patience = lanes.size > minHolders ? 1 : neededPatience
+      if (silentMs >= patience * stallTimeoutMs) drop(lane, new ClusterError('TIMED_OUT', `${lane.peer} took no block for ${Math.round(silentMs / 1000)} seconds`))
       else if (lanes.size > minHolders && lane.heldMs() >= stallTimeoutMs) drop(lane, new ClusterError('TIMED_OUT', `${lane.peer} is too slow: the other peers waited for it most of the time`))
     }
   }

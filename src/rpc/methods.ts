@@ -101,8 +101,8 @@ export const methods = {
   statusAll: { ...stream('PinTracker.StatusAll', 'trusted', 'one', sized(StatusFilterValue, 16), pinInfo, watchedMs), isOrdered: true },
   /** Ours: as `statusAll` without a filter, less what the asking peer can tell by itself (README.md). */
   statusRanges: { ...stream('PinTracker.StatusRanges', 'trusted', 'many', sized(StatusRangeValue, 4 * kibibyte), sized(RangeReplyValue, mebibyte), 5 * minute, minute), isOrdered: true, isPrompt: true },
-  /** No reply but the end; the times count from the last block. */
-  putBlocks: stream('IPFSConnector.BlockStream', 'trusted', 'many', block, nothing, 2 * minute),
+  /** No reply but the end; the times count from the last block. Whoever adds is less patient, as far as there are other holders (`adder/block-sink.ts`). */
+  putBlocks: stream('IPFSConnector.BlockStream', 'trusted', 'many', block, nothing, 15 * minute),
   repositoryStat: unary('IPFSConnector.RepoStat', 'trusted', nothing, sized(RepositoryStatValue, kibibyte), shortMs),
   swarmPeers: unary('IPFSConnector.SwarmPeers', 'trusted', nothing, peerIds, shortMs),
   addMember: unary('Consensus.AddPeer', 'trusted', peerId, nothing, chainedMs),
