@@ -1,14 +1,13 @@
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
-import type { Block } from '../ipfs/connector.ts'
+import type { Block, PutCallOptions } from '../ipfs/connector.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { CallOptions } from '../platform/lifecycle.ts'
 
 /** A peer that stores blocks. */
 export interface BlockDestination {
   readonly peer: PeerId
   /** Stores blocks as they come, with back-pressure; resolves when it has all. */
-  putBlocks (blocks: AsyncIterable<Block>, options: CallOptions): Promise<void>
+  putBlocks (blocks: AsyncIterable<Block>, options: PutCallOptions): Promise<void>
 }
 
 /** The way of the blocks of one DAG to one destination. */
@@ -98,7 +97,9 @@ export function openLane (destination: BlockDestination, clock: Clock, onProgres
 
   async function run (): Promise<void> {
     const blocks: AsyncIterable<Block> = { [Symbol.asyncIterator]: () => ({ next }) }
-    await destination.putBlocks(blocks, { signal: controller.signal })
+    // It may store for long what it has taken into its buffers.
+    const onProgress = (): void => { progressAt = clock.monotonic() }
+    await destination.putBlocks(blocks, { signal: controller.signal, onProgress })
     if (!sawEnd) throw new ClusterError('IPFS_ANSWER', `${destination.peer} stopped taking blocks before the end`)
     isFinished = true
   }

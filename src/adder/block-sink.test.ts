@@ -7,6 +7,7 @@ import { create as createDigest } from 'multiformats/hashes/digest'
 import { ClusterError } from '../domain/errors.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Block } from '../ipfs/connector.ts'
+import { sleep } from '../platform/clock.ts'
 import { silentLogger, type Logger } from '../platform/logger.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import type { BlockDestination } from './block-lane.ts'
@@ -179,6 +180,27 @@ describe('a destination that fails', () => {
       assert.deepEqual(numbers(good.got), [1, 2, 3])
       assert.ok(silent.signal()?.aborted)
     }
+  })
+
+  test('is not one that goes on storing what it has taken, as long as it says so', async () => {
+    const clock = virtualClock()
+    const busy: BlockDestination = {
+      peer: 'busy' as PeerId,
+      async putBlocks (blocks, { onProgress }) {
+        const taken = await Array.fromAsync(blocks)
+        for (const _ of taken) {
+          await sleep(clock, 50_000)
+          onProgress?.()
+        }
+      },
+    }
+    const stream = blockStream([busy], { ...settings, clock, stallTimeoutMs: 60_000 })
+    await putAll(stream, Array.from({ length: 30 }, (_, i) => block(i)))
+    let isStored = false
+    const closing = stream.close().then(() => { isStored = true })
+    await clock.advance(30 * 50_000)
+    assert.equal(isStored, true)
+    await closing
   })
 
   test('is not one whose upload pauses', async () => {

@@ -30,6 +30,11 @@ export interface PinCallOptions extends CallOptions {
   readonly onProgress?: (blocks: number) => void
 }
 
+export interface PutCallOptions extends CallOptions {
+  /** Called whenever the node says that it has stored a block; not every node does. */
+  readonly onProgress?: () => void
+}
+
 /**
  * An IPFS node. All implementations pass `test/conformance/ipfs-connector.ts`.
  * Errors: `IPFS_UNREACHABLE` (no or no sensible answer), `IPFS_ANSWER` (the node's own refusal),
@@ -54,7 +59,7 @@ export interface IpfsConnector extends Startable {
   /** All recursive and direct pins, in no order, in batches as they come. */
   listPins (options?: CallOptions): AsyncIterable<IpfsPin[]>
   /** Stores blocks as they come, with back-pressure; resolves when the node has all. */
-  putBlocks (blocks: AsyncIterable<Block>, options?: CallOptions): Promise<void>
+  putBlocks (blocks: AsyncIterable<Block>, options?: PutCallOptions): Promise<void>
   getBlock (cid: Cid, options?: CallOptions): Promise<Uint8Array>
   /** The CID at the end of `/ipfs/…`, `/ipns/…` or `/ipld/…`; `/ipfs/<cid>` alone is answered without asking the node. */
   resolve (path: string, options?: CallOptions): Promise<Cid>

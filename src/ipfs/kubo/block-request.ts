@@ -46,15 +46,18 @@ export class BlockRequest {
   #isEnded = false
   #cancelDeadline: (() => void) | undefined
 
-  /** `onFailure` is told of a failure at once, whoever waits for what. */
-  constructor (rpc: KuboRpc, options: { path: string, codec: number, boundary: string, deadline: Deadline, signal: AbortSignal | undefined, onFailure: (error: unknown) => void }) {
+  /** `onFailure` is told of a failure at once, whoever waits for what; `onConfirmed` of each block that the node has stored. */
+  constructor (rpc: KuboRpc, options: { path: string, codec: number, boundary: string, deadline: Deadline, signal: AbortSignal | undefined, onFailure: (error: unknown) => void, onConfirmed?: (() => void) | undefined }) {
     this.#path = options.path
     this.#codec = options.codec
     this.#clock = rpc.clock
     this.#deadline = options.deadline
     this.#head = Buffer.from(`--${options.boundary}\r\nContent-Disposition: form-data; name="file"; filename="block"\r\nContent-Type: application/octet-stream\r\n\r\n`)
     this.#tail = Buffer.from(`--${options.boundary}--\r\n`)
-    const lines = new LineSplitter(options.path, (bytes, start, end) => { this.#confirm(bytes, start, end) })
+    const lines = new LineSplitter(options.path, (bytes, start, end) => {
+      this.#confirm(bytes, start, end)
+      options.onConfirmed?.()
+    })
     this.#exchange = rpc.start({
       path: options.path,
       isLasting: true,

@@ -6,7 +6,7 @@ import type { CollectedKey, RepositoryStat } from '../../domain/repository.ts'
 import type { CallOptions, Platform } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Counter } from '../../platform/metrics.ts'
-import type { Block, IpfsConnector, IpfsPin, IpfsPinType, PinCallOptions } from '../connector.ts'
+import type { Block, IpfsConnector, IpfsPin, IpfsPinType, PinCallOptions, PutCallOptions } from '../connector.ts'
 import { collectGarbage } from './garbage.ts'
 import { KuboRpc } from './kubo-rpc.ts'
 import { configKey, getBlock, nodeId, nodeVersion, repositoryStat } from './node-facts.ts'
@@ -94,7 +94,7 @@ class KuboConnector implements IpfsConnector {
   pinStatus (cid: Cid, options: CallOptions = {}): Promise<IpfsPinType> { return pinStatus(this.#calls, cid, options) }
   listPins (options: CallOptions = {}): AsyncIterable<IpfsPin[]> { return listPins(this.#rpc, silenceDeadline(this.#options), options) }
 
-  async putBlocks (blocks: AsyncIterable<Block>, options: CallOptions = {}): Promise<void> {
+  async putBlocks (blocks: AsyncIterable<Block>, options: PutCallOptions = {}): Promise<void> {
     const { puts, blocks: sent, bytes, errors } = this.#blockMetrics
     puts.add(1)
     const onSent = (sizeBytes: number): void => {

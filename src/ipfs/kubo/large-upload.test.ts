@@ -68,6 +68,7 @@ function randomBlock (): Block {
 test('memory of blocks that went out is free early, and never before', async () => {
   let held = 0
   let mostHeld = 0
+  let confirmed = 0
   async function * blocks (): AsyncGenerator<Block> {
     for (let i = 0; i < 200; i++) {
       const block = randomBlock()
@@ -80,10 +81,11 @@ test('memory of blocks that went out is free early, and never before', async () 
     }
   }
   // Bytes that were changed on their way come back under another hash, which is an error.
-  await withNode(slowNode(), ipfs => ipfs.putBlocks(blocks()))
+  await withNode(slowNode(), ipfs => ipfs.putBlocks(blocks(), { onProgress: () => { confirmed++ } }))
   // Of each request the last MiB: one that is open, and those that wait for their end.
   assert.ok(mostHeld <= 16, `${mostHeld} blocks were held at once`)
   assert.equal(held, 0)
+  assert.equal(confirmed, 200, 'each block is told of when the node has it')
 })
 
 test('a request that is refused when others go on already ends the upload', async () => {

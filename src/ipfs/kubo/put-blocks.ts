@@ -1,7 +1,6 @@
 import { ClusterError } from '../../domain/errors.ts'
-import type { CallOptions } from '../../platform/lifecycle.ts'
 import type { Random } from '../../platform/random.ts'
-import type { Block } from '../connector.ts'
+import type { Block, PutCallOptions } from '../connector.ts'
 import { BlockRequest } from './block-request.ts'
 import { cancelled, type Deadline } from './exchange.ts'
 import { FailureWatch } from './failure-watch.ts'
@@ -34,8 +33,8 @@ export interface UploadParts {
  * long as blocks of the kind come. Resolves when the node has confirmed all; a block that it stores
  * under another hash is an error.
  */
-export async function putBlocks (parts: UploadParts, blocks: AsyncIterable<Block>, options: CallOptions): Promise<void> {
-  const upload = new Upload(parts, options.signal)
+export async function putBlocks (parts: UploadParts, blocks: AsyncIterable<Block>, options: PutCallOptions): Promise<void> {
+  const upload = new Upload(parts, options)
   const source = blocks[Symbol.asyncIterator]()
   try {
     for (;;) {
@@ -54,7 +53,7 @@ export async function putBlocks (parts: UploadParts, blocks: AsyncIterable<Block
 
 class Upload {
   readonly #parts: UploadParts
-  readonly #signal: AbortSignal | undefined
+  readonly #options: PutCallOptions
   /** Open requests by their path, the one used last at the end. */
   readonly #requests = new Map<string, BlockRequest>()
   /** Complete requests, the oldest first. */
@@ -62,9 +61,10 @@ class Upload {
   readonly #watch = new FailureWatch()
   readonly #forgetSignal: () => void
 
-  constructor (parts: UploadParts, signal: AbortSignal | undefined) {
+  constructor (parts: UploadParts, options: PutCallOptions) {
+    const { signal } = options
     this.#parts = parts
-    this.#signal = signal
+    this.#options = options
     const onAbort = (): void => { this.#watch.fail(cancelled(signal?.reason)) }
     if (signal?.aborted === true) onAbort()
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -109,7 +109,7 @@ class Upload {
     if (oldest !== undefined && this.#requests.size >= maxOpenRequests) await this.#close(...oldest)
     const { rpc, random, deadline } = this.#parts
     const onFailure = (error: unknown): void => { this.#watch.fail(error) }
-    return new BlockRequest(rpc, { path, codec, boundary: Buffer.from(random.bytes(24)).toString('hex'), deadline, signal: this.#signal, onFailure })
+    return new BlockRequest(rpc, { path, codec, boundary: Buffer.from(random.bytes(24)).toString('hex'), deadline, signal: this.#options.signal, onFailure, onConfirmed: this.#options.onProgress })
   }
 
   /** Ends a request; its confirmations are waited for later, unless too many wait already. */
