@@ -34,7 +34,6 @@ class KuboConnector implements IpfsConnector {
   readonly #rpc: KuboRpc
   readonly #calls: PinCalls
   readonly #blockMetrics: { readonly puts: Counter, readonly blocks: Counter, readonly bytes: Counter, readonly errors: Counter }
-  readonly #life = new AbortController()
   #eventsUntilMetrics: number
 
   constructor (options: KuboConnectorOptions, platform: Pick<Platform, 'clock' | 'random' | 'loggers' | 'metrics'>) {
@@ -55,10 +54,7 @@ class KuboConnector implements IpfsConnector {
   /** Needs no node: one that is down may come later. */
   async start (): Promise<void> {}
 
-  async stop (): Promise<void> {
-    this.#life.abort(new ClusterError('CANCELLED', 'the IPFS connector has stopped'))
-    await this.#rpc.close()
-  }
+  stop (): Promise<void> { return this.#rpc.close() }
 
   id (options: CallOptions = {}): Promise<IpfsId> { return nodeId(this.#rpc, this.#logger, requestDeadline(this.#options), options) }
   version (options: CallOptions = {}): Promise<string> { return nodeVersion(this.#rpc, requestDeadline(this.#options), options) }
