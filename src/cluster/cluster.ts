@@ -1,6 +1,6 @@
 import type { StatusRange } from '../codec/status-ranges.ts'
 import type { AddOptions, Adder, UploadedEntry } from '../adder/adder.ts'
-import type { Consensus } from '../consensus/consensus.ts'
+import type { Consensus, UnpinOptions } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
 import { isOursAlone, type Alert, type Metric } from '../domain/metric.ts'
 import type { AddedOutput, Bandwidth, ConnectGraph, PeerId, PeerInformation } from '../domain/peer.ts'
@@ -89,7 +89,7 @@ export class Cluster implements ClusterOperations {
     return this.pin(await this.#parts.ipfs.resolve(path, options), pinOptions, options)
   }
 
-  async unpin (cid: Cid, options: CallOptions = {}): Promise<Pin> {
+  async unpin (cid: Cid, options: UnpinOptions = {}): Promise<Pin> {
     this.#parts.pinning.refuseInFollowerMode()
     return unpin(this.#parts.consensus, this.#parts.ipfs, cid, options)
   }

@@ -112,7 +112,7 @@ async function waitForIpfs ({ ipfsIdentity, platform: { clock } }: Peer, logger:
 }
 
 function upkeepParts ({ consensus, tracker, cluster, platform }: Peer, signal: AbortSignal): UpkeepParts {
-  return { consensus, tracker, responsibility: new Responsibility(cluster.self), platform, unpin: cid => cluster.unpin(cid, { signal }) }
+  return { consensus, tracker, responsibility: new Responsibility(cluster.self), platform, unpin: cid => cluster.unpin(cid, { signal, yieldsToOthers: true }) }
 }
 
 /** What a ready peer does all the time, by what it is. */

@@ -1,4 +1,4 @@
-import type { Consensus } from '../consensus/consensus.ts'
+import type { Consensus, UnpinOptions } from '../consensus/consensus.ts'
 import { cidFromBytes, type Cid } from '../domain/cid.ts'
 import { ClusterError } from '../domain/errors.ts'
 import type { Pin } from '../domain/pin.ts'
@@ -8,7 +8,7 @@ import type { CallOptions } from '../platform/lifecycle.ts'
 import { notPinned } from './pin.ts'
 
 /** Takes a pin out of the pinset, a sharded one with all its parts; answers what was removed (spec/components.md 1.5). */
-export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid, options: CallOptions): Promise<Pin> {
+export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid, options: UnpinOptions): Promise<Pin> {
   const pin = await consensus.pinset().get(cid)
   if (pin === undefined) throw notPinned()
   switch (pin.type) {
@@ -37,7 +37,7 @@ export async function unpinMade (consensus: Consensus, made: Pin): Promise<void>
  * A shard that another cluster DAG lists too stays: content that begins alike, such as two versions
  * of a file that grows, has its first shards in common.
  */
-async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pin, options: CallOptions): Promise<void> {
+async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pin, options: UnpinOptions): Promise<void> {
   if (reference === undefined) return
   const pinset = consensus.pinset()
   const otherDags = new Map<Cid, Cid[]>((await shardsOf(ipfs, reference, options)).map(shard => [shard, []]))
@@ -60,7 +60,7 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
   await unpinUnlisted(shared)
 }
 
-async function unpinPart (consensus: Consensus, part: Cid, options: CallOptions): Promise<void> {
+async function unpinPart (consensus: Consensus, part: Cid, options: UnpinOptions): Promise<void> {
   const found = await consensus.pinset().get(part)
   // What a cluster DAG lists may have been pinned for itself.
   if (found?.type === 'shard-pin' || found?.type === 'clusterdag-pin') await consensus.logUnpin(found, options)

@@ -6,6 +6,11 @@ import type { StateStore } from '../state/state-store.ts'
 
 export type { ChangeLog, PinsetChange } from '../state/changes.ts'
 
+export interface UnpinOptions extends CallOptions {
+  /** No user asks for it, as when a pin has expired: it is refused while another change of the CID is on its way. */
+  readonly yieldsToOthers?: boolean
+}
+
 /** Agreement of the peers on the pinset. */
 export interface Consensus extends Startable {
   readonly kind: 'crdt' | 'raft' | 'single'
@@ -19,8 +24,11 @@ export interface Consensus extends Startable {
    * of it. Resolves when it is durable here.
    */
   logMove (observed: Pin, pin: Pin, options?: CallOptions): Promise<void>
-  /** Resolves when the removal is durable here. */
-  logUnpin (pin: Pin, options?: CallOptions): Promise<void>
+  /**
+   * Resolves when the removal is durable here.
+   * @throws ClusterError `NOT_FOUND` where it yields and the pin is another one than this, or soon will be
+   */
+  logUnpin (pin: Pin, options?: UnpinOptions): Promise<void>
   pinset (): StateStore
   changes (): ChangeLog
   /** Members, this peer included, sorted. */

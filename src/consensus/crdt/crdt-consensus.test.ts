@@ -57,6 +57,27 @@ test('a pin can be read as soon as it is acknowledged, and is gone as soon as it
   await consensus.stop()
 })
 
+test('a removal that yields takes no pin that is on its way to the disk, nor one that its caller has not seen', async () => {
+  const consensus = await started(memoryStore())
+  const removal = (seen: Pin | undefined): Promise<void> => consensus.logUnpin(seen as Pin, { yieldsToOthers: true })
+  await consensus.logPin(pin(1))
+  await consensus.settled()
+  const seen = await consensus.pinset().get(cid(1))
+  const again = consensus.logPin(pin(1, { name: 'again' }))
+  await assert.rejects(removal(seen), { code: 'NOT_FOUND' })
+  await again
+  await assert.rejects(removal(seen), { code: 'NOT_FOUND' })
+  await consensus.settled()
+  assert.deepEqual(await listed(consensus), ['again'])
+  for (const isSettled of [false, true]) {
+    await consensus.logPin(pin(2))
+    if (isSettled) await consensus.settled()
+    await removal(await consensus.pinset().get(cid(2)))
+    assert.deepEqual(await listed(consensus), ['again'])
+  }
+  await consensus.stop()
+})
+
 test('a change that need not wait asks for no signal', async () => {
   const consensus = await started(memoryStore())
   const options = { get signal (): AbortSignal { throw new Error('a signal was asked for') } }

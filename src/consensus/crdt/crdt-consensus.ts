@@ -8,7 +8,7 @@ import type { Network } from '../../platform/network.ts'
 import type { Store } from '../../platform/store.ts'
 import { StoredChangeLog } from '../../state/change-log.ts'
 import { Pinset } from '../../state/pinset.ts'
-import type { ChangeLog, Consensus } from '../consensus.ts'
+import type { ChangeLog, Consensus, UnpinOptions } from '../consensus.ts'
 import { DeltaPublisher, type BatchOptions } from './delta-publisher.ts'
 import { DeltaWriter } from './delta-writer.ts'
 import { encodeReport, type Divergence, type SetReport } from './divergence-watch.ts'
@@ -203,8 +203,8 @@ export class CrdtConsensus implements Consensus {
     return this.#append({ cid: pin.cid, pin, observed, options })
   }
 
-  logUnpin ({ cid }: Pin, options: CallOptions = {}): Promise<void> {
-    return this.#append({ cid, pin: undefined, options })
+  logUnpin (pin: Pin, options: UnpinOptions = {}): Promise<void> {
+    return this.#append({ cid: pin.cid, pin: undefined, options, ...options.yieldsToOthers === true && { removed: pin } })
   }
 
   #append (change: Change): Promise<void> {
@@ -215,7 +215,14 @@ export class CrdtConsensus implements Consensus {
     // Who asks faster than deltas can be written waits. With batches it is the operator who says how many changes may.
     if (!isBatching(batching) && this.#publisher.isCrowded(crowd)) return this.#appendLater(change, crowd)
     if (this.#publisher.waiting >= limit) return Promise.reject(queueFull())
+    if (change.removed !== undefined && this.#isChanging(change.removed)) return Promise.reject(new ClusterError('NOT_FOUND', 'the pin is being changed'))
     return this.#journal.append(change.cid, change.pin, change.observed)
+  }
+
+  /** Whether the pin is not what readers see, or a change that they do not see yet stands in the journal or will. */
+  #isChanging (pin: Pin): boolean {
+    const pending = this.#pinset.pending(pin.cid)
+    return this.#journal.isChanging(pin.cid) || (pending !== undefined && pending.pin !== pin)
   }
 
   /** Whoever gives up while waiting has changed nothing. */
@@ -308,11 +315,12 @@ export class CrdtConsensus implements Consensus {
   distrust (peer: PeerId): void { if (peer !== this.#options.self) this.#trusted.delete(peer) }
 }
 
-/** What is to be changed: `observed` is the pin that a move gives other holders. */
+/** What is to be changed: `observed` is the pin that a move gives other holders, `removed` the one that a removal which yields is of. */
 interface Change {
   readonly cid: Cid
   readonly pin: Pin | undefined
   readonly observed?: Pin
+  readonly removed?: Pin
   /** Their signal ends the wait for room. It is asked for only then: it may have to be made, for each of thousands of changes a second. */
   readonly options: CallOptions
 }

@@ -50,6 +50,8 @@ export class Journal {
   readonly #onDurable: (intents: readonly Intent[]) => void
   #next = 1
   #group: WaitingGroup | undefined
+  /** The group that is being written. */
+  #written: WaitingGroup | undefined
   #isWriting = false
   /** CIDs by whether what is being written removes them. */
   #removing: ReadonlyMap<Cid, boolean> = new Map()
@@ -86,6 +88,11 @@ export class Journal {
 
   /** Whether the entry that is being written, the one behind the {@link last}, removes this CID: it will be on disk before any batch that is made now. */
   isRemoving (cid: Cid): boolean { return this.#removing.get(cid) === true }
+
+  /** Whether a change of the CID waits for its write, or is being written: nobody sees it yet. */
+  isChanging (cid: Cid): boolean {
+    return [this.#written, this.#group].some(group => group?.intents.some(intent => intent.cid === cid) === true)
+  }
 
   /** What the store has of the entries up to `last`, in their order. */
   async stored (last: number): Promise<Intent[]> {
@@ -177,6 +184,7 @@ export class Journal {
     const group = this.#group
     if (group === undefined || this.#isWriting) return
     this.#group = undefined
+    this.#written = group
     this.#isWriting = true
     const entry = this.#next
     const records = group.intents.map(({ cid, pin, bytes, observed }) => {
@@ -204,6 +212,7 @@ export class Journal {
         group.reject(isAnew ? openedAnew(error) : error)
       },
     ).finally(() => {
+      this.#written = undefined
       this.#isWriting = false
       this.#write()
     })
