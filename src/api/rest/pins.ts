@@ -7,8 +7,11 @@ import type { Exchange } from '../exchange.ts'
 import { answerStream, linesOf, linesOfBatches } from '../stream-answer.ts'
 import { decodeCid, readCid, readPath, readPinOptions, readScope } from './parameters.ts'
 
-/** Most statuses asked for at once for one request: each is a question to every holder. */
-const maxStatusesAtOnce = 32
+/**
+ * Most statuses asked for at once for one request: each is a question to every holder. More than a
+ * header block has room for, as it is by default: with a holder that hangs each lot takes 15 s.
+ */
+const maxStatusesAtOnce = 256
 
 /** Pinning, unpinning, status and recovery (spec/rest-api.md 4 and 6). */
 export class PinHandlers {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { cidFromBytes } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import { defaultPinOptions } from '../../domain/pin.ts'
 import { TrackerStatus } from '../../domain/status.ts'
@@ -137,6 +138,21 @@ test('a list of statuses tells all its errors behind what could be had', async t
   assert.deepEqual(lines(some).map(({ cid }) => cid), [someCid])
   assert.deepEqual(some.trailers, [['X-Stream-Error', ''], ['X-Stream-Error', 'no answer'], ['X-Stream-Error', 'no answer']])
   assert.deepEqual(errorOf(await ask(port, `/pins?cids=${otherCid}`)), [500, 'no answer'])
+})
+
+test('the statuses of as many CIDs as a request has room for are asked for at the same time', async t => {
+  const { port, operations } = await startRest(t)
+  const cids = Array.from({ length: 130 }, (_, n) => cidFromBytes(Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(31), n)))
+  const answered = Promise.withResolvers<void>()
+  const status = operations.status.bind(operations)
+  let asked = 0
+  operations.status = async (cid, options) => {
+    if (++asked === cids.length) answered.resolve()
+    await answered.promise
+    return status(cid, options)
+  }
+  const answer = await ask(port, `/pins?cids=${cids.join(',')}`)
+  assert.deepEqual(lines(answer).map(({ cid }) => cid), cids)
 })
 
 test('an error of a stream is the answer when nothing came before, else it is in the trailer', async t => {
