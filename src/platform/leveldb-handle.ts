@@ -124,6 +124,8 @@ export class LevelDbHandle {
     const isAtRest = this.#writeCount === this.#countAtRest
     this.#countAtRest = this.#writeCount
     if (!isAtRest || this.#writeCount === this.#countWhenEmpty || this.#isClosed || this.#mustReopen || manifestState(this.#folder) === this.#manifest) return
+    // A write that fails would have the folder opened anew, for nothing.
+    if (!await hasRoomForTable(this.#folder)) return
     await this.#inTurn(async database => {
       // Nothing may come into the new log before the old one is on disk.
       await database.batch(nothingToWrite, { sync: true })
@@ -202,6 +204,11 @@ async function openDatabase (folder: string, make: () => Database): Promise<Data
   } catch (error) {
     throw storeError(error, folder)
   }
+}
+
+async function hasRoomForTable (folder: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize >= 2 * writeBufferBytes + spareBytes
 }
 
 /**

@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { PeerId } from '../../src/domain/peer.ts'
+import { manifestState } from '../../src/platform/leveldb-files.ts'
 import { openLevelDbStore } from '../../src/platform/leveldb-store.ts'
 import type { Store } from '../../src/platform/store.ts'
 import { cidOf, PinClients } from './pin-clients.ts'
@@ -83,6 +84,23 @@ test('a store on a full disk is read, written again when there is room, and lose
   const again = await openLevelDbStore(folder)
   assert.deepEqual(await keysOf(again), Array.from({ length: written }, (_, n) => key(n)))
   await again.close()
+}))
+
+test('a store on a full disk does nothing of its own', t => withSmallDisk(t, async disk => {
+  const folder = join(disk.root, 'store')
+  await mkdir(folder)
+  const store = await openLevelDbStore(folder)
+  const manifest = manifestState(folder)
+  // As much as makes a table; the log after it is older than the table's note.
+  for (let n = 0; n < 18; n++) await store.batch([{ type: 'put', key: key(n), value: Buffer.alloc(500_000, n) }], { sync: false })
+  while (manifestState(folder) === manifest) await new Promise(setImmediate)
+  await store.batch([{ type: 'put', key: key(18), value: Buffer.alloc(500_000) }], { sync: true })
+  disk.fill(0)
+  for (let i = 0; i < 3; i++) await store.rest?.()
+  disk.clear()
+  await store.batch([{ type: 'put', key: key(19), value: Buffer.alloc(1) }], { sync: true })
+  assert.equal(store.openings?.(), 1)
+  await store.close()
 }))
 
 test('a peer on a full disk refuses changes, answers reads, and goes on by itself when there is room', t => withSmallDisk(t, async disk => {
