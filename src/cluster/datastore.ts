@@ -76,8 +76,10 @@ async function refuseForeignStore (configuration: Configuration, name: Datastore
   const ours = datastoreFolder(configuration)
   const isFirst = isEmpty(ours)
   if (!isFirst && await lastWritten(folder) <= await lastWritten(ours)) return
-  const [when, folders, them] = isFirst ? ['', 'the folder', 'it'] : [` It was used after ${ours}.`, 'both folders', 'them']
-  throw new ClusterError('INVALID_CONFIGURATION', `${folder} holds a ${name} datastore of the Go program, which cannot be read here.${when} Write its pins to a file with that program ("ipfs-cluster-service state export -f pins.json"), move ${folders} away, then run "ipfs-cluster-service state import pins.json"; or only move ${them} away when other peers of the cluster have the pins`)
+  const [when, folders, orElse] = isFirst
+    ? ['', 'the folder', 'only move it away when other peers of the cluster have the pins']
+    : [` It was used after ${ours}.`, 'both folders', `only move this one away to go on with the pins in ${ours}`]
+  throw new ClusterError('INVALID_CONFIGURATION', `${folder} holds a ${name} datastore of the Go program, which cannot be read here.${when} Write its pins to a file with that program ("ipfs-cluster-service state export -f pins.json"), move ${folders} away, then run "ipfs-cluster-service state import pins.json"; or ${orElse}`)
 }
 
 /** The Go program reads only the store that its configuration names: this one is of another time, with pins that are gone. */
