@@ -30,7 +30,7 @@ test('what a full disk does not take is lost, and a line that was cut off ends b
     room -= taken.length
     written += taken.toString()
     return taken.length
-  }, bytes => { left.push(bytes.toString()) })
+  }, { leave: bytes => { left.push(bytes.toString()) }, waitingBytes: () => 0 })
   write('first line\n')
   write('second line\n')
   write('third line\n')
@@ -42,15 +42,35 @@ test('what a full disk does not take is lost, and a line that was cut off ends b
   assert.deepEqual(left, [], 'the stream would end the process with the error')
 })
 
-test('what a slow reader has no room for is left to the stream', () => {
-  const left: string[] = []
-  let isFirst = true
-  const write = fullWriter(() => {
-    if (!isFirst) throw Object.assign(new Error('try again'), { code: 'EAGAIN' })
-    isFirst = false
-    return 3
-  }, bytes => { left.push(Buffer.from(bytes).toString()) })
+test('what a slow reader has no room for is left to the stream, and so is what comes behind it, up to a bound', () => {
+  let written = ''
+  let left = ''
+  let room = 3
+  let waitingBytes = 0
+  const write = fullWriter((bytes, from) => {
+    if (room === 0) throw Object.assign(new Error('try again'), { code: 'EAGAIN' })
+    const taken = Buffer.from(bytes).subarray(from, from + room)
+    room -= taken.length
+    written += taken.toString()
+    return taken.length
+  }, {
+    leave (bytes) {
+      left += Buffer.from(bytes).toString()
+      waitingBytes += bytes.length
+    },
+    waitingBytes: () => waitingBytes,
+  })
   write('a line\n')
+  // There is room again, but what was left before has not been written.
+  room = 1_000
   write('another\n')
-  assert.deepEqual(left, ['ine\n', 'another\n'])
+  assert.deepEqual([written, left], ['a l', 'ine\nanother\n'])
+  waitingBytes = 0
+  write('a third\n')
+  assert.equal(written, 'a la third\n')
+  room = 0
+  write('a fourth\n')
+  const line = `${'x'.repeat(1024 * 1024)}\n`
+  for (let i = 0; i < 100; i++) write(line)
+  assert.ok(waitingBytes > 16 * 1024 * 1024 && waitingBytes < 18 * 1024 * 1024, 'what waits is bounded')
 })

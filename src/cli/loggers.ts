@@ -86,30 +86,52 @@ function turnWriter (descriptor: 1 | 2): (line: string) => void {
 }
 
 function descriptorWriter (descriptor: 1 | 2): (text: string) => void {
-  return fullWriter((bytes, from) => writeSync(descriptor, bytes, from), bytes => { (descriptor === 2 ? process.stderr : process.stdout).write(bytes) })
+  // Not touched before it is needed: a stream that is looked at opens.
+  const stream = (): NodeJS.WriteStream => descriptor === 2 ? process.stderr : process.stdout
+  return fullWriter((bytes, from) => writeSync(descriptor, bytes, from), { leave: bytes => { stream().write(bytes) }, waitingBytes: () => stream().writableLength })
 }
 
 /** Why a write failed that the stream is to try again or to judge: a pipe's slow reader, and one that is gone. */
 const aboutPipes = new Set<unknown>(['EAGAIN', 'EPIPE'])
+/** Bytes that may wait for a slow reader. */
+const maxWaitingBytes = 16 * 1024 * 1024
 const newline = 0x0a
+
+/** A stream that takes what cannot be written at once. */
+export interface WaitingStream {
+  leave (bytes: Uint8Array): void
+  /** Of what was left and is not written yet. */
+  waitingBytes (): number
+}
 
 /**
  * Writes whole texts, each of lines. A pipe whose reader is slow takes what it can: the rest is left
- * to the stream, which waits for it. What a full disk does not take is lost: a peer does not end for
- * want of a log. A line that was cut off then ends before the next one begins.
+ * to the stream, and so is what comes behind it as long as it waits; what is too much for that is
+ * lost. What a full disk does not take is lost, too: a peer does not end for want of a log. A line
+ * that was cut off then ends before the next one begins.
  * @param write answers how many bytes were taken
- * @param leave has the stream write what is left
  */
-export function fullWriter (write: (bytes: Uint8Array, from: number) => number, leave: (bytes: Uint8Array) => void): (text: string) => void {
+export function fullWriter (write: (bytes: Uint8Array, from: number) => number, stream: WaitingStream): (text: string) => void {
   let isCut = false
+  let hasLeft = false
   return text => {
+    if (hasLeft) {
+      const waiting = stream.waitingBytes()
+      if (waiting > maxWaitingBytes) return
+      if (waiting > 0) {
+        stream.leave(Buffer.from(text))
+        return
+      }
+      hasLeft = false
+    }
     const bytes = Buffer.from(isCut ? `\n${text}` : text)
     let written = 0
     try {
       while (written < bytes.length) written += write(bytes, written)
     } catch (error) {
       if (aboutPipes.has((error as NodeJS.ErrnoException).code)) {
-        leave(bytes.subarray(written))
+        stream.leave(bytes.subarray(written))
+        hasLeft = true
         written = bytes.length
       }
     }
