@@ -5,7 +5,7 @@ import type { Network } from '../platform/network.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
 import { peerAnswerMs, within } from './deadline.ts'
-import { pingOfUnknown } from './ping.ts'
+import { recordPresence } from './ping.ts'
 
 /** A peer that takes this one in asks it who it is first, which may take as long as the answer itself. */
 const joinAnswerMs = 2 * peerAnswerMs
@@ -35,7 +35,7 @@ export async function join ({ network, calls, monitor, pingIntervalMs, dialTimeo
   })
   await within(clock, joinAnswerMs, options, limited => calls.addPeer(peer, network.self, limited))
   // Known from now on, not only from its next ping.
-  if (!monitor.latest('ping').some(ping => ping.peer === peer)) monitor.record(pingOfUnknown(peer, clock.now(), pingIntervalMs))
+  recordPresence(monitor, peer, clock.now(), pingIntervalMs)
   await sendMetrics().catch((error: unknown) => { loggers.component('cluster').warn(errorText(error)) })
   return peer
 }

@@ -9,7 +9,7 @@ import { greetPeers } from './greetings.ts'
 import { join } from './join.ts'
 import { meetMembers } from './meet-members.ts'
 import { publishOnce, publishToNewcomers, pushMetrics } from './metric-loops.ts'
-import { pingOfUnknown } from './ping.ts'
+import { recordPresence } from './ping.ts'
 import { Responsibility } from './repair/responsibility.ts'
 import { expireLoop, recoverLoop, recoverOnce, type UpkeepParts } from './state-sync.ts'
 import { linkSwarms } from './swarm-links.ts'
@@ -68,7 +68,7 @@ export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortS
 /** Connects to some of the peers that are known: the others are found through them. */
 async function meetOthers ({ monitor, platform: { clock }, configuration: { cluster: settings } }: Peer, connections: Connections, { addressBook }: LifeOptions, signal: AbortSignal): Promise<void> {
   for (const other of await connections.bootstrap(addressBook?.read() ?? [], { signal })) {
-    monitor.record(pingOfUnknown(other, clock.now(), settings.monitorPingIntervalMs))
+    recordPresence(monitor, other, clock.now(), settings.monitorPingIntervalMs)
   }
 }
 

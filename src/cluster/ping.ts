@@ -3,6 +3,7 @@ import type { IpfsId, Multiaddress, PeerId } from '../domain/peer.ts'
 import type { PeerPinStatus } from '../domain/status.ts'
 import { parseMultiaddress } from '../domain/multiaddress.ts'
 import { parsePeerId } from '../domain/peer-id.ts'
+import type { PeerMonitor } from '../monitor/monitor.ts'
 
 /** Addresses taken from one ping: more would be an attack on the memory of every status. */
 const maxAddresses = 64
@@ -48,7 +49,8 @@ export function isPublic (address: Multiaddress): boolean {
   return family !== undefined && family.startsWith('dns') && !/(^|\.)(localhost|local)$/i.test(host)
 }
 
-/** A ping that stands for one of a peer that is there but has not told anything of itself yet. */
-export function pingOfUnknown (peer: PeerId, now: number, pingIntervalMs: number): Metric {
-  return { name: 'ping', peer, value: '', expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }
+/** Takes a peer for there that has not told anything of itself yet; one of which more is known stays known. */
+export function recordPresence (monitor: Pick<PeerMonitor, 'latest' | 'record'>, peer: PeerId, now: number, pingIntervalMs: number): void {
+  if (monitor.latest('ping').some(ping => ping.peer === peer)) return
+  monitor.record({ name: 'ping', peer, value: '', expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
 }
