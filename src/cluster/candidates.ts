@@ -11,6 +11,14 @@ export function mayHold ({ consensus, options: { pinOnlyOnTrustedPeers, pinOnlyO
   return !(pinOnlyOnTrustedPeers && !consensus.isTrusted(peer)) && !(pinOnlyOnUntrustedPeers && consensus.isTrusted(peer))
 }
 
+/**
+ * True of a peer that has stopped telling that it lives. Its other metrics may count for longer: with
+ * a clock that ran ahead as it died, for hours.
+ */
+export function isSilent ({ monitor }: Pick<PinningParts, 'monitor'>, peer: PeerId): boolean {
+  return monitor.latestFor('ping', peer) !== undefined && !monitor.hears('ping', peer)
+}
+
 /** Tells in the log which peers could not be chosen and why: the error counts the others only, and refers to the log. */
 export function tellWhoIsMissing (parts: PinningParts, error: ClusterError, cid: Cid | undefined): void {
   const { allocator, monitor, loggers } = parts

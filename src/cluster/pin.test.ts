@@ -115,6 +115,19 @@ test('a shard of so many blocks that it has two levels can be added again', asyn
   await stop()
 })
 
+test('who has fallen silent gets no pins, whatever room it told of', async () => {
+  const [living, dead, unheard] = [peerOf(1), peerOf(2), peerOf(3)]
+  const { pinning, monitor, stop } = await lonePeer({}, { others: [dead, living, unheard] })
+  const ping = (peer: PeerId, lifeMs: number): void => { monitor.record({ name: 'ping', peer, value: '', expire: platform.clock.now() + lifeMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }) }
+  ping(living, 600_000)
+  ping(dead, -1)
+  assert.deepEqual((await pinning.pin(cid, options({ replicationFactorMin: 1, replicationFactorMax: 3 }))).allocations, [living, unheard, self])
+  await assert.rejects(pinning.pin(other, options({ replicationFactorMin: 4, replicationFactorMax: 4 })), { code: 'NOT_ENOUGH_PEERS' })
+  ping(dead, 600_000)
+  assert.deepEqual((await pinning.pin(other, options({ replicationFactorMin: 4, replicationFactorMax: 4 }))).allocations, [dead, living, unheard, self])
+  await stop()
+})
+
 test('impossible factors, a past expiry and a direct pin over a recursive one are refused', async () => {
   const { pinning, stop } = await lonePeer()
   const refused = (changes: Partial<PinOptions>, message: string) => assert.rejects(pinning.pin(cid, options(changes)), { message })

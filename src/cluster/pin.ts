@@ -9,7 +9,7 @@ import type { CallOptions } from '../platform/lifecycle.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Loggers } from '../platform/logger.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
-import { mayHold, tellWhoIsMissing } from './candidates.ts'
+import { isSilent, mayHold, tellWhoIsMissing } from './candidates.ts'
 
 /** What pinning needs of the rest of the cluster. */
 export interface PinningParts {
@@ -112,7 +112,7 @@ export class Pinning {
       current,
       priority: options.userAllocations ?? [],
       excluded,
-      isEligible: peer => mayHold(this.#parts, peer),
+      isEligible: peer => mayHold(this.#parts, peer) && !isSilent(this.#parts, peer),
       metrics,
     })
   }
