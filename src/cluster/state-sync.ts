@@ -1,7 +1,7 @@
 import type { Consensus } from '../consensus/consensus.ts'
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
-import { isExpiredAt, type Pin } from '../domain/pin.ts'
+import { isDueAt, type Pin } from '../domain/pin.ts'
 import type { Time } from '../domain/time.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
@@ -83,10 +83,7 @@ async function * expiredPins (pinset: StateStore, now: Time, signal: AbortSignal
   for await (const cids of pinset.expired(now, { signal })) yield (await pinset.getMany(cids)).filter(pin => isDue(pin, now)) as Pin[]
 }
 
-/** Expired and to be removed by itself: parts of sharded content go with it. */
-function isDue (pin: Pin | undefined, now: Time): boolean {
-  return pin !== undefined && isExpiredAt(pin, now) && (pin.type === 'pin' || pin.type === 'meta-pin')
-}
+function isDue (pin: Pin | undefined, now: Time): boolean { return pin !== undefined && isDueAt(pin, now) }
 
 /** Queues again what failed or went missing: at once, then once an interval. */
 export async function recoverLoop (parts: UpkeepParts, intervalMs: number, signal: AbortSignal): Promise<void> {

@@ -75,3 +75,8 @@ export function isAllocatedTo (pin: Pin, peer: PeerId): boolean {
 export function isExpiredAt (pin: PinOptions, now: Time): boolean {
   return pin.expireAt !== 0 && pin.expireAt < now
 }
+
+/** Expired and to be removed by itself: parts of sharded content go with it, or stay with other content that has them too. */
+export function isDueAt (pin: Pin, now: Time): boolean {
+  return isExpiredAt(pin, now) && (pin.type === 'pin' || pin.type === 'meta-pin')
+}

@@ -71,9 +71,9 @@ export class TestCluster {
   ids (...indexes: number[]): PeerId[] { return indexes.map(index => this.peer(index).self) }
 
   /** A pin with its holders, known to all peers. */
-  pin (n: number, holders: readonly number[], factors: { min: number, max: number, expireAt?: Time }): Cid {
+  pin (n: number, holders: readonly number[], factors: { min: number, max: number, expireAt?: Time, type?: Pin['type'] }): Cid {
     const options = { ...defaultPinOptions, replicationFactorMin: factors.min, replicationFactorMax: factors.max, expireAt: factors.expireAt ?? 0 }
-    const pin = { ...pinWithOptions(cidOf(n), options, this.clock.now()), allocations: this.ids(...holders) }
+    const pin = { ...pinWithOptions(cidOf(n), options, this.clock.now()), type: factors.type ?? 'pin', allocations: this.ids(...holders) }
     for (const peer of this.peers) peer.pinset.put(pin)
     return pin.cid
   }

@@ -1,5 +1,5 @@
 import type { PeerId } from '../../domain/peer.ts'
-import { isExpiredAt, type Pin } from '../../domain/pin.ts'
+import { isDueAt, type Pin } from '../../domain/pin.ts'
 import type { Time } from '../../domain/time.ts'
 import type { Pinning } from '../pin.ts'
 
@@ -23,7 +23,7 @@ export class Shortage {
   /** True when fewer holders are left than the pin's minimum. */
   isShort (pin: Pin, now: Time): boolean {
     const allocations = pin.allocations ?? []
-    if (allocations.length === 0 || isExpiredAt(pin, now)) return false
+    if (allocations.length === 0 || isDueAt(pin, now)) return false
     const left = allocations.filter(peer => !this.#isGone(peer) && !this.#isSilent(peer)).length
     return left < allocations.length && left < this.#factors(pin).replicationFactorMin
   }
