@@ -43,6 +43,7 @@ async function peerWithShards () {
   return {
     blocks,
     log,
+    async unlog (cid: Cid): Promise<void> { await consensus.logUnpin(await consensus.pinset().get(cid) as Pin) },
     unpin: (cid: Cid) => unpin(consensus, ipfs, cid, {}),
     unpinMade: (pin: Pin) => unpinMade(consensus, pin),
     /** The pins of content that was added over these shards. */
@@ -104,6 +105,19 @@ test('nothing goes while it cannot be known which shards other content lies on',
   peer.blocks.delete(await peer.add(second, shared, cidOf('more')))
   await assert.rejects(peer.unpin(first), { code: 'IPFS_ANSWER' })
   assert.deepEqual(await peer.pinned(first, firstDag, shared), [true, true, true])
+  await peer.stop()
+})
+
+test('what is left of an unpin that did not come to its end goes, also when no node has the cluster DAG any more', async () => {
+  const peer = await peerWithShards()
+  const [root, clusterDag] = [cidOf('root'), cidOf('cluster DAG')]
+  await peer.log(root, { type: 'meta-pin', maxDepth: 0, reference: clusterDag })
+  await peer.log(clusterDag, { type: 'clusterdag-pin', maxDepth: 0, reference: root })
+  await assert.rejects(peer.unpin(root), { code: 'IPFS_ANSWER' })
+  assert.deepEqual(await peer.pinned(root, clusterDag), [true, true])
+  await peer.unlog(clusterDag)
+  await peer.unpin(root)
+  assert.deepEqual(await peer.pinned(root), [false])
   await peer.stop()
 })
 

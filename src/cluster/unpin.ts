@@ -40,7 +40,7 @@ export async function unpinMade (consensus: Consensus, made: Pin): Promise<void>
 async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pin, options: UnpinOptions): Promise<void> {
   if (reference === undefined) return
   const pinset = consensus.pinset()
-  const otherDags = new Map<Cid, Cid[]>((await shardsOf(ipfs, reference, options)).map(shard => [shard, []]))
+  const otherDags = new Map<Cid, Cid[]>((await ownShards(consensus, ipfs, reference, options)).map(shard => [shard, []]))
   for await (const clusterDags of pinset.clusterDags(options)) {
     for (const cid of clusterDags) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) otherDags.get(shard)?.push(cid)
   }
@@ -58,6 +58,17 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
   await unpinPart(consensus, reference, options)
   // Of two that go at the same time each may have left to the other what both list.
   await unpinUnlisted(shared)
+}
+
+/** None when an unpin that did not come to its end has taken the cluster DAG, after its shards, and nodes have thrown its block away since. */
+async function ownShards (consensus: Consensus, ipfs: IpfsConnector, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
+  try {
+    return await shardsOf(ipfs, clusterDag, options)
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    if (await consensus.pinset().has(clusterDag)) throw error
+    return []
+  }
 }
 
 async function unpinPart (consensus: Consensus, part: Cid, options: UnpinOptions): Promise<void> {
