@@ -121,6 +121,20 @@ test('what is left of an unpin that did not come to its end goes, also when no n
   await peer.stop()
 })
 
+test('parts of content that is not pinned can be removed by themselves', async () => {
+  const peer = await peerWithShards()
+  const [root, other, orphan, shared, own] = ['root', 'other', 'orphan', 'shared', 'own'].map(text => cidOf(text)) as [Cid, Cid, Cid, Cid, Cid]
+  const [clusterDag, otherDag] = [await peer.add(root, shared, own), await peer.add(other, shared)]
+  await peer.log(orphan, { type: 'shard-pin', maxDepth: 1 })
+  assert.equal((await peer.unpin(orphan)).type, 'shard-pin')
+  for (const shard of [shared, own]) await assert.rejects(peer.unpin(shard), { code: 'PIN_REFUSED' })
+  await assert.rejects(peer.unpin(clusterDag), { code: 'PIN_REFUSED' })
+  await peer.unlog(root)
+  assert.equal((await peer.unpin(clusterDag)).type, 'clusterdag-pin')
+  assert.deepEqual(await peer.pinned(orphan, root, clusterDag, own, shared, other, otherDag), [false, false, false, false, true, true, true])
+  await peer.stop()
+})
+
 test('what an add has made on its way is taken back, unless it was made anew since', async () => {
   const peer = await peerWithShards()
   const [left, renamed, later, gone] = ['left', 'renamed', 'later', 'gone'].map(text => cidOf(text)) as [Cid, Cid, Cid, Cid]

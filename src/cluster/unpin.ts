@@ -15,8 +15,14 @@ export async function unpin (consensus: Consensus, ipfs: IpfsConnector, cid: Cid
     case 'pin':
       await consensus.logUnpin(pin, options)
       return pin
-    case 'shard-pin': throw new ClusterError('PIN_REFUSED', 'cannot unpin a shard directly. Unpin content root CID instead')
-    case 'clusterdag-pin': throw new ClusterError('PIN_REFUSED', 'cannot unpin a Cluster DAG directly. Unpin content root CID instead')
+    case 'shard-pin':
+      if (await isListed(consensus, ipfs, cid, options)) throw new ClusterError('PIN_REFUSED', 'cannot unpin a shard directly. Unpin content root CID instead')
+      await consensus.logUnpin(pin, options)
+      return pin
+    case 'clusterdag-pin':
+      if (await hasRoot(consensus, pin)) throw new ClusterError('PIN_REFUSED', 'cannot unpin a Cluster DAG directly. Unpin content root CID instead')
+      await unpinParts(consensus, ipfs, { reference: cid }, options)
+      return pin
     case 'meta-pin':
       await unpinParts(consensus, ipfs, pin, options)
       await consensus.logUnpin(pin, options)
@@ -37,7 +43,7 @@ export async function unpinMade (consensus: Consensus, made: Pin): Promise<void>
  * A shard that another cluster DAG lists too stays: content that begins alike, such as two versions
  * of a file that grows, has its first shards in common.
  */
-async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pin, options: UnpinOptions): Promise<void> {
+async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { reference }: Pick<Pin, 'reference'>, options: UnpinOptions): Promise<void> {
   if (reference === undefined) return
   const pinset = consensus.pinset()
   const otherDags = new Map<Cid, Cid[]>((await ownShards(consensus, ipfs, reference, options)).map(shard => [shard, []]))
@@ -58,6 +64,22 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
   await unpinPart(consensus, reference, options)
   // Of two that go at the same time each may have left to the other what both list.
   await unpinUnlisted(shared)
+}
+
+/**
+ * Whether a pinned cluster DAG lists the shard. One that none lists is left of an add whose peer died,
+ * or of two contents with shards in common that two peers unpinned at the same time: each left it to
+ * the other. Nobody could remove it by its root.
+ */
+async function isListed (consensus: Consensus, ipfs: IpfsConnector, shard: Cid, options: CallOptions): Promise<boolean> {
+  for await (const clusterDags of consensus.pinset().clusterDags(options)) {
+    for (const cid of clusterDags) if ((await shardsOf(ipfs, cid, options)).includes(shard)) return true
+  }
+  return false
+}
+
+async function hasRoot (consensus: Consensus, { cid, reference }: Pin): Promise<boolean> {
+  return reference !== undefined && (await consensus.pinset().get(reference))?.reference === cid
 }
 
 /** None when an unpin that did not come to its end has taken the cluster DAG, after its shards, and nodes have thrown its block away since. */
