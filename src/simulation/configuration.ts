@@ -57,9 +57,8 @@ function commonSettings (random: SeededRandom, peers: number): Omit<ClusterSetti
 
 const base = createConfiguration({ folder: '/simulated', random: { bytes: length => new Uint8Array(length), integer: () => 0, fraction: () => 0 }, environment: {}, warn: () => {}, datastore: 'leveldb' })
 
-/** The configuration of the peer of that number among `peers`. */
-export async function peerConfiguration (settings: ClusterSettings, number: number, peers: readonly PeerId[]): Promise<Configuration> {
-  const role = settings.roles[number]
+/** The configuration of the peer of that number, which trusts `members` unless all trust all. */
+export async function peerConfiguration (settings: ClusterSettings, number: number, role: Role, members: readonly PeerId[]): Promise<Configuration> {
   const initial = await base
   return {
     ...initial,
@@ -79,7 +78,7 @@ export async function peerConfiguration (settings: ClusterSettings, number: numb
       ...initial.consensus,
       crdt: {
         ...initial.consensus.crdt,
-        trustedPeers: settings.trustsAll ? 'all' : peers.filter((_, n) => settings.roles[n] === 'member'),
+        trustedPeers: settings.trustsAll ? 'all' : members,
         batching: { ...initial.consensus.crdt.batching, ...settings.batching },
         rebroadcastIntervalMs: settings.rebroadcastIntervalMs,
         repairIntervalMs: settings.repairIntervalMs,

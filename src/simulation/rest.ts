@@ -5,15 +5,18 @@ import { bounded } from './checks/bounded.ts'
 import type { Check } from './checks/check.ts'
 import { holders } from './checks/holders.ts'
 import { replication } from './checks/replication.ts'
+import { sharding } from './checks/sharding.ts'
 import { trust } from './checks/trust.ts'
 import { truth } from './checks/truth.ts'
 import { isReplicated, journalled, pinOf, pinsetOn } from './disk-contents.ts'
+import { replaceOne, takeInOne } from './newcomers.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { addOverShards } from './sharding-stage.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import { addWhileOneBreaks, removeOne } from './stages.ts'
 import type { World } from './world.ts'
 
-const checks: readonly Check[] = [trust, replication, holders, truth, bookkeeping, bounded]
+const checks: readonly Check[] = [trust, replication, sharding, holders, truth, bookkeeping, bounded]
 
 /** What a peer may need to start, to connect and to hear of what it missed, besides the time between two rebroadcasts, in milliseconds. */
 const spreadMs = 30_000
@@ -26,6 +29,11 @@ const leastPeersForLoss = 4
 
 /** How often an operator removes a peer from a cluster at rest, and how often a destination of an add breaks there. */
 const stageChance = 0.2
+/** How often content is added over shards there. */
+const shardingChance = 0.12
+
+/** How often somebody joins a cluster at rest, and how often one takes the place of a machine that is lost. */
+const newcomerChance = 0.04
 
 /** How long the cluster took to come to rest, in milliseconds. */
 export interface RestTimes { readonly agreedMs: number, readonly doneMs: number }
@@ -33,6 +41,7 @@ export interface RestTimes { readonly agreedMs: number, readonly doneMs: number 
 /** Ends all faults, waits until the cluster has recovered, and holds every promise against what it finds. */
 export async function comeToRest (world: World): Promise<RestTimes> {
   const random = world.random.fork(`rest/${world.clock.monotonic()}`)
+  const shardingRandom = world.random.fork(`sharding/${world.clock.monotonic()}`)
   world.lost = world.peers.length >= leastPeersForLoss && random.chance(lossChance) ? peerToLose(world, random) : undefined
   world.calm()
   const began = world.clock.monotonic()
@@ -56,6 +65,11 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   await world.clock.advance(afterworkMs)
   if (random.chance(stageChance)) await addWhileOneBreaks(world, random)
   if (random.chance(stageChance)) await removeOne(world, random)
+  if (shardingRandom.chance(shardingChance)) await addOverShards(world, shardingRandom)
+  const newcomersRandom = world.random.fork(`newcomers/${world.clock.monotonic()}`)
+  const drawn = newcomersRandom.fraction()
+  if (drawn < newcomerChance) await takeInOne(world, newcomersRandom)
+  else if (drawn < 2 * newcomerChance && world.peers.length >= leastPeersForLoss) await replaceOne(world, newcomersRandom)
   const found = agreed(world)
   if (found === undefined) {
     world.violate('the peers had agreed, and do not agree any more')

@@ -1,6 +1,8 @@
 import type { Bugs } from './bugs/bugs.ts'
 import { listsOfAllFaults } from './checks/listed.ts'
 import { strikeUntil } from './faults.ts'
+import { importMany } from './many-pins.ts'
+import { joinUntil } from './newcomers.ts'
 import { comeToRest, type RestTimes } from './rest.ts'
 import { Workload } from './workload.ts'
 import { watch } from './watch.ts'
@@ -32,8 +34,8 @@ export interface SimulationResult {
 
 /** Runs one seed from the start of the cluster to its last rest, or to the first promise that is broken. */
 export async function simulate (options: SimulationOptions): Promise<SimulationResult> {
-  // Otherwise the first add would load it, and wait for the disk of this machine.
-  await import('../adder/single-dag.ts')
+  // Otherwise the first adds would load them, and wait for the disk of this machine.
+  await Promise.all([import('../adder/single-dag.ts'), import('../adder/sharded-dag.ts'), import('@ipld/dag-cbor'), import('multiformats/cid')])
   const world = await World.create(options)
   const rejected = (reason: unknown): void => { world.violate(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`) }
   process.on('unhandledRejection', rejected)
@@ -43,6 +45,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
   try {
     const workload = new Workload(world, workloadOf(world))
     const pauseMs = world.random.fork('pace').pick([3_000, 10_000, 30_000])
+    await importMany(world)
     await world.clock.advance(1_000)
     await world.stranger?.start()
     for (const peer of world.peers) peer.start()
@@ -50,7 +53,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
     void watch(world, ended.signal)
     for (let round = 1; round <= options.rounds && world.violations.length === 0; round++) {
       const untilMs = world.clock.monotonic() + options.roundMs
-      await world.while(Promise.all([workload.run(untilMs, round), strikeUntil(world, untilMs, round, pauseMs)]), 10 * options.roundMs)
+      await world.while(Promise.all([workload.run(untilMs, round), strikeUntil(world, untilMs, round, pauseMs), joinUntil(world, untilMs, round)]), 10 * options.roundMs)
       const times = await comeToRest(world)
       slowest.agreedMs = Math.max(slowest.agreedMs, times.agreedMs)
       slowest.doneMs = Math.max(slowest.doneMs, times.doneMs)

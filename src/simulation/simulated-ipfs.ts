@@ -15,6 +15,8 @@ const pinsPerStep = 64
 const pinTimeoutMs = 120_000
 /** After so long without an answer it gives up on any other request. */
 const requestTimeoutMs = 30_000
+/** How soon a node that goes on answers what it has taken, in milliseconds. */
+const lookMs = 1_000
 const storageBytes = 1_000_000_000_000
 
 /** How a node behaves; changed while it is in use. */
@@ -88,7 +90,7 @@ export class SimulatedNode {
       pinStatus: (cid, options) => answer(options, (): IpfsPinType => this.pins.get(cid) ?? 'unpinned'),
       listPins: options => this.#list(clock, options),
       putBlocks: (blocks, options) => this.#putBlocks(clock, blocks, options),
-      getBlock: (cid, options) => answer(options, () => this.#block(cid)),
+      getBlock: (cid, options) => this.#getBlock(clock, cid, options),
       resolve: async path => path.slice('/ipfs/'.length) as Cid,
       repositoryStat: options => answer(options, () => ({ repoSize: this.usedBytes, storageMax: storageBytes, numberOfObjects: this.pins.size })),
       garbageCollect: async function * () {},
@@ -107,7 +109,7 @@ export class SimulatedNode {
   async #request (clock: PeerClock, options: CallOptions | undefined, timeMs: number): Promise<void> {
     try {
       if (this.conditions.isDown) await this.#wait(clock, 1, options)
-      else if (this.conditions.isHung) await this.#wait(clock, requestTimeoutMs, options)
+      else if (this.conditions.isHung) await this.#hang(clock, options)
       else await this.#wait(clock, timeMs, options)
     } catch (error) {
       if (error instanceof ClusterError) throw error
@@ -115,6 +117,11 @@ export class SimulatedNode {
     }
     const { isDown, isHung } = this.conditions
     if (isDown || isHung) throw new ClusterError('IPFS_UNREACHABLE', isDown ? 'connection refused' : 'the IPFS node does not answer')
+  }
+
+  /** Until the connector gives up, or the node goes on: it answers what it has taken, then. */
+  async #hang (clock: PeerClock, options: CallOptions | undefined): Promise<void> {
+    for (let timeMs = 0; this.conditions.isHung && timeMs < requestTimeoutMs; timeMs += lookMs) await this.#wait(clock, lookMs, options)
   }
 
   async #wait (clock: PeerClock, timeMs: number, options: CallOptions | undefined): Promise<void> {
@@ -150,11 +157,14 @@ export class SimulatedNode {
 
   /** True when all that it does not have of this content is somewhere, with a node that answers. */
   #finds (cid: Cid): boolean {
-    const { unreachable, dags, nodes } = this.#content
+    const { unreachable, dags } = this.#content
     if (unreachable.has(cid)) return false
-    const others = nodes.filter(node => !node.conditions.isDown && !node.conditions.isHung)
+    const others = this.#others()
     return (dags.get(cid) ?? new Set()).values().every(block => this.blocks.has(block) || others.some(node => node.blocks.has(block)))
   }
+
+  /** Nodes that answer. */
+  #others (): SimulatedNode[] { return this.#content.nodes.filter(({ conditions }) => !conditions.isDown && !conditions.isHung) }
 
   #tryToTake (pin: Pin): ClusterError | undefined {
     try {
@@ -211,10 +221,16 @@ export class SimulatedNode {
     release?.()
   }
 
-  #block (cid: Cid): Uint8Array {
-    const bytes = this.blocks.get(cid)
-    if (bytes === undefined) throw new ClusterError('IPFS_ANSWER', 'block was not found locally (offline)')
-    return bytes
+  /** One that it does not have it fetches and keeps. */
+  async #getBlock (clock: PeerClock, cid: Cid, options: CallOptions | undefined): Promise<Uint8Array> {
+    if (!this.blocks.has(cid) && !this.conditions.isDown && this.#others().every(node => !node.blocks.has(cid))) {
+      await this.#request(clock, options, requestTimeoutMs)
+      throw new ClusterError('IPFS_UNREACHABLE', 'the IPFS node does not answer')
+    }
+    return this.#answer(clock, options, () => {
+      this.#fetch(cid)
+      return this.blocks.get(cid) as Uint8Array
+    })
   }
 }
 

@@ -4,7 +4,7 @@ import { livePeer } from '../cluster/peer-life.ts'
 import type { Configuration } from '../config/configuration.ts'
 import type { Cid } from '../domain/cid.ts'
 import { ClusterError, errorText } from '../domain/errors.ts'
-import type { PeerId } from '../domain/peer.ts'
+import type { Multiaddress, PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Role } from './configuration.ts'
 import { Figures } from './figures.ts'
@@ -45,6 +45,8 @@ export class SimulatedPeer {
   readonly self: PeerId
   readonly number: number
   readonly role: Role
+  /** Where it joins the cluster. */
+  readonly bootstrap: readonly Multiaddress[]
   readonly configuration: Configuration
   readonly disk: SimulatedDisk
   readonly node: SimulatedNode
@@ -61,13 +63,16 @@ export class SimulatedPeer {
   wasSteadySince = Infinity
   /** Wall clock of the machine, ahead of the world's. */
   wallOffsetMs = 0
+  /** Since when that is right again after it was wrong, by the world's monotonic clock. */
+  rightSince = -Infinity
 
-  constructor (world: World, parts: { readonly name: string, readonly self: PeerId, readonly number: number, readonly role: Role, readonly configuration: Configuration, readonly disk: SimulatedDisk, readonly node: SimulatedNode }) {
+  constructor (world: World, parts: { readonly name: string, readonly self: PeerId, readonly number: number, readonly role: Role, readonly bootstrap: readonly Multiaddress[], readonly configuration: Configuration, readonly disk: SimulatedDisk, readonly node: SimulatedNode }) {
     this.#world = world
     this.name = parts.name
     this.self = parts.self
     this.number = parts.number
     this.role = parts.role
+    this.bootstrap = parts.bootstrap
     this.history = parts.role === 'outsider' ? new History(() => {}, () => {}) : world.history
     this.configuration = parts.configuration
     this.disk = parts.disk
@@ -85,7 +90,7 @@ export class SimulatedPeer {
 
   /** Starts a process, again and again until it stands or somebody ends it; none on a machine that is lost. */
   start (): void {
-    if (this.#world.lost === this) return
+    if (this.#world.lost === this || !this.#world.peers.includes(this)) return
     this.#isWanted = true
     if (this.#process !== undefined) return
     this.goneSince = Infinity
@@ -157,6 +162,7 @@ export class SimulatedPeer {
   setWallOffset (offsetMs: number): void {
     if (this.wallOffsetMs === offsetMs) return
     this.wallOffsetMs = offsetMs
+    if (offsetMs === 0) this.rightSince = this.#world.clock.monotonic()
     this.#process?.clock.setWallOffset(offsetMs)
     this.#unsettle()
   }
@@ -187,7 +193,7 @@ export class SimulatedPeer {
     process.isServing = true
     process.steadySince = this.#steadyFromNow()
     this.#world.trace.note(this.name, 'serves')
-    await livePeer(peer, { connectSwarmsDelayMs: 30_000, onReady: () => { process.isReady = true } }, loops.signal)
+    await livePeer(peer, { bootstrap: this.bootstrap, connectSwarmsDelayMs: 30_000, onReady: () => { process.isReady = true } }, loops.signal)
   }
 
   async #stop (process: PeerProcess, peer: Peer): Promise<void> {

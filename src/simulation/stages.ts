@@ -2,11 +2,11 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import { sleep } from '../platform/clock.ts'
 import { addFile } from './add-file.ts'
 import { agreed, settleAgain } from './agreement.ts'
+import { breaks } from './breaks.ts'
 import { removalFaults } from './checks/removal.ts'
 import { isReplicated, pinsetOn } from './disk-contents.ts'
 import { removePeer } from './removal.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import type { SimulatedPeer } from './simulated-peer.ts'
 import { addOptions, upload } from './uploads.ts'
 import type { World } from './world.ts'
 
@@ -19,7 +19,7 @@ const removalMs = 180_000
 /** For which a removed peer stays away, in milliseconds. */
 const awayMs = 40_000
 /** In which an add is answered though a destination is silent, in milliseconds. */
-const addMs = 300_000
+const addMs = 900_000
 /** A destination breaks up to so long after the add has begun, in milliseconds. */
 const breaksWithinMs = 150
 /** Files that users of the workload do not add. */
@@ -87,14 +87,6 @@ export async function addWhileOneBreaks (world: World, random: SeededRandom): Pr
   repair(victim)
   await settleAgain(world)
 }
-
-const breaks: ReadonlyArray<readonly [name: string, strike: (peer: SimulatedPeer) => void, repair: (peer: SimulatedPeer) => void]> = [
-  ['IPFS full', peer => { peer.node.conditions.isFull = true }, peer => { peer.node.conditions.isFull = false }],
-  ['IPFS hung', peer => { peer.node.conditions.isHung = true }, peer => { peer.node.conditions.isHung = false }],
-  ['IPFS down', peer => { peer.node.conditions.isDown = true }, peer => { peer.node.conditions.isDown = false }],
-  ['crash', peer => { peer.kill() }, peer => { peer.start() }],
-  ['pause', peer => { peer.pause() }, peer => { peer.resume() }],
-]
 
 async function noAnswer (world: World): Promise<string> {
   await sleep(world.clock, addMs)

@@ -66,6 +66,8 @@ function checkFalseAlerts (world: World, observer: SimulatedPeer, told: Set<stri
     const alertAt = now - (world.clock.now() - triggeredAt)
     // It is new: another time is that of a clock that was wrong by far more than this.
     if (alertAt <= now - lookMs || alertAt > now) continue
+    // Its words of before count longer: those that it says with the right clock pass for older ones that somebody repeats.
+    if (alertAt - (world.peer(peer)?.rightSince ?? -Infinity) < 2 * pingIntervalMs) continue
     const { at = Infinity, previousAt = Infinity } = world.heard.get(observer.self)?.get(peer) ?? {}
     const heardAt = at <= alertAt ? at : previousAt
     const steadySince = Math.max(process?.steadySince ?? Infinity, world.peer(peer)?.process?.steadySince ?? Infinity)

@@ -6,10 +6,12 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import { defaultPinOptions, type PinOptions } from '../domain/pin.ts'
 import { sleep } from '../platform/clock.ts'
 import { addFile } from './add-file.ts'
+import { addSharded, unpinSharded } from './add-sharded.ts'
 import { listFaults } from './checks/listed.ts'
 import { pinsetOn } from './disk-contents.ts'
 import type { History } from './history.ts'
 import type { SeededRandom } from './seeded-random.ts'
+import { shardedOptions, shardedUpload, versions, type ShardedUpload } from './sharded-uploads.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
 import { addOptions, upload } from './uploads.ts'
 import type { World } from './world.ts'
@@ -22,6 +24,10 @@ const listPatienceMs = 300_000
 /** How many requests are adds of files, and of how many files. */
 const addShare = 0.06
 const files = 40
+
+/** How often nobody adds over shards, and the time between two requests of who does at most, in milliseconds. */
+const withoutShards = 0.5
+const shardsPauseMs = 60_000
 
 /** How soon a user notices that the peer is gone, in milliseconds. */
 const lookMs = 2_000
@@ -42,6 +48,10 @@ export class Workload {
   readonly #known: Cid[] = []
   /** Pinned by outsiders. */
   readonly #foreign: Cid[] = []
+  readonly #ofShards: ShardedUpload[] = []
+  /** Of them those to which something is still done. */
+  readonly #busy = new Set<ShardedUpload>()
+  #groups = 0
   #made = 0
   #names = 0
   requests = 0
@@ -57,7 +67,7 @@ export class Workload {
   /** Resolves when all users have stopped asking. */
   async run (untilMs: number, round: number): Promise<void> {
     const { clock, random } = this.#world
-    await Promise.all(Array.from({ length: this.#options.users }, async (_, n) => {
+    const asking = Array.from({ length: this.#options.users }, async (_, n) => {
       const own = random.fork(`user/${round}/${n}`)
       for (;;) {
         await sleep(clock, own.between(0, this.#options.mostPauseMs))
@@ -65,7 +75,47 @@ export class Workload {
         const serving = this.#world.serving()
         if (serving.length > 0) await this.#ask(own.pick(serving), own)
       }
-    }))
+    })
+    await Promise.all([...asking, this.#addOverShards(untilMs, random.fork(`shards/${round}`))])
+  }
+
+  /** One more user, who adds files over shards and unpins them: each is added once, and nobody else touches it meanwhile. */
+  async #addOverShards (untilMs: number, random: SeededRandom): Promise<void> {
+    const { clock } = this.#world
+    if (random.chance(withoutShards)) return
+    for (;;) {
+      await sleep(clock, random.between(0, shardsPauseMs))
+      const members = this.#world.servingMembers()
+      if (clock.monotonic() >= untilMs) return
+      const file = this.#ofShards.length > 0 && random.chance(0.4) ? random.pick(this.#ofShards) : undefined
+      if (members.length === 0 || (file !== undefined && this.#busy.has(file))) continue
+      await this.#askOverShards(random.pick(members), file ?? await shardedUpload(this.#groups++, random.integer(versions)), file === undefined, random)
+    }
+  }
+
+  async #askOverShards (peer: SimulatedPeer, file: ShardedUpload, isNew: boolean, random: SeededRandom): Promise<void> {
+    const { process } = peer
+    const cluster = peer.serving?.cluster
+    if (process === undefined || cluster === undefined) return
+    const { sharded } = this.#world
+    const gaveUp = new AbortController()
+    const { name, replicationFactorMin, replicationFactorMax } = this.#pinOptions(random)
+    const options: AddOptions = { ...shardedOptions, pin: { ...shardedOptions.pin, name, replicationFactorMin, replicationFactorMax } }
+    const isBroken = random.chance(0.1)
+    const request = async (): Promise<AskedChange> => {
+      if (isNew) await addSharded(this.#world, peer, cluster, file, options, { isBroken, signal: gaveUp.signal })
+      else await unpinSharded(peer, cluster, file)
+      return { cid: file.root, name: isNew ? name : undefined }
+    }
+    this.#busy.add(file)
+    sharded.begun(file)
+    if (isNew) this.#ofShards.push(file)
+    await this.#answer(peer, isNew ? 'add' : 'unpin', file.root, async () => {
+      const asked = await request().finally(() => { this.#busy.delete(file) })
+      sharded.ended(file)
+      return asked
+    })
+    process.clock.run(() => { gaveUp.abort(new ClusterError('CANCELLED', 'the client has gone away')) })
   }
 
   async #ask (peer: SimulatedPeer, random: SeededRandom): Promise<void> {

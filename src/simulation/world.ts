@@ -1,15 +1,16 @@
 import { peerIdFromBytes } from '../domain/peer-id.ts'
-import type { PeerId } from '../domain/peer.ts'
+import type { Multiaddress, PeerId } from '../domain/peer.ts'
 import { metricsTopic } from '../monitor/gossip-monitor.ts'
 import type { GossipMessage } from '../platform/network.ts'
 import { virtualClock, type VirtualClock } from '../platform/virtual-clock.ts'
 import { noBugs, type Bugs } from './bugs/bugs.ts'
 import { loggedFaults } from './checks/logged.ts'
-import { peerConfiguration, randomSettings, type ClusterSettings } from './configuration.ts'
+import { peerConfiguration, randomSettings, type ClusterSettings, type Role } from './configuration.ts'
 import { Stranger } from './hostile.ts'
 import { History } from './history.ts'
 import { quickTurns } from './quick-turns.ts'
 import type { Removal } from './removal.ts'
+import { ShardedContents } from './sharded-contents.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { seededRandom } from './seeded-random.ts'
 import { SimulatedNode, type Content } from './simulated-ipfs.ts'
@@ -41,6 +42,7 @@ export class World {
   readonly stranger: Stranger | undefined
   readonly peers: SimulatedPeer[] = []
   readonly content: Content = { unreachable: new Set(), dags: new Map(), nodes: [] }
+  readonly sharded = new ShardedContents()
   /** What operators move away from peers at this moment. */
   readonly removals = new Set<Removal>()
   /** What was found wrong. */
@@ -50,6 +52,8 @@ export class World {
   /** A peer whose machine is not repaired for now. */
   lost: SimulatedPeer | undefined
   readonly #strangerId: PeerId
+  /** Whom all trust where not everybody is trusted. */
+  #trusted: readonly PeerId[] = []
   readonly #byId = new Map<PeerId, SimulatedPeer>()
 
   private constructor (options: WorldOptions) {
@@ -68,25 +72,48 @@ export class World {
   static async create (options: WorldOptions): Promise<World> {
     const world = new World(options)
     const ids = Array.from({ length: options.peers * 2 }, (_, n) => peerId(world.random.fork(`identity/${n}`)))
-    const members = ids.slice(0, options.peers)
-    for (const [n, self] of members.entries()) {
-      const name = `peer${n}`
-      const random = world.random.fork(name)
-      const peer = new SimulatedPeer(world, {
-        name,
-        self,
-        number: n,
-        role: world.settings.roles[n] ?? 'member',
-        configuration: await peerConfiguration(world.settings, n, members),
-        disk: new SimulatedDisk(random.fork('disk')),
-        node: new SimulatedNode(ids[options.peers + n] as PeerId, random.fork('ipfs'), world.content),
-      })
-      world.peers.push(peer)
-      world.#byId.set(self, peer)
-    }
+    const { roles } = world.settings
+    world.#trusted = ids.filter((_, n) => roles[n] === 'member')
+    for (const [n, role] of roles.entries()) await world.#makePeer(role, ids[n] as PeerId, ids[options.peers + n] as PeerId)
     world.trace.note('world', JSON.stringify(world.settings))
     return world
   }
+
+  /** A machine with a new identity, which joins through the peers at these addresses. Not started. */
+  async makePeer (role: Role, bootstrap: readonly Multiaddress[]): Promise<SimulatedPeer> {
+    const random = this.random.fork(`newcomer/${this.#byId.size}`)
+    return this.#makePeer(role, peerId(random.fork('identity')), peerId(random.fork('node')), bootstrap)
+  }
+
+  async #makePeer (role: Role, self: PeerId, node: PeerId, bootstrap: readonly Multiaddress[] = []): Promise<SimulatedPeer> {
+    const number = this.#byId.size
+    const name = `peer${number}`
+    const random = this.random.fork(name)
+    const peer = new SimulatedPeer(this, {
+      name,
+      self,
+      number,
+      role,
+      bootstrap,
+      configuration: await peerConfiguration(this.settings, number, role, this.#trusted),
+      disk: new SimulatedDisk(random.fork('disk')),
+      node: new SimulatedNode(node, random.fork('ipfs'), this.content),
+    })
+    this.peers.push(peer)
+    this.#byId.set(self, peer)
+    return peer
+  }
+
+  /** The machine is lost for ever; what its IPFS node has others can still fetch. */
+  retire (peer: SimulatedPeer): void {
+    peer.losePower()
+    this.peers.splice(this.peers.indexOf(peer), 1)
+    if (this.lost === peer) this.lost = undefined
+    this.trace.note(peer.name, 'is lost for ever')
+  }
+
+  /** Who is a peer or was one. */
+  get everyPeer (): Iterable<SimulatedPeer> { return this.#byId.values() }
 
   nameOf (peer: PeerId): string { return this.#byId.get(peer)?.name ?? (peer === this.#strangerId ? 'stranger' : peer.slice(-6)) }
   peer (id: PeerId): SimulatedPeer | undefined { return this.#byId.get(id) }

@@ -6,6 +6,7 @@ import { plantedBug, type PlantedBug } from './bugs.ts'
 import { inherit } from './lost-changes.ts'
 
 const nothing = new Uint8Array(0)
+const pageSize = 500
 const blockPrefix = '/c/b/blocks/'
 
 /** Failures after which replicas differ for good, or what is kept beside the pinset differs from it. */
@@ -33,6 +34,20 @@ export const holes: readonly PlantedBug[] = [
   }),
   plantedBug('everybody is trusted', '`trusted_peers: ["*"]`, the default of `init`, takes changes from whoever has the secret', {
     peer ({ consensus }) { consensus.trust('*' as PeerId) },
+  }),
+  plantedBug('lists end with their first page', 'of a large pinset a list had the beginning only', {
+    peer ({ consensus }) {
+      const pinset = consensus.pinset()
+      const listBoth = pinset.listBoth.bind(pinset)
+      pinset.listBoth = async function * (query) {
+        let listed = 0
+        for await (const pins of listBoth(query)) {
+          if (listed >= pageSize) return
+          listed += pins.length
+          yield pins
+        }
+      }
+    },
   }),
   plantedBug('count drifts', 'figures drifted away from what they count (#1120, #1645)', {
     store: store => inherit(store, {

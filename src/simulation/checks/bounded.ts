@@ -28,7 +28,7 @@ export const bounded: Check = {
       const missing = (health?.unmerged.missing ?? 0) + (health?.holes ?? 0)
       // Whoever trusts everybody looks for what a stranger says that there is.
       if (wants > missing && (world.stranger === undefined || !world.settings.trustsAll)) broken.push(`${name} waits for ${wants} blocks`)
-      if (headNames(disk).length > world.peers.length) broken.push(`${name} has ${headNames(disk).length} heads`)
+      if (headNames(disk).length > [...world.everyPeer].length) broken.push(`${name} has ${headNames(disk).length} heads`)
     }
     return broken
   },

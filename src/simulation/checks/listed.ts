@@ -58,8 +58,8 @@ function statusFaults (world: World, asked: SimulatedPeer, listed: readonly Glob
       if (role === 'outsider' || serving === undefined) continue
       const status = peerMap[self]?.status
       const isHeld = [node.pins.has(cid), heldAtFirst.get(self)?.has(cid) === true]
-      const actual = !isAllocatedTo(pinOf(value as string), self) ? [TrackerStatus.remote] : isHeld.map(is => is ? TrackerStatus.pinned : TrackerStatus.unexpectedlyUnpinned)
-      if (!actual.some(each => each === status) && !(isBeingPinned(status) && actual[0] !== TrackerStatus.remote)) broken.push(`lists ${cid} as ${status === undefined ? 'unknown' : statusName(status)} on ${name}, where it is ${statusName(actual[0] ?? 0)}`)
+      const actual = pinOf(value as string).type === 'meta-pin' ? [TrackerStatus.sharded] : !isAllocatedTo(pinOf(value as string), self) ? [TrackerStatus.remote] : isHeld.map(is => is ? TrackerStatus.pinned : TrackerStatus.unexpectedlyUnpinned)
+      if (!actual.some(each => each === status) && !(isBeingPinned(status) && actual[0] !== TrackerStatus.remote && actual[0] !== TrackerStatus.sharded)) broken.push(`lists ${cid} as ${status === undefined ? 'unknown' : statusName(status)} on ${name}, where it is ${statusName(actual[0] ?? 0)}`)
     }
   }
   return broken

@@ -11,7 +11,7 @@ export function loggedFaults (world: World, change: Change, before: Pin | undefi
   const { pin, isUpkeep, isMove } = change
   const by = world.nameOf(change.peer)
   if (pin === undefined) return isUpkeep && before !== undefined && !mayRemove(world, change, before) ? [`what is pinned stays: ${by} removes ${before.cid} ("${before.name}") by itself, though its time has not run out`] : []
-  const faults = holderFaults(pin, world.peers.map(({ self }) => self)).map(fault => `replication is within its bounds: ${by} ${fault}`)
+  const faults = holderFaults(pin, [...world.everyPeer].map(({ self }) => self)).map(fault => `replication is within its bounds: ${by} ${fault}`)
   if (before !== undefined && isMove && !isSameButForHolders(before, pin)) faults.push(`a move changes nothing but holders: ${by} moves ${pin.cid} and makes another pin of it`)
   if (before !== undefined && isUpkeep) faults.push(...moveFaults(world, change, before, pin).map(fault => `moves are bounded by what was affected: ${by} ${fault}`))
   return faults
@@ -26,7 +26,7 @@ function mayRemove (world: World, { peer, cid }: Change, before: Pin): boolean {
 function holderFaults (pin: Pin, members: readonly PeerId[]): string[] {
   const { cid, replicationFactorMin, replicationFactorMax } = pin
   const allocations = pin.allocations ?? []
-  if (isPinnedEverywhere(pin)) return allocations.length === 0 ? [] : [`gives ${cid} holders, which is to be everywhere`]
+  if (isPinnedEverywhere(pin) || pin.type === 'meta-pin') return allocations.length === 0 ? [] : [`gives ${cid} holders, which is to have none`]
   const faults: string[] = []
   if (allocations.length < replicationFactorMin || allocations.length > replicationFactorMax) faults.push(`gives ${cid} ${allocations.length} holders, from ${replicationFactorMin} to ${replicationFactorMax} are wanted`)
   if (new Set(allocations).size !== allocations.length) faults.push(`gives ${cid} twice to one peer`)

@@ -9,6 +9,7 @@ export const replication: Check = {
   atRest ({ world, pinset }) {
     const broken = shortages(world, pinset)
     for (const [cid, pin] of pinset) {
+      if (pin.type === 'meta-pin') continue
       const allocations = pin.allocations ?? []
       if (isPinnedEverywhere(pin) && allocations.length > 0) broken.push(`${cid} is to be everywhere and has allocations`)
       if (isPinnedEverywhere(pin)) continue
@@ -24,7 +25,8 @@ export function shortages (world: World, pinset: ReadonlyMap<Cid, Pin>): string[
   const alive = new Set(world.serving().map(peer => peer.self))
   const found: string[] = []
   for (const [cid, pin] of pinset) {
-    if (isPinnedEverywhere(pin) || pin.replicationFactorMin > alive.size) continue
+    // The parts of sharded content have holders, not what stands for the whole.
+    if (pin.type === 'meta-pin' || isPinnedEverywhere(pin) || pin.replicationFactorMin > alive.size) continue
     const living = (pin.allocations ?? []).filter(peer => alive.has(peer))
     if (living.length < pin.replicationFactorMin) found.push(`${cid} has ${living.length} living holders, at least ${pin.replicationFactorMin} are wanted`)
   }

@@ -1,6 +1,6 @@
 import type { Cid } from '../../domain/cid.ts'
 import { isAllocatedTo, type Pin } from '../../domain/pin.ts'
-import { statusName, TrackerStatus } from '../../domain/status.ts'
+import { expectedStatus, statusName, TrackerStatus } from '../../domain/status.ts'
 import { pinsetFor } from '../disk-contents.ts'
 import type { World } from '../world.ts'
 import type { Check } from './check.ts'
@@ -26,6 +26,7 @@ export const truth: Check = {
       const expected = (cid: Parameters<typeof cluster.status>[0]): number => {
         const pin = pinset.get(cid)
         if (pin === undefined) return TrackerStatus.unpinned
+        if (pin.type === 'meta-pin') return TrackerStatus.sharded
         if (!isAllocatedTo(pin, peer.self)) return TrackerStatus.remote
         return peer.node.pins.has(cid) ? TrackerStatus.pinned : TrackerStatus.unexpectedlyUnpinned
       }
@@ -80,7 +81,7 @@ async function toldOfOthers (world: World, pinset: ReadonlyMap<Cid, Pin>): Promi
       if (peer.role === 'outsider' && peer.history.of(cid).length > 0) continue
       const told = peerMap[peer.self]?.status
       // Of one that is gone it is only known that it holds nothing, or that it does not answer.
-      const allowed: Array<TrackerStatus | undefined> = !isAllocatedTo(pin, peer.self) ? [TrackerStatus.remote] : peer.serving === undefined ? [TrackerStatus.clusterError, undefined] : [TrackerStatus.pinned]
+      const allowed: Array<TrackerStatus | undefined> = !isAllocatedTo(pin, peer.self) ? [TrackerStatus.remote] : peer.serving === undefined ? [TrackerStatus.clusterError, undefined] : [expectedStatus(pin, peer.self)]
       if (peer.serving === undefined && told === undefined) continue
       if (!allowed.includes(told)) broken.push(`${asked.name} says that ${cid} is ${told === undefined ? 'unknown' : statusName(told)} on ${peer.name}, where it is ${statusName(allowed[0] ?? 0)}`)
     }
