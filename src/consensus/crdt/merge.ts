@@ -35,8 +35,9 @@ export interface KeyChange {
   readonly priority: number
   readonly previous: Uint8Array | undefined
   /**
-   * The value is another one. A removal counts also when there was no value here: a peer that has
-   * lost its datastore and merges everything anew may have what was removed on its IPFS node still.
+   * The value is another one. A removal counts also when there was no value here, and what came and
+   * went when another value stays: a peer that has lost its datastore, or the last of it with the
+   * power, and merges that anew may have what was removed on its IPFS node still.
    */
   readonly changed: boolean
   /** Value or priority differ from what is stored: an equal value that survives with a lower priority must be written too. */
@@ -55,20 +56,22 @@ export function collectParts (parts: Map<string, KeyPart>, delta: Delta, blockId
 }
 
 export function mergeKey (key: string, part: KeyPart, facts: KeyFacts): KeyChange {
+  const isGone = (blockId: string): boolean => part.tombstones.has(blockId) || facts.dead.has(blockId)
   let best = facts.survivors === undefined ? facts.current : bestOf(facts.survivors)
   for (const element of part.elements) {
-    if (part.tombstones.has(element.blockId) || facts.dead.has(element.blockId)) continue
+    if (isGone(element.blockId)) continue
     if (wins(element, best)) best = element
   }
   const { current } = facts
-  const changed = best === undefined ? current !== undefined || part.tombstones.size > 0 : current === undefined || compareBytes(best.value, current.value) !== 0
+  const isOther = best === undefined || current === undefined ? best !== current : compareBytes(best.value, current.value) !== 0
+  const changed = isOther || (best === undefined ? part.tombstones.size > 0 : part.elements.some(({ blockId }) => isGone(blockId)))
   return {
     key,
     value: best?.value,
     priority: best?.priority ?? 0,
     previous: current?.value,
     changed,
-    isRewritten: changed || best?.priority !== current?.priority,
+    isRewritten: isOther || best?.priority !== current?.priority,
   }
 }
 

@@ -110,6 +110,7 @@ test('nodes merged in groups, in any order, give what the rules give one by one'
     const reference = new ReferenceSet()
     for (const node of nodes) reference.merge(node)
     const grouped = await peer()
+    const dead = new Set<string>()
     for (let turn = 0; shuffled.length > 0; turn++) {
       const group = shuffled.splice(0, sizes[turn % sizes.length])
       const before = await values(grouped)
@@ -120,6 +121,9 @@ test('nodes merged in groups, in any order, give what the rules give one by one'
       const changed = new Set([...before, ...after].filter(([key, { value }]) => value !== before.get(key)?.value || value !== after.get(key)?.value).map(([key]) => key))
       // Removals are told also where nothing was: whoever acts on the pins may have one that the store lost.
       const told = prepared.changes.filter(({ value, previous }) => value !== undefined || previous !== undefined)
+      // And so is what is gone as it comes, where another value stays.
+      for (const { delta } of group) for (const { key, id } of delta.tombstones) dead.add(key + id)
+      for (const { delta, blockId } of group) for (const { key } of delta.elements) if (dead.has(key + blockId) && after.has(key)) changed.add(key)
       assert.deepEqual(told.map(({ cid }) => `/${cidKey(cid)}`).toSorted(), [...changed].toSorted(), 'the changes that are told')
     }
     const expected = new Map([...reference.values].map(([key, { value, priority }]) => [key, { value: Buffer.from(value).toString('hex'), priority }]))
@@ -128,6 +132,17 @@ test('nodes merged in groups, in any order, give what the rules give one by one'
     assert.deepEqual(await grouped.replica.strays(names), strays, 'what no user wants any more')
     for (const key of strays) assert.notEqual(await grouped.store.get(suspectKey(key)), undefined, 'it is noted')
   }), { numRuns: 300 }))
+
+test('what came and went is told where another value stays: whoever acts on the pins may have taken it before the store lost it', async () => {
+  const [key] = names as [string]
+  const at = await peer()
+  const stays = encodeDeltaNode({ elements: [{ key, id: '', value: Uint8Array.of(1) }], tombstones: [], priority: 1 }, [])
+  const comes = encodeDeltaNode({ elements: [{ key, id: '', value: Uint8Array.of(2) }], tombstones: [], priority: 2 }, [])
+  const goes = encodeDeltaNode({ elements: [], tombstones: [{ key, id: comes.blockId, value: new Uint8Array(0) }], priority: 3 }, [comes.cid])
+  await merge(at, stays)
+  const { changes } = await at.replica.prepareForeign([comes, goes].map(node => ({ node: decodeDeltaNode(node.bytes), isInner: false })))
+  assert.deepEqual(changes.map(({ cid, value, previous }) => [`/${cidKey(cid)}`, value, previous]), [[key, Uint8Array.of(1), Uint8Array.of(1)]])
+})
 
 /** Values and priorities by key. */
 async function values ({ store }: Peer): Promise<Map<string, { value: string, priority: number }>> {
