@@ -1,6 +1,7 @@
 import type { Connection, PeerId as Libp2pPeerId } from '@libp2p/interface'
 import type { PeerId } from '../../domain/peer.ts'
 import { sleep, type Clock } from '../clock.ts'
+import { GossipWrites, type GossipStream } from './gossip-writes.ts'
 import type { Host } from './host.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { Host } from './host.ts'
  * takes a peer into a topic's mesh at once only when that stream is there before the peer's topics.
  */
 interface Insides {
-  readonly streamsOutbound: ReadonlyMap<string, unknown>
+  readonly streamsOutbound: Map<string, GossipStream>
   /** Who subscribes to what. */
   readonly topics: ReadonlyMap<string, ReadonlySet<string>>
   readonly status: { readonly heartbeatTimeout?: NodeJS.Timeout }
@@ -56,6 +57,7 @@ export class GossipLinks {
   readonly #host: Host
   readonly #insides: Insides
   readonly #clock: Clock
+  readonly #writes: GossipWrites
   readonly #stopping = new AbortController()
   /** In which topics peers were greeted since the last heartbeat, and whether they subscribed once more after it. */
   readonly #greeted = new Map<PeerId, Map<string, boolean>>()
@@ -66,6 +68,7 @@ export class GossipLinks {
     this.#host = host
     this.#insides = host.services.pubsub as unknown as Insides
     this.#clock = clock
+    this.#writes = new GossipWrites(this.#insides.streamsOutbound, clock)
     this.#sendInPackets()
     host.services.pubsub.addEventListener('subscription-change', ({ detail: { peerId, subscriptions } }) => {
       this.#subscribed(peerId.toString() as PeerId, subscriptions.filter(({ subscribe }) => subscribe).map(({ topic }) => topic))
@@ -84,6 +87,7 @@ export class GossipLinks {
   stop (): void {
     clearTimeout(this.#insides.status.heartbeatTimeout)
     this.#stopping.abort()
+    this.#writes.flush()
   }
 
   /** Resolves when messages to the peer go out, or when it does not take part in gossip. */

@@ -14,6 +14,11 @@ const seenMessagesMs = 30 * 60 * 1000
 const maxIHaveLength = 10_000
 /** Unsent bytes for one peer: one that does not read is cut off instead of filling the memory. */
 const maxOutboundBytes = 8 * 1024 * 1024
+/**
+ * Peers are told not to send a message that has come only from this size on: to say so costs each
+ * of them as much as a small message, and with that message itself it comes too late.
+ */
+const leastUnwantedBytes = 16 * 1024
 const fromBytesInMessageId = 16
 
 /** Gossipsub as the reference's peers have it (spec/wire.md 3, spec/components.md 9). */
@@ -31,6 +36,7 @@ export function gossipOptions ({ pubsub, followerMode }: NetworkSettings): Parti
     batchPublish: true,
     allowPublishToZeroTopicPeers: true,
     emitSelf: true,
+    idontwantMinDataSize: leastUnwantedBytes,
     globalSignaturePolicy: 'StrictSign',
     msgIdFn: messageId,
     msgIdToStrFn: id => latin1(id),

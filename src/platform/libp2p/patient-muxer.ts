@@ -1,4 +1,5 @@
 import type { MessageStream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
+import { spareWindowUpdates } from './stream-window.ts'
 import { limitUnsentFrames } from './unsent-frames.ts'
 
 /**
@@ -14,7 +15,9 @@ export function patientMuxer<Components> (make: (components: Components) => Stre
     const create = factory.createStreamMuxer.bind(factory)
     factory.createStreamMuxer = connection => {
       limitUnsentFrames(connection)
-      return untilHeard(create(connection), connection)
+      const muxer = create(connection)
+      spareWindowUpdates(muxer)
+      return untilHeard(muxer, connection)
     }
     return factory
   }
