@@ -211,13 +211,31 @@ test('members that are only heard of are found through others and connected to, 
     connect: (peers, signal) => maker.connectSome(peers, peers.length, { signal }),
     enough: 100,
   }, stop.signal)
-  await clock.advance(1_000)
+  await clock.advance(4_000)
   assert.ok(connected.includes(peerOf(1)))
   // Not a member: nobody but another peer has named it.
   assert.ok(!known.has(peerOf(3)))
   await clock.advance(60_000)
   const tries = dials.filter(peer => peer === peerOf(2)).length
   assert.ok(tries >= 2 && tries <= 3, `${tries} tries within a minute`)
+  stop.abort()
+  await clock.advance(5_000)
+  await meeting
+})
+
+test('of two members that hear of each other one connects, the other one only when that does not come', async () => {
+  const others = Array.from({ length: 60 }, (_, n) => peerOf(n))
+  const { clock, platform, network, known, dials, connections } = world(others)
+  for (const peer of others) known.set(peer, [addressOf(peer)])
+  const stop = new AbortController()
+  const maker = connections()
+  const meeting = meetMembers({ network, platform, calls: { id: async peer => informationOf(peer) }, members: async () => [self, ...others], connect: (peers, signal) => maker.connectSome(peers, peers.length, { signal }), enough: 100 }, stop.signal)
+  await clock.advance(1_000)
+  const mine = others.filter(peer => peer > self)
+  assert.ok(mine.length > 0 && mine.length < others.length)
+  assert.deepEqual(dials.toSorted(), mine.toSorted())
+  await clock.advance(5_000)
+  assert.deepEqual(dials.toSorted(), others.toSorted())
   stop.abort()
   await clock.advance(5_000)
   await meeting

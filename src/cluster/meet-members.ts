@@ -9,6 +9,8 @@ import { peerAnswerMs, within } from './deadline.ts'
 
 /** How often members without a connection are looked for, in milliseconds. */
 const lookMs = 1_000
+/** Of two that hear of each other the one whose ID is less connects; the other one after this time, in milliseconds: one of two connections would be for nothing. */
+const otherFirstMs = 3_000
 /** When a member that could not be connected to is tried again, in milliseconds. */
 const againMs = 30_000
 /** Peers that are asked where others are. */
@@ -42,7 +44,9 @@ export async function meetMembers (parts: MeetingParts, signal: AbortSignal): Pr
       for (const peer of again.keys()) if (!present.has(peer)) again.delete(peer)
       const connected = new Set(network.peers())
       const now = clock.monotonic()
-      const missing = members.filter(peer => peer !== network.self && !connected.has(peer) && now >= (again.get(peer) ?? 0))
+      const apart = members.filter(peer => peer !== network.self && !connected.has(peer))
+      for (const peer of apart) if (peer < network.self && !again.has(peer)) again.set(peer, now + otherFirstMs)
+      const missing = apart.filter(peer => now >= (again.get(peer) ?? 0))
       if (missing.length > 0 && connected.size < parts.enough) {
         for (const peer of missing) again.set(peer, now + againMs)
         if (missing.some(peer => network.knownAddresses(peer).length === 0)) await askAround(parts, present, signal)

@@ -77,7 +77,8 @@ test('pins that ask for metrics while those are being had share the next answer'
 test('who connects is told soon, and many who come together once', async () => {
   const { clock, platform, published, monitor, metric, stop } = scene()
   let connect = (_peer: PeerId, _isConnected: boolean): void => {}
-  const network = { onPeer: (listener: typeof connect) => { connect = listener; return () => {} } }
+  let connected: PeerId[] = []
+  const network = { peers: () => connected, onPeer: (listener: typeof connect) => { connect = listener; return () => {} } }
   const publishing = publishToNewcomers([{ name: 'ping', metrics: async () => [metric()] }], network, monitor, platform, stop.signal)
   await clock.advance(10_000)
   assert.deepEqual(published, [1])
@@ -87,6 +88,13 @@ test('who connects is told soon, and many who come together once', async () => {
   connect(self, true)
   await clock.advance(20_000)
   assert.deepEqual(published, [1, 11])
+  // In a large cluster all do so at once.
+  connected = Array.from({ length: 40 }, () => self)
+  for (let n = 0; n < 30; n++) {
+    connect(self, true)
+    await clock.advance(1_000)
+  }
+  assert.deepEqual(published.slice(2), [31.5, 43.5, 55.5])
   stop.abort()
   await publishing
 })

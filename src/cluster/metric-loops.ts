@@ -65,11 +65,15 @@ function timeToLive (metric: Metric, now: number): number {
 
 /** Time for a newcomer to say what it listens to, in milliseconds; more newcomers meanwhile are served with it. */
 const newcomerMs = 1_000
-/** Newcomers do not make this peer publish more often than this, in milliseconds. */
+/**
+ * Newcomers do not make this peer publish more often than this, in milliseconds, nor than so much for
+ * each connected peer: when many start at once all of them publish to all, and nothing else comes through.
+ */
 const newcomersPauseMs = 3_000
+const newcomersPauseEachMs = 300
 
 /** Publishes the metrics of `informers` also when another peer has connected: it should not wait for what is told once in a while. */
-export async function publishToNewcomers (informers: ReadonlyArray<Pick<Informer, 'name' | 'metrics'>>, network: Pick<Network, 'onPeer'>, monitor: PeerMonitor, platform: Platform, signal: AbortSignal): Promise<void> {
+export async function publishToNewcomers (informers: ReadonlyArray<Pick<Informer, 'name' | 'metrics'>>, network: Pick<Network, 'onPeer' | 'peers'>, monitor: PeerMonitor, platform: Platform, signal: AbortSignal): Promise<void> {
   let wake = (): void => {}
   let hasCome = true
   const stop = network.onPeer((_peer, isConnected) => {
@@ -84,7 +88,8 @@ export async function publishToNewcomers (informers: ReadonlyArray<Pick<Informer
     if (signal.aborted) break
     hasCome = false
     for (const informer of informers) await publishOnce(informer, monitor, platform, signal)
-    await sleep(platform.clock, newcomersPauseMs - newcomerMs, signal).catch(() => {})
+    const pauseMs = Math.max(newcomersPauseMs, newcomersPauseEachMs * network.peers().length)
+    await sleep(platform.clock, pauseMs - newcomerMs, signal).catch(() => {})
   }
   stop()
 }
