@@ -16,6 +16,11 @@ const maxParallelRetries = 8
 const maxQueued = 4_096
 /** How long one peer is waited for before another one is asked first. */
 const attemptMs = 30_000
+/**
+ * After each attempt in vain a node is waited for by so much longer, up to that: what nobody has must
+ * not take all the places of what a peer has that was away.
+ */
+const retryAttemptMs = 5_000
 const firstRetryMs = 1_000
 const lastRetryMs = 5 * 60_000
 /** After so long, and so many attempts with other peers around, a node counts as lost. */
@@ -177,7 +182,8 @@ export class BlockFetcher {
     const { node, origin, provider } = want
     const controller = new AbortController()
     this.#running.set(node, { want, controller })
-    const cancel = clock.after(attemptMs, () => { controller.abort(new ClusterError('TIMED_OUT', 'no peer sent the block in time')) })
+    const limitMs = want.attempts === 0 ? attemptMs : Math.min(attemptMs, retryAttemptMs * want.attempts)
+    const cancel = clock.after(limitMs, () => { controller.abort(new ClusterError('TIMED_OUT', 'no peer sent the block in time')) })
     try {
       const block = await stored(node) ?? await network.fetchBlock(cidOfMultihash(node), { signal: controller.signal, from: provider })
       if (this.#known.delete(node) && !this.#isStopped) onBlock({ node, from: origin, block })

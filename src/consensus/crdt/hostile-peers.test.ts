@@ -258,6 +258,22 @@ test('what follows a node that nobody has waits, then is merged without it; and 
   await peers.stop()
 })
 
+test('nodes that nobody has do not keep those waiting that a peer has by now', async () => {
+  const { peers, a, other } = await scene()
+  const nodes = Array.from({ length: 60 }, (_, n) => {
+    const below = other.node(2 * n + 1, [], [pinOf(2 * n)])
+    return { below, above: other.node(2 * n + 2, [below], [pinOf(2 * n + 1)]) }
+  })
+  for (const { below } of nodes) other.blocks.delete(below.cid.toString())
+  for (const { above } of nodes) await other.tell([above.cid])
+  await peers.clock.advance(120_000)
+  assert.deepEqual([health(a).missing, await namesOf(a)], [60, []])
+  for (const { below } of nodes.slice(-10)) other.blocks.set(below.cid.toString(), below.bytes)
+  await peers.clock.advance(90_000)
+  assert.equal((await namesOf(a)).length, 20)
+  await peers.stop()
+})
+
 test('a head that nobody has is no hole after a minute because somebody follows it meanwhile', async () => {
   const { peers, a, other } = await scene()
   const lost = other.node(1, [], [pinOf(1)])
