@@ -11,6 +11,8 @@ import type { Host } from './host.ts'
  */
 interface Insides {
   readonly streamsOutbound: Map<string, GossipStream>
+  /** Topics of this peer. */
+  readonly subscriptions: ReadonlySet<string>
   /** Who subscribes to what. */
   readonly topics: ReadonlyMap<string, ReadonlySet<string>>
   readonly status: { readonly heartbeatTimeout?: NodeJS.Timeout }
@@ -95,6 +97,12 @@ export class GossipLinks {
     const until = this.#clock.monotonic() + maxLinkMs
     while (!this.#isLinked(peer) && this.#clock.monotonic() < until) await sleep(this.#clock, lookEveryMs, signal)
     if (this.#isLinked(peer)) await this.#greetings.get(peer)
+  }
+
+  /** Peers to which all that this one publishes goes straight, when it is flooded. */
+  reached (): PeerId[] {
+    const { streamsOutbound, subscriptions, topics } = this.#insides
+    return [...streamsOutbound.keys()].filter(peer => [...subscriptions].every(topic => topics.get(topic)?.has(peer))) as PeerId[]
   }
 
   #isLinked (peer: PeerId): boolean {

@@ -3,9 +3,8 @@ import { test } from 'node:test'
 import { systemClock } from '../clock.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { Dht } from './dht.ts'
-import { Gossip } from './gossip.ts'
 import { makeHost } from './host.ts'
-import { testIdentity, testPlatform, testSettings } from './network.fixture.ts'
+import { lonelyGossip, testIdentity, testPlatform, testSettings } from './network.fixture.ts'
 
 interface Cache {
   readonly msgs: ReadonlyMap<string, { readonly message: { readonly data: Uint8Array } }>
@@ -19,7 +18,9 @@ interface Insides { readonly mcache: Cache, readonly seenCache: Names, readonly 
 async function insides (): Promise<Insides> {
   const { privateKey } = await testIdentity()
   const host = await makeHost({ privateKey, settings: testSettings, bandwidth: new BandwidthCounter(systemClock), peerRouting: new Dht(), platform: testPlatform([]), onStranger: () => {}, onLocalPeer: () => {} })
-  new Gossip(systemClock, (_topic, work) => { work() }).start(host)
+  const gossip = lonelyGossip()
+  gossip.start(host)
+  gossip.stop()
   return host.services.pubsub as unknown as Insides
 }
 

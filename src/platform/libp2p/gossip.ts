@@ -1,11 +1,13 @@
 import type { GossipSub, Message, TopicValidatorResult } from '@libp2p/gossipsub'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
+import { peerIdText } from '../../codec/peer-id-cache.ts'
 import type { Clock } from '../clock.ts'
 import type { GossipMessage } from '../network.ts'
 import { GossipLinks } from './gossip-links.ts'
 import { boundGossipMemory } from './gossip-memory.ts'
 import { maxGossipMessageBytes } from './gossip-options.ts'
+import { GossipReach, type GossipReachParts } from './gossip-reach.ts'
 import type { Host } from './host.ts'
 
 interface Subscription {
@@ -13,31 +15,48 @@ interface Subscription {
   readonly accept: ((from: PeerId) => boolean) | undefined
 }
 
+/** How gossipsub (17.1) passes a message on to the mesh, but for `excluded`. */
+interface Forwarding {
+  forwardMessage: (name: string, message: { readonly from?: Uint8Array }, passedOnBy: string | undefined, excluded?: ReadonlySet<string>) => void
+}
+
+export interface GossipOptions {
+  readonly clock: Clock
+  readonly network: GossipReachParts['network']
+  /** All that this peer publishes goes straight to all connected peers, not only to those of its mesh. */
+  readonly floods: boolean
+  /** Calls the work; what that throws must not reach gossipsub, which calls handlers from the midst of its own. */
+  readonly guard: (topic: string, work: () => void) => void
+}
+
 /** Messages to all subscribers of a topic, over gossipsub. */
 export class Gossip {
   readonly #topics = new Map<string, Set<Subscription>>()
-  readonly #clock: Clock
-  readonly #guard: (topic: string, work: () => void) => void
+  readonly #options: GossipOptions
   #pubsub: GossipSub | undefined
   #links: GossipLinks | undefined
+  readonly #reach: GossipReach
 
-  /** @param guard calls the work; what that throws must not reach gossipsub, which calls handlers from the midst of its own */
-  constructor (clock: Clock, guard: (topic: string, work: () => void) => void) {
-    this.#clock = clock
-    this.#guard = guard
+  constructor (options: GossipOptions) {
+    this.#options = options
+    const { clock, network, floods } = options
+    this.#reach = new GossipReach({ network, clock, reached: () => floods ? this.#links?.reached() ?? [] : [] })
   }
 
   start (host: Host): void {
     const { pubsub } = host.services
     boundGossipMemory(pubsub)
     this.#pubsub = pubsub
-    this.#links = new GossipLinks(host, this.#clock)
+    this.#links = new GossipLinks(host, this.#options.clock)
+    spareForwarding(pubsub, peer => this.#reach.reachedBy(peer))
+    this.#reach.start()
     pubsub.addEventListener('message', ({ detail }) => { this.#deliver(detail) })
     for (const topic of this.#topics.keys()) this.#join(pubsub, topic)
   }
 
   stop (): void {
     this.#pubsub = undefined
+    this.#reach.stop()
     this.#links?.stop()
   }
 
@@ -91,7 +110,16 @@ export class Gossip {
     if (message.type !== 'signed') return
     const from = message.from.toString() as PeerId
     for (const { handler, accept } of this.#topics.get(message.topic) ?? []) {
-      this.#guard(message.topic, () => { if (accept === undefined || accept(from)) handler({ from, data: message.data, sequence: message.sequenceNumber }) })
+      this.#options.guard(message.topic, () => { if (accept === undefined || accept(from)) handler({ from, data: message.data, sequence: message.sequenceNumber }) })
     }
+  }
+}
+
+/** Passes what a peer says only on to those whom it has not told itself. */
+function spareForwarding (pubsub: GossipSub, reachedBy: (peer: PeerId) => ReadonlySet<PeerId> | undefined): void {
+  const insides = pubsub as unknown as Forwarding
+  const forward = insides.forwardMessage.bind(pubsub)
+  insides.forwardMessage = (name, message, passedOnBy, excluded) => {
+    forward(name, message, passedOnBy, excluded ?? (message.from === undefined ? undefined : reachedBy(peerIdText(message.from))))
   }
 }

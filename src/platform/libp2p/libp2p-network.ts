@@ -72,7 +72,7 @@ class Libp2pNetwork implements Network {
     this.#strangers = new Strangers(this.#logger, options.platform.clock)
     this.#known = new KnownPeers(this.self)
     this.#bandwidth = new BandwidthCounter(options.platform.clock)
-    this.#gossip = new Gossip(options.platform.clock, (topic, work) => { this.#guard(`handling a message of ${topic}`, work) })
+    this.#gossip = new Gossip({ clock: options.platform.clock, network: this, floods: options.settings.pubsub.floodPublish, guard: (topic, work) => { this.#guard(`handling a message of ${topic}`, work) } })
     this.#bitswap = new Bitswap({ network: this, source: cid => this.#source(cid), platform: options.platform })
     this.#bitswap.start()
   }

@@ -5,9 +5,11 @@ import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { sleep, systemClock } from '../clock.ts'
 import type { Platform } from '../lifecycle.ts'
 import type { Loggers } from '../logger.ts'
+import { loneNetwork } from '../lone-network.ts'
 import { noMetrics } from '../metrics.ts'
 import type { Network, PeerStream } from '../network.ts'
 import { systemRandom } from '../random.ts'
+import { Gossip } from './gossip.ts'
 import { libp2pNetwork } from './libp2p-network.ts'
 import type { NetworkSettings } from './network-settings.ts'
 
@@ -25,6 +27,11 @@ export const testSettings: NetworkSettings = {
   dialPeerTimeoutMs: 3_000,
   mdnsIntervalMs: 0,
   followerMode: false,
+}
+
+/** Gossip of a host that has no network of ours. */
+export function lonelyGossip (guard = (_topic: string, work: () => void): void => { work() }): Gossip {
+  return new Gossip({ clock: systemClock, network: loneNetwork('' as PeerId), floods: false, guard })
 }
 
 export interface TestNetwork { readonly network: Network, readonly self: PeerId, readonly log: readonly string[] }

@@ -6,9 +6,8 @@ import { systemClock } from '../clock.ts'
 import type { PeerStream } from '../network.ts'
 import { BandwidthCounter } from './bandwidth.ts'
 import { Dht } from './dht.ts'
-import { Gossip } from './gossip.ts'
 import { makeHost, type Host } from './host.ts'
-import { testIdentity, testPlatform, testSettings } from './network.fixture.ts'
+import { lonelyGossip, testIdentity, testPlatform, testSettings } from './network.fixture.ts'
 import { peerStream } from './peer-stream.ts'
 
 async function startedHost (t: TestContext, heartbeatIntervalMs: number): Promise<Host> {
@@ -92,7 +91,7 @@ test('what the other side had sent to its end is read although the connection is
 test('who subscribes late gets what was said lately, also when that is much', async t => {
   const { near, far, connection } = await connectedHosts(t)
   const guard = (_topic: string, work: () => void): void => { work() }
-  const [a, b] = [new Gossip(systemClock, guard), new Gossip(systemClock, guard)]
+  const [a, b] = [lonelyGossip(guard), lonelyGossip(guard)]
   a.start(near)
   b.start(far)
   t.after(() => { a.stop(); b.stop() })
@@ -111,7 +110,7 @@ test('who subscribes late gets what was said lately, also when that is much', as
 test('gossip goes on after its streams were cut', async t => {
   const { near, far, connection } = await connectedHosts(t, 100)
   const guard = (_topic: string, work: () => void): void => { work() }
-  const [a, b] = [new Gossip(systemClock, guard), new Gossip(systemClock, guard)]
+  const [a, b] = [lonelyGossip(guard), lonelyGossip(guard)]
   a.start(near)
   b.start(far)
   t.after(() => { a.stop(); b.stop() })

@@ -1,0 +1,68 @@
+import { test } from 'node:test'
+import type { Multiaddress } from '../../domain/peer.ts'
+import { frame } from '../bitswap/frames.ts'
+import { sleep, systemClock } from '../clock.ts'
+import { gossipReachProtocol } from './gossip-reach.ts'
+import { connectedNetworks, testNetwork, testSettings, until, type TestNetwork } from './network.fixture.ts'
+
+const pubsub = { ...testSettings.pubsub, floodPublish: true }
+const messageBytes = 10_000
+
+/** What each network has heard, by its number. */
+function listening (networks: readonly TestNetwork[]): string[][] {
+  return networks.map(({ network }) => {
+    const heard: string[] = []
+    network.subscribe('t', ({ data }) => { heard.push(Buffer.from(data.subarray(0, 10)).toString().trim()) })
+    return heard
+  })
+}
+
+const message = (name: string): Uint8Array => Buffer.from(name.padEnd(messageBytes))
+const gossipIn = ({ network }: TestNetwork): number => Object.entries(network.bandwidth()).reduce((sum, [protocol, { totalIn }]) => protocol.includes('meshsub') ? sum + totalIn : sum, 0)
+
+/** Publishes until a message has come once to each of the others, which shows that they know of each other; answers how many it took. */
+async function publishUntilOnce (from: TestNetwork, others: readonly TestNetwork[], heard: readonly string[][]): Promise<number> {
+  for (let n = 1; n <= 40; n++) {
+    const before = others.map(gossipIn)
+    await from.network.publish('t', message(`try ${n}`))
+    await until(() => heard.every(messages => messages.includes(`try ${n}`)))
+    // Copies that are on their way.
+    await sleep(systemClock, 500)
+    if (others.every((other, i) => gossipIn(other) - (before[i] as number) < 2 * messageBytes)) return n
+  }
+  throw new Error('messages come more than once')
+}
+
+test('where all are connected a message comes once to each, and by way of others to who is not connected to its author', async t => {
+  const networks = await connectedNetworks(t, 4, { pubsub })
+  const [a, b, c, d] = networks as [TestNetwork, TestNetwork, TestNetwork, TestNetwork]
+  const heard = listening(networks)
+  await publishUntilOnce(a, [b, c, d], heard)
+  // Somebody comes who knows but one of them.
+  const e = await testNetwork(t, { pubsub })
+  const [late] = listening([e]) as [string[]]
+  await e.network.start(new AbortController().signal)
+  await e.network.connect(b.network.addresses()[0] as Multiaddress, {})
+  await a.network.publish('t', message('to e'))
+  await until(() => late.includes('to e'))
+  // And one goes.
+  await b.network.stop()
+  await c.network.connect(e.network.addresses()[0] as Multiaddress, {})
+  await a.network.publish('t', message('again'))
+  await until(() => late.includes('again') && heard[3]?.includes('again') === true)
+})
+
+test('a peer that says what is no list, or too much, is not believed', async t => {
+  const networks = await connectedNetworks(t, 3, { pubsub })
+  const [a, b, c] = networks as [TestNetwork, TestNetwork, TestNetwork]
+  const heard = listening(networks)
+  await publishUntilOnce(a, [b, c], heard)
+  for (const said of ['{', '{"a":1}', '[1]', JSON.stringify(Array.from({ length: 129 }, (_, n) => `${n}`)), JSON.stringify(['x'.repeat(129)])]) {
+    // Its own stream ends with it.
+    const stream = await a.network.open(b.self, gossipReachProtocol, {})
+    await stream.write(frame(Buffer.from(said)))
+    await until(() => stream.signal.aborted)
+  }
+  await a.network.publish('t', message('still'))
+  await until(() => heard.every(messages => messages.includes('still')))
+})

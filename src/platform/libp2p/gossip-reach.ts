@@ -1,0 +1,139 @@
+import type { PeerId } from '../../domain/peer.ts'
+import { frame, readFrames } from '../bitswap/frames.ts'
+import { sleep, type Clock } from '../clock.ts'
+import type { Network, PeerStream } from '../network.ts'
+
+export const gossipReachProtocol = '/flotilla/gossip-reach/1.0.0'
+
+/** How often it is looked whether the links are others, in milliseconds. */
+const lookMs = 1_000
+/** With more links nobody is told of them: each change would cost each of them a longer message. */
+const maxReached = 128
+/** Of a peer ID, as text. */
+const maxIdLength = 128
+const maxFrameBytes = 32 * 1024
+const nobody = '[]'
+const openMs = 10_000
+const pauseAfterFailureMs = 30_000
+
+export interface GossipReachParts {
+  readonly network: Pick<Network, 'handle' | 'open' | 'speaks'>
+  /** Peers to whom each message of this one goes straight. */
+  readonly reached: () => readonly PeerId[]
+  readonly clock: Clock
+}
+
+/** What another peer was told last, on a stream that stands as long as it is connected. */
+interface Told {
+  stream: PeerStream | undefined
+  text: string | undefined
+  isBusy: boolean
+  /** After a failure not before this moment of the monotonic clock. */
+  notBefore: number
+}
+
+/**
+ * Tells the connected peers of our kind whom this one tells everything itself, and knows the same
+ * of them: what they say need not be passed on to those. In a cluster in which all are connected
+ * each message comes once to each peer then, where gossipsub alone has each pass it on to all
+ * others. What a peer has said counts as long as the stream it was said on stands; a link that is
+ * lost is told within a second, a new one when there was none for a second.
+ */
+export class GossipReach {
+  readonly #parts: GossipReachParts
+  readonly #stopping = new AbortController()
+  /** From each peer one: who opens another one means that. */
+  readonly #hearing = new Map<PeerId, PeerStream>()
+  readonly #heard = new Map<PeerId, ReadonlySet<PeerId>>()
+  readonly #told = new Map<PeerId, Told>()
+  readonly #end: () => void
+
+  constructor (parts: GossipReachParts) {
+    this.#parts = parts
+    this.#end = parts.network.handle(gossipReachProtocol, stream => { void this.#hear(stream) })
+  }
+
+  /** Begins to tell the others. */
+  start (): void { void this.#tellAll(this.#stopping.signal) }
+
+  stop (): void {
+    this.#end()
+    this.#stopping.abort()
+    for (const stream of this.#hearing.values()) stream.reset()
+    for (const { stream } of this.#told.values()) stream?.reset()
+  }
+
+  /** Those to whom what the peer says goes straight; undefined when that is not known. */
+  reachedBy (peer: PeerId): ReadonlySet<PeerId> | undefined { return this.#heard.get(peer) }
+
+  async #hear (stream: PeerStream): Promise<void> {
+    const { peer } = stream
+    this.#hearing.get(peer)?.reset()
+    this.#hearing.set(peer, stream)
+    try {
+      for await (const bytes of readFrames(stream.incoming, maxFrameBytes)) {
+        if (this.#hearing.get(peer) === stream) this.#heard.set(peer, decode(bytes))
+      }
+    } catch {
+      // Nothing is known of the peer from here on.
+    } finally {
+      stream.reset()
+      if (this.#hearing.get(peer) === stream) {
+        this.#hearing.delete(peer)
+        this.#heard.delete(peer)
+      }
+    }
+  }
+
+  async #tellAll (signal: AbortSignal): Promise<void> {
+    let links: readonly PeerId[] = []
+    let before = ''
+    let text = nobody
+    while (!signal.aborted) {
+      const reached = this.#parts.reached()
+      const found = reached.length > maxReached ? [] : reached.toSorted()
+      const now = JSON.stringify(found)
+      if (now === before || links.some(peer => !found.includes(peer))) {
+        links = found
+        text = now
+      }
+      before = now
+      for (const peer of this.#told.keys()) if (!reached.includes(peer)) this.#forget(peer)
+      for (const peer of reached) if (this.#parts.network.speaks(peer, gossipReachProtocol)) void this.#tell(peer, text)
+      await sleep(this.#parts.clock, lookMs, signal).catch(() => {})
+    }
+  }
+
+  #forget (peer: PeerId): void {
+    this.#told.get(peer)?.stream?.reset()
+    this.#told.delete(peer)
+  }
+
+  async #tell (peer: PeerId, text: string): Promise<void> {
+    const { network, clock } = this.#parts
+    const told = this.#told.get(peer) ?? { stream: undefined, text: undefined, isBusy: false, notBefore: -Infinity }
+    this.#told.set(peer, told)
+    if (told.stream?.signal.aborted === true) Object.assign(told, { stream: undefined, text: undefined })
+    // Who was told nothing knows of nobody.
+    if (told.isBusy || clock.monotonic() < told.notBefore || (told.text ?? nobody) === text) return
+    told.isBusy = true
+    try {
+      told.stream ??= await network.open(peer, gossipReachProtocol, { signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(openMs)]) })
+      await told.stream.write(frame(Buffer.from(text)))
+      told.text = text
+    } catch {
+      told.stream?.reset()
+      Object.assign(told, { stream: undefined, text: undefined, notBefore: clock.monotonic() + pauseAfterFailureMs })
+    }
+    told.isBusy = false
+    // It has gone meanwhile.
+    if (this.#told.get(peer) !== told) told.stream?.reset()
+  }
+}
+
+/** @throws SyntaxError, TypeError for what no peer of our kind says */
+function decode (bytes: Uint8Array): ReadonlySet<PeerId> {
+  const peers: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
+  if (!Array.isArray(peers) || peers.length > maxReached || !peers.every(peer => typeof peer === 'string' && peer.length <= maxIdLength)) throw new TypeError('not a list of peers')
+  return new Set(peers as PeerId[])
+}
