@@ -11,6 +11,9 @@ import type { Host } from './host.ts'
  */
 interface Insides {
   readonly streamsOutbound: Map<string, GossipStream>
+  readonly opts: { readonly D: number }
+  /** Whom messages of a topic are sent. */
+  readonly mesh: ReadonlyMap<string, ReadonlySet<string>>
   /** Topics of this peer. */
   readonly subscriptions: ReadonlySet<string>
   /** Who subscribes to what. */
@@ -99,10 +102,11 @@ export class GossipLinks {
     if (this.#isLinked(peer)) await this.#greetings.get(peer)
   }
 
-  /** Peers to which all that this one publishes goes straight, when it is flooded. */
-  reached (): PeerId[] {
-    const { streamsOutbound, subscriptions, topics } = this.#insides
-    return [...streamsOutbound.keys()].filter(peer => [...subscriptions].every(topic => topics.get(topic)?.has(peer))) as PeerId[]
+  /** Peers to which all that this one publishes goes straight: those of its mesh, or all when it is flooded or there are no more than the mesh should have. */
+  reached (floods: boolean): PeerId[] {
+    const { streamsOutbound, subscriptions, topics, mesh, opts } = this.#insides
+    const sent = [...subscriptions].map(topic => (floods || (topics.get(topic)?.size ?? 0) <= opts.D ? topics : mesh).get(topic))
+    return [...streamsOutbound.keys()].filter(peer => sent.every(peers => peers?.has(peer))) as PeerId[]
   }
 
   #isLinked (peer: PeerId): boolean {

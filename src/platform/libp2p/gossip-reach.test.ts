@@ -5,7 +5,6 @@ import { sleep, systemClock } from '../clock.ts'
 import { gossipReachProtocol } from './gossip-reach.ts'
 import { connectedNetworks, testNetwork, testSettings, until, type TestNetwork } from './network.fixture.ts'
 
-const pubsub = { ...testSettings.pubsub, floodPublish: true }
 const messageBytes = 10_000
 
 /** What each network has heard, by its number. */
@@ -33,7 +32,8 @@ async function publishUntilOnce (from: TestNetwork, others: readonly TestNetwork
   throw new Error('messages come more than once')
 }
 
-test('where all are connected a message comes once to each, and by way of others to who is not connected to its author', async t => {
+for (const floodPublish of [false, true]) test(`where all are connected a message comes once to each, and by way of others to who is not connected to its author${floodPublish ? ', also when it is flooded' : ''}`, async t => {
+  const pubsub = { ...testSettings.pubsub, floodPublish }
   const networks = await connectedNetworks(t, 4, { pubsub })
   const [a, b, c, d] = networks as [TestNetwork, TestNetwork, TestNetwork, TestNetwork]
   const heard = listening(networks)
@@ -53,7 +53,7 @@ test('where all are connected a message comes once to each, and by way of others
 })
 
 test('a peer that says what is no list, or too much, is not believed', async t => {
-  const networks = await connectedNetworks(t, 3, { pubsub })
+  const networks = await connectedNetworks(t, 3)
   const [a, b, c] = networks as [TestNetwork, TestNetwork, TestNetwork]
   const heard = listening(networks)
   await publishUntilOnce(a, [b, c], heard)

@@ -40,7 +40,7 @@ export class Gossip {
   constructor (options: GossipOptions) {
     this.#options = options
     const { clock, network, floods } = options
-    this.#reach = new GossipReach({ network, clock, reached: () => floods ? this.#links?.reached() ?? [] : [] })
+    this.#reach = new GossipReach({ network, clock, reached: () => this.#links?.reached(floods) ?? [] })
   }
 
   start (host: Host): void {
