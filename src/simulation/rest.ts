@@ -70,6 +70,8 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   const drawn = newcomersRandom.fraction()
   if (drawn < newcomerChance) await takeInOne(world, newcomersRandom)
   else if (drawn < 2 * newcomerChance && world.peers.length >= leastPeersForLoss) await replaceOne(world, newcomersRandom)
+  // A disk that was full may have taken back, just now, what it had not synced: that comes again with the next rebroadcast.
+  await wait(world, () => agreed(world) !== undefined, spreadMs + 1.5 * rebroadcastIntervalMs)
   const found = agreed(world)
   if (found === undefined) {
     world.violate('the peers had agreed, and do not agree any more')
