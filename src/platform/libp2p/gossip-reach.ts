@@ -7,6 +7,11 @@ export const gossipReachProtocol = '/flotilla/gossip-reach/1.0.0'
 
 /** How often it is looked whether the links are others, in milliseconds. */
 const lookMs = 1_000
+/**
+ * So many of those that a peer tells a message itself pass it on to the others all the same, each message
+ * other ones: a link may be cut for half a minute before either end knows of it.
+ */
+const passedOnBy = 3
 /** With more links nobody is told of them: each change would cost each of them a longer message. */
 const maxReached = 128
 /** Of a peer ID, as text. */
@@ -17,7 +22,7 @@ const openMs = 10_000
 const pauseAfterFailureMs = 30_000
 
 export interface GossipReachParts {
-  readonly network: Pick<Network, 'handle' | 'open' | 'speaks'>
+  readonly network: Pick<Network, 'self' | 'handle' | 'open' | 'speaks'>
   /** Peers to whom each message of this one goes straight. */
   readonly reached: () => readonly PeerId[]
   readonly clock: Clock
@@ -34,9 +39,9 @@ interface Told {
 
 /**
  * Tells the connected peers of our kind whom this one tells everything itself, and knows the same
- * of them: what they say need not be passed on to those. In a cluster in which all are connected
- * each message comes once to each peer then, where gossipsub alone has each pass it on to all
- * others. What a peer has said counts as long as the stream it was said on stands; a link that is
+ * of them: what they say need not be passed on to those, but by a few. In a cluster in which all are
+ * connected each message comes four times to each peer then, where gossipsub alone has each pass it on
+ * to all others. What a peer has said counts as long as the stream it was said on stands; a link that is
  * lost is told within a second, a new one when there was none for a second.
  */
 export class GossipReach {
@@ -44,7 +49,7 @@ export class GossipReach {
   readonly #stopping = new AbortController()
   /** From each peer one: who opens another one means that. */
   readonly #hearing = new Map<PeerId, PeerStream>()
-  readonly #heard = new Map<PeerId, ReadonlySet<PeerId>>()
+  readonly #heard = new Map<PeerId, Reached>()
   readonly #told = new Map<PeerId, Told>()
   readonly #end: () => void
 
@@ -63,8 +68,11 @@ export class GossipReach {
     for (const { stream } of this.#told.values()) stream?.reset()
   }
 
-  /** Those to whom what the peer says goes straight; undefined when that is not known. */
-  reachedBy (peer: PeerId): ReadonlySet<PeerId> | undefined { return this.#heard.get(peer) }
+  /** Those to whom this peer need not pass on that message of `author`; undefined: it passes it on to all. */
+  reachedBy (author: PeerId, sequence: bigint): ReadonlySet<PeerId> | undefined {
+    const reached = this.#heard.get(author)
+    return reached === undefined || passesOn(reached, this.#parts.network.self, sequence) ? undefined : reached
+  }
 
   async #hear (stream: PeerStream): Promise<void> {
     const { peer } = stream
@@ -131,8 +139,19 @@ export class GossipReach {
   }
 }
 
+/** Peers that another one tells everything itself, in the order in which it has named them. */
+type Reached = ReadonlySet<PeerId>
+
+/** Whether that peer is one of those few that pass the message on. All know the same list. */
+export function passesOn (reached: Reached, peer: PeerId, sequence: bigint): boolean {
+  if (!reached.has(peer)) return false
+  const place = [...reached].indexOf(peer)
+  const count = reached.size
+  return (place + count - Number(sequence % BigInt(count))) % count < passedOnBy
+}
+
 /** @throws SyntaxError, TypeError for what no peer of our kind says */
-function decode (bytes: Uint8Array): ReadonlySet<PeerId> {
+function decode (bytes: Uint8Array): Reached {
   const peers: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString())
   if (!Array.isArray(peers) || peers.length > maxReached || !peers.every(peer => typeof peer === 'string' && peer.length <= maxIdLength)) throw new TypeError('not a list of peers')
   return new Set(peers as PeerId[])

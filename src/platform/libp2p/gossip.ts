@@ -10,6 +10,9 @@ import { maxGossipMessageBytes } from './gossip-options.ts'
 import { GossipReach, type GossipReachParts } from './gossip-reach.ts'
 import type { Host } from './host.ts'
 
+/** Of a message's number, as gossipsub writes it. */
+const sequenceBytes = 8
+
 interface Subscription {
   readonly handler: (message: GossipMessage) => void
   readonly accept: ((from: PeerId) => boolean) | undefined
@@ -17,7 +20,7 @@ interface Subscription {
 
 /** How gossipsub (17.1) passes a message on to the mesh, but for `excluded`. */
 interface Forwarding {
-  forwardMessage: (name: string, message: { readonly from?: Uint8Array }, passedOnBy: string | undefined, excluded?: ReadonlySet<string>) => void
+  forwardMessage: (name: string, message: { readonly from?: Uint8Array, readonly seqno?: Uint8Array }, passedOnBy: string | undefined, excluded?: ReadonlySet<string>) => void
 }
 
 export interface GossipOptions {
@@ -48,7 +51,7 @@ export class Gossip {
     boundGossipMemory(pubsub)
     this.#pubsub = pubsub
     this.#links = new GossipLinks(host, this.#options.clock)
-    spareForwarding(pubsub, peer => this.#reach.reachedBy(peer))
+    spareForwarding(pubsub, (author, sequence) => this.#reach.reachedBy(author, sequence))
     this.#reach.start()
     pubsub.addEventListener('message', ({ detail }) => { this.#deliver(detail) })
     for (const topic of this.#topics.keys()) this.#join(pubsub, topic)
@@ -115,11 +118,12 @@ export class Gossip {
   }
 }
 
-/** Passes what a peer says only on to those whom it has not told itself. */
-function spareForwarding (pubsub: GossipSub, reachedBy: (peer: PeerId) => ReadonlySet<PeerId> | undefined): void {
+/** Passes a message on only to those whom its author, or others, have told it. */
+function spareForwarding (pubsub: GossipSub, reachedBy: GossipReach['reachedBy']): void {
   const insides = pubsub as unknown as Forwarding
   const forward = insides.forwardMessage.bind(pubsub)
   insides.forwardMessage = (name, message, passedOnBy, excluded) => {
-    forward(name, message, passedOnBy, excluded ?? (message.from === undefined ? undefined : reachedBy(peerIdText(message.from))))
+    const { from, seqno } = message
+    forward(name, message, passedOnBy, excluded ?? (from === undefined || seqno?.length !== sequenceBytes ? undefined : reachedBy(peerIdText(from), Buffer.from(seqno.buffer, seqno.byteOffset, sequenceBytes).readBigUInt64BE())))
   }
 }
