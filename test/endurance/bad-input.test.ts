@@ -20,11 +20,11 @@ let peer: ScratchPeer
 before(async () => {
   mkdirSync(join(root, 'peer-and-home'))
   peer = await ScratchPeer.make(join(root, 'peer-and-home'))
-  // A start turns the log of the run before into a table.
-  for (const first of [0, pins / 2]) {
+  // A stop turns the log into a table; who is killed leaves one.
+  for (const [first, signal] of [[0, 'SIGTERM'], [pins / 2, 'SIGKILL']] as const) {
     await peer.start()
     for (let n = first; n < first + pins / 2; n++) assert.equal((await fetch(peer.url(`/pins/${cidOf(n)}?name=${'n'.repeat(200)}`), { method: 'POST' })).status, 200)
-    await peer.end('SIGTERM')
+    await peer.end(signal)
   }
   cpSync(peer.path, unharmed, { recursive: true })
 })
