@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { frame } from '../bitswap/frames.ts'
 import { sleep, systemClock } from '../clock.ts'
-import { gossipReachProtocol, passesOn } from './gossip-reach.ts'
+import { gossipReachProtocol, sparedBy } from './gossip-reach.ts'
 import { connectedNetworks, testNetwork, testSettings, until, type TestNetwork } from './network.fixture.ts'
 
 const messageBytes = 10_000
-/** From its author, and from the three that pass it on. */
-const mostCopies = 4
+/** From its author, and from two others. */
+const mostCopies = 3
 
 /** What each network has heard, by its number. */
 function listening (networks: readonly TestNetwork[]): string[][] {
@@ -70,15 +70,24 @@ test('a peer that says what is no list, or too much, is not believed', async t =
   await until(() => heard.every(messages => messages.includes('still')))
 })
 
-test('three pass a message on, each message other ones, and all where there are no more', () => {
+test('each is sent a message by two others, with each message by other ones, and by all where there are few', () => {
   const peers = Array.from({ length: 23 }, (_, n) => `peer ${n}` as PeerId)
-  const passed = new Map<PeerId, number>()
+  const pairs = new Set<string>()
   for (let sequence = 1_700_000_000_000_000_000n; sequence < 1_700_000_000_000_000_023n; sequence++) {
-    const few = peers.filter(peer => passesOn(new Set(peers), peer, sequence))
-    assert.equal(few.length, 3)
-    for (const peer of few) passed.set(peer, (passed.get(peer) ?? 0) + 1)
+    const senders = new Map(peers.map(peer => [peer, 0]))
+    for (const from of peers) {
+      const spared = sparedBy(from, new Set(peers), sequence)
+      for (const to of peers) {
+        if (from === to || spared.has(to)) continue
+        senders.set(to, (senders.get(to) ?? 0) + 1)
+        pairs.add(`${from} to ${to}`)
+      }
+    }
+    assert.deepEqual([...new Set(senders.values())], [2])
   }
-  assert.deepEqual(peers.map(peer => passed.get(peer)), peers.map(() => 3))
-  assert.ok(peers.slice(0, 3).every(peer => passesOn(new Set(peers.slice(0, 3)), peer, 7n)))
-  assert.equal(passesOn(new Set(peers), 'somebody else' as PeerId, 7n), false)
+  assert.equal(pairs.size, 23 * 22)
+  const [a, b, c, d] = peers as [PeerId, PeerId, PeerId, PeerId]
+  assert.deepEqual([b, c, d].map(to => sparedBy(a, new Set([a, b, c]), 7n).has(to)), [false, false, false])
+  // Who was not told by the author tells those that it knows nothing of, and leaves the others to each other.
+  assert.deepEqual([a, d].map(to => sparedBy('somebody else' as PeerId, new Set(peers.slice(4).concat(a)), 7n).has(to)), [true, false])
 })

@@ -8,10 +8,10 @@ export const gossipReachProtocol = '/flotilla/gossip-reach/1.0.0'
 /** How often it is looked whether the links are others, in milliseconds. */
 const lookMs = 1_000
 /**
- * So many of those that a peer tells a message itself pass it on to the others all the same, each message
- * other ones: a link may be cut for half a minute before either end knows of it.
+ * From so many of those that are told it by its author a message comes to each of the others all the
+ * same, with each message from other ones: a link may be cut for half a minute before either end knows.
  */
-const passedOnBy = 3
+const passedOnBy = 2
 /** With more links nobody is told of them: each change would cost each of them a longer message. */
 const maxReached = 128
 /** Of a peer ID, as text. */
@@ -40,7 +40,7 @@ interface Told {
 /**
  * Tells the connected peers of our kind whom this one tells everything itself, and knows the same
  * of them: what they say need not be passed on to those, but by a few. In a cluster in which all are
- * connected each message comes four times to each peer then, where gossipsub alone has each pass it on
+ * connected each message comes three times to each peer then, where gossipsub alone has each pass it on
  * to all others. What a peer has said counts as long as the stream it was said on stands; a link that is
  * lost is told within a second, a new one when there was none for a second.
  */
@@ -68,10 +68,10 @@ export class GossipReach {
     for (const { stream } of this.#told.values()) stream?.reset()
   }
 
-  /** Those to whom this peer need not pass on that message of `author`; undefined: it passes it on to all. */
-  reachedBy (author: PeerId, sequence: bigint): ReadonlySet<PeerId> | undefined {
+  /** Whether that message of `author` need not be passed on to a peer, by this one; undefined: it goes to all. */
+  spared (author: PeerId, sequence: bigint): Spared | undefined {
     const reached = this.#heard.get(author)
-    return reached === undefined || passesOn(reached, this.#parts.network.self, sequence) ? undefined : reached
+    return reached === undefined ? undefined : sparedBy(this.#parts.network.self, reached, sequence)
   }
 
   async #hear (stream: PeerStream): Promise<void> {
@@ -142,12 +142,22 @@ export class GossipReach {
 /** Peers that another one tells everything itself, in the order in which it has named them. */
 type Reached = ReadonlySet<PeerId>
 
-/** Whether that peer is one of those few that pass the message on. All know the same list. */
-export function passesOn (reached: Reached, peer: PeerId, sequence: bigint): boolean {
-  if (!reached.has(peer)) return false
-  const place = [...reached].indexOf(peer)
-  const count = reached.size
-  return (place + count - Number(sequence % BigInt(count))) % count < passedOnBy
+/** To whom a message is not passed on. */
+export interface Spared { has (peer: string): boolean }
+
+/**
+ * Of those whom the author has told it `self` passes the message on to two, those that come in the list so
+ * far behind it as the message's number says. All of them know the same list: each is sent it by two others.
+ */
+export function sparedBy (self: PeerId, reached: Reached, sequence: bigint): Spared {
+  const order = [...reached]
+  const place = order.indexOf(self)
+  const among = order.length - passedOnBy
+  // Too few to leave anybody out.
+  if (among <= 1) return { has: () => false }
+  const distance = 1 + Number(sequence % BigInt(among))
+  const told = place < 0 ? [] : Array.from({ length: passedOnBy }, (_, n) => order[(place + distance + n) % order.length])
+  return { has: peer => reached.has(peer as PeerId) && !told.includes(peer as PeerId) }
 }
 
 /** @throws SyntaxError, TypeError for what no peer of our kind says */

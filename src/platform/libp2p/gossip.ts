@@ -7,7 +7,7 @@ import type { GossipMessage } from '../network.ts'
 import { GossipLinks } from './gossip-links.ts'
 import { boundGossipMemory } from './gossip-memory.ts'
 import { maxGossipMessageBytes } from './gossip-options.ts'
-import { GossipReach, type GossipReachParts } from './gossip-reach.ts'
+import { GossipReach, type GossipReachParts, type Spared } from './gossip-reach.ts'
 import type { Host } from './host.ts'
 
 /** Of a message's number, as gossipsub writes it. */
@@ -20,7 +20,7 @@ interface Subscription {
 
 /** How gossipsub (17.1) passes a message on to the mesh, but for `excluded`. */
 interface Forwarding {
-  forwardMessage: (name: string, message: { readonly from?: Uint8Array, readonly seqno?: Uint8Array }, passedOnBy: string | undefined, excluded?: ReadonlySet<string>) => void
+  forwardMessage: (name: string, message: { readonly from?: Uint8Array, readonly seqno?: Uint8Array }, passedOnBy: string | undefined, excluded?: Spared) => void
 }
 
 export interface GossipOptions {
@@ -51,7 +51,7 @@ export class Gossip {
     boundGossipMemory(pubsub)
     this.#pubsub = pubsub
     this.#links = new GossipLinks(host, this.#options.clock)
-    spareForwarding(pubsub, (author, sequence) => this.#reach.reachedBy(author, sequence))
+    spareForwarding(pubsub, (author, sequence) => this.#reach.spared(author, sequence))
     this.#reach.start()
     pubsub.addEventListener('message', ({ detail }) => { this.#deliver(detail) })
     for (const topic of this.#topics.keys()) this.#join(pubsub, topic)
@@ -119,11 +119,11 @@ export class Gossip {
 }
 
 /** Passes a message on only to those whom its author, or others, have told it. */
-function spareForwarding (pubsub: GossipSub, reachedBy: GossipReach['reachedBy']): void {
+function spareForwarding (pubsub: GossipSub, spared: GossipReach['spared']): void {
   const insides = pubsub as unknown as Forwarding
   const forward = insides.forwardMessage.bind(pubsub)
   insides.forwardMessage = (name, message, passedOnBy, excluded) => {
     const { from, seqno } = message
-    forward(name, message, passedOnBy, excluded ?? (from === undefined || seqno?.length !== sequenceBytes ? undefined : reachedBy(peerIdText(from), Buffer.from(seqno.buffer, seqno.byteOffset, sequenceBytes).readBigUInt64BE())))
+    forward(name, message, passedOnBy, excluded ?? (from === undefined || seqno?.length !== sequenceBytes ? undefined : spared(peerIdText(from), Buffer.from(seqno.buffer, seqno.byteOffset, sequenceBytes).readBigUInt64BE())))
   }
 }
