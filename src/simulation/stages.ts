@@ -7,7 +7,7 @@ import { removalFaults } from './checks/removal.ts'
 import { isReplicated, pinsetOn } from './disk-contents.ts'
 import { removePeer } from './removal.ts'
 import type { SeededRandom } from './seeded-random.ts'
-import { addOptions, upload } from './uploads.ts'
+import { addOptions, addPatienceMs, upload } from './uploads.ts'
 import type { World } from './world.ts'
 
 /* What is done to a cluster at rest: one thing at a time, so that it is known what must come of it. */
@@ -18,8 +18,6 @@ const metricsMs = 60_000
 const removalMs = 180_000
 /** For which a removed peer stays away, in milliseconds. */
 const awayMs = 40_000
-/** In which an add is answered though a destination is silent, in milliseconds. */
-const addMs = 900_000
 /** A destination breaks up to so long after the add has begun, in milliseconds. */
 const breaksWithinMs = 150
 /** Files that users of the workload do not add. */
@@ -77,11 +75,11 @@ export async function addWhileOneBreaks (world: World, random: SeededRandom): Pr
   const answered = by.history.userAsks(by.self)
   const gaveUp = new AbortController()
   const adding = addFile(world, by, cluster, file, { ...addOptions, pin: { ...addOptions.pin, ...factors, name: `added at ${world.clock.monotonic()}` } }, { isBroken: false, signal: gaveUp.signal })
-  const outcome = await world.while(Promise.race([adding.then(() => 'done', (error: unknown) => errorText(error)), noAnswer(world)]), 2 * addMs)
+  const outcome = await world.while(Promise.race([adding.then(() => 'done', (error: unknown) => errorText(error)), noAnswer(world)]), 2 * addPatienceMs)
   gaveUp.abort(new ClusterError('CANCELLED', 'the client has gone away'))
   answered()
   world.trace.note(by.name, `add with one that breaks: ${outcome === 'done' ? outcome : 'failed'}`)
-  if (outcome === 'no answer') world.violate(`an add ends: ${by.name} has not answered for ${addMs / 1_000} s, with ${victim.name} broken (${what})`)
+  if (outcome === 'no answer') world.violate(`an add ends: ${by.name} has not answered for ${addPatienceMs / 1_000} s, with ${victim.name} broken (${what})`)
   else if (!isNeeded && outcome !== 'done') world.violate(`an add goes on without a destination that is not needed: ${by.name} answered ${outcome}, with ${victim.name} broken (${what})`)
   await world.clock.advance(breaksWithinMs)
   repair(victim)
@@ -89,6 +87,6 @@ export async function addWhileOneBreaks (world: World, random: SeededRandom): Pr
 }
 
 async function noAnswer (world: World): Promise<string> {
-  await sleep(world.clock, addMs)
+  await sleep(world.clock, addPatienceMs)
   return 'no answer'
 }

@@ -18,6 +18,9 @@ const mostBytes = 9 * chunkBytes
 /** Bytes of which the client sends one piece after the other. */
 const pieceBytes = 1_500
 
+/** In which an add is answered though the only destinations that are left are silent, in milliseconds: they are waited for longest. */
+export const addPatienceMs = 900_000
+
 /** How files are added: in small blocks, so that there are many. */
 export const addOptions: AddOptions = { ...plainAddOptions, chunker: `size-${chunkBytes}`, rawLeaves: true, cidVersion: 1 }
 

@@ -13,12 +13,12 @@ import type { History } from './history.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { shardedOptions, shardedUpload, versions, type ShardedUpload } from './sharded-uploads.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
-import { addOptions, upload } from './uploads.ts'
+import { addOptions, addPatienceMs, upload } from './uploads.ts'
 import type { World } from './world.ts'
 
 /** A user gives up on a request after this, in milliseconds. */
 const patienceMs = 60_000
-/** Every list and every add ends by then, with data or with an error, whatever other peers do, in milliseconds. */
+/** Every list ends by then, with data or with an error, whatever other peers do, in milliseconds. */
 const listPatienceMs = 300_000
 
 /** How many requests are adds of files, and of how many files. */
@@ -188,6 +188,7 @@ export class Workload {
     this.requests++
     const isChange = ['pin', 'unpin', 'update', 'add'].includes(what)
     const mustEnd = !isChange || what === 'add'
+    const waitMs = what === 'add' ? addPatienceMs : mustEnd ? listPatienceMs : patienceMs
     const asked = { process: peer.process, at: clock.monotonic() }
     const before = history.lastNumber
     let result: unknown
@@ -198,13 +199,13 @@ export class Workload {
       (value: unknown) => { outcome = 'done'; result = value },
       (error: unknown) => { outcome = codeOf(error) },
     )
-    await Promise.race([asking.then(() => { gaveUp.abort() }), this.#patience(peer, mustEnd ? listPatienceMs : patienceMs, gaveUp.signal)])
+    await Promise.race([asking.then(() => { gaveUp.abort() }), this.#patience(peer, waitMs, gaveUp.signal)])
     answered?.()
     if (outcome === 'done') this.answered++
     else this.refused++
     trace.note(peer.name, `${what} ${cid.slice(-6)}: ${outcome}`)
     const isSteady = peer.process === asked.process && (asked.process?.steadySince ?? Infinity) <= asked.at && asked.process?.clock.isPaused === false
-    if (mustEnd && outcome === 'no answer' && isSteady) this.#world.violate(`every list and every add ends: ${peer.name} has not answered ${what} for ${listPatienceMs / 1_000} s`)
+    if (mustEnd && outcome === 'no answer' && isSteady) this.#world.violate(`every list and every add ends: ${peer.name} has not answered ${what} for ${waitMs / 1_000} s`)
     if (/THREW|INTERNAL/.test(outcome)) this.#world.violate(`${peer.name} answered ${what} with an error that is none of the product's: ${outcome}`)
     if (isChange && outcome === 'done' && peer.role === 'follower') this.#world.violate(`a follower changes nothing: ${peer.name} acknowledged ${what} ${cid}`)
     if (isChange && outcome === 'done' && !isLogged(history, peer, result as AskedChange, before)) this.#world.violate(`${peer.name} acknowledged ${what} ${cid} without having logged it`)
