@@ -56,6 +56,18 @@ test('garbage is collected once when a burst is over, not in it', async () => {
   stop()
 })
 
+test('what the start left is collected, though it was less work', async () => {
+  const { work, collections, stop } = simulated()
+  await work(600)
+  assert.equal(collections(), 0)
+  await work(50)
+  assert.equal(collections(), 1)
+  await work(600)
+  await work(50)
+  assert.equal(collections(), 1)
+  stop()
+})
+
 test('work that leaves no garbage asks for no collection', async () => {
   const { work, collections, stop } = simulated()
   await work(4_000)

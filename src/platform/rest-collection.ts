@@ -8,6 +8,8 @@ const lookMs = 5_000
 const restShare = 0.1
 /** After less work than this, in milliseconds of CPU, there is little to collect. */
 const leastWorkMs = 2_000
+/** A start takes half of that, and leaves 35 MiB. */
+const startWorkMs = 500
 /** So much more memory than at its least since the last collection, in bytes, is worth one. */
 const leastGrowthBytes = 32 * 1024 * 1024
 /** A collection that takes so long is worth it only after so many times as much work. */
@@ -32,7 +34,7 @@ export interface CollectedProcess {
 export function collectAtRest (clock: Clock, { cpuMs, residentBytes, collect }: CollectedProcess): () => void {
   let seenMs = cpuMs()
   let collectedMs = 0
-  let neededMs = leastWorkMs
+  let neededMs = startWorkMs
   // V8 gives memory back some seconds after a collection: what the process needs is known later.
   let leastBytes = 0
   const look = (): void => {
