@@ -31,6 +31,8 @@ export async function join (world: World, random: SeededRandom): Promise<Simulat
   const through = random.pick(world.present())
   const newcomer = await world.makePeer(role, world.networks.addressesOf(through.self))
   world.trace.note(newcomer.name, `joins as a ${role}`)
+  // What it writes before it has what the others had is concurrent with that.
+  newcomer.history.fallBehind(newcomer.self)
   newcomer.start()
   return newcomer
 }
