@@ -56,10 +56,12 @@ export async function runPeer (options: DaemonOptions): Promise<RunningDaemon> {
     await Promise.race([metricsKnown, sleep(platform.clock, metricsFirstMs, signal)])
   }
   try {
+    await naming('creating libp2p host', async () => { await peer.network.listenEarly?.() })
     await startAll(components, { signal, logger, onStarted: tell, beforeSlow })
   } catch (error) {
-    // What never started may hold something all the same: the datastore is open from the beginning.
+    // What never started may hold something all the same: the datastore is open from the beginning, and ports are taken.
     await peer.consensus.stop().catch(() => {})
+    await peer.network.stop().catch(() => {})
     throw error
   }
   announce(logger, peer)

@@ -35,6 +35,11 @@ export type BlockSource = (cid: CID) => Promise<Uint8Array | undefined>
 /** The cluster's own network between peers. One peer alone has `loneNetwork`, tests have `memoryNetwork`. */
 export interface Network extends Startable {
   readonly self: PeerId
+  /**
+   * Takes the ports before a start that takes long: who dials meanwhile waits. Given back by `stop`.
+   * @throws ClusterError `ADDRESS_IN_USE`
+   */
+  listenEarly? (): Promise<void>
   /** Addresses under which this peer can be dialled, each with its `/p2p/` part. */
   addresses (): readonly Multiaddress[]
   /** Peers with an open connection. */

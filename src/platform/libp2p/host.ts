@@ -10,6 +10,7 @@ import type { AutoRelay } from './auto-relay.ts'
 import type { BandwidthCounter } from './bandwidth.ts'
 import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
+import type { HeldPorts } from './held-ports.ts'
 import { loadHostModules } from './host-modules.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
@@ -34,6 +35,8 @@ export interface HostOptions {
   /** Finds peers whose addresses are not known. */
   readonly peerRouting: PeerRouting
   readonly platform: Platform
+  /** What is listened on already. */
+  readonly heldPorts?: HeldPorts | undefined
   readonly onStranger: PrivateNetworkOptions['onStranger']
   /** Told of peers that announce themselves on the local network; resolves when it has done with one. */
   readonly onLocalPeer: (peer: PeerInfo) => Promise<void> | void
@@ -66,7 +69,7 @@ const maxStreams = 4_096
  * @throws ClusterError `INVALID_CONFIGURATION` when it cannot be made
  */
 export async function makeHost (options: HostOptions): Promise<Host> {
-  const { settings, privateKey, peerRouting, bandwidth } = options
+  const { settings, privateKey, peerRouting, bandwidth, heldPorts } = options
   const listen = servedAddresses(settings.listenMultiaddress)
   const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub } = await loadHostModules(options.platform.clock)
   const outside = await partsForOutside(options, listen)
@@ -80,7 +83,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       announce: [...settings.announceMultiaddress],
       announceFilter: addresses => addresses.filter(address => isAnnounced(address.toString())),
     },
-    transports: [tcp(), ...outside.transports],
+    transports: [heldPorts === undefined ? tcp() : components => heldPorts.over(tcp()(components)), ...outside.transports],
     connectionEncrypters: [fastNoise(noise), lazyTls],
     streamMuxers: [patientMuxer(yamux({
       maxInboundStreams: maxStreams,
@@ -150,12 +153,17 @@ export async function startHost (host: Host, settings: NetworkSettings): Promise
   try {
     await host.start()
   } catch (error) {
-    const causes = [error, ...(error instanceof AggregateError ? error.errors : []), (error as { cause?: unknown }).cause]
-    const text = causes.map(errorText).join(': ')
-    const addresses = servedAddresses(settings.listenMultiaddress).join(', ')
-    if (text.includes('EADDRINUSE')) throw new ClusterError('ADDRESS_IN_USE', `cannot listen for other peers on ${addresses}: another program does; choose another cluster.listen_multiaddress`, { cause: error })
-    throw new ClusterError('INVALID_CONFIGURATION', `cannot listen for other peers on ${addresses}: ${errorText(error)}; correct cluster.listen_multiaddress`, { cause: error })
+    throw listenFailure(error, settings)
   }
+}
+
+/** `ADDRESS_IN_USE` or `INVALID_CONFIGURATION`, for what a host could not listen on. */
+export function listenFailure (error: unknown, settings: NetworkSettings): ClusterError {
+  const causes = [error, ...(error instanceof AggregateError ? error.errors : []), (error as { cause?: unknown }).cause]
+  const text = causes.map(errorText).join(': ')
+  const addresses = servedAddresses(settings.listenMultiaddress).join(', ')
+  if (text.includes('EADDRINUSE')) return new ClusterError('ADDRESS_IN_USE', `cannot listen for other peers on ${addresses}: another program does; choose another cluster.listen_multiaddress`, { cause: error })
+  return new ClusterError('INVALID_CONFIGURATION', `cannot listen for other peers on ${addresses}: ${errorText(error)}; correct cluster.listen_multiaddress`, { cause: error })
 }
 
 /** The reference's rule: one for each MiB of the memory limit, at least twice the high water mark. */

@@ -14,7 +14,8 @@ import { Dht } from './dht.ts'
 import { PeerDialler } from './peer-dialler.ts'
 import { callFailure } from './failures.ts'
 import { Gossip } from './gossip.ts'
-import { makeHost, startHost, type Host } from './host.ts'
+import { HeldPorts } from './held-ports.ts'
+import { listenFailure, makeHost, startHost, type Host } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet } from './outside-components.ts'
@@ -60,6 +61,7 @@ class Libp2pNetwork implements Network {
   readonly #spoken = new Map<PeerId, ReadonlySet<string>>()
   readonly #streams = new Set<PeerStream>()
   readonly #dht = new Dht()
+  readonly #heldPorts = new HeldPorts()
   #dhtStart: Promise<void> | undefined
   #trimmer: ConnectionTrimmer | undefined
   #dialler: PeerDialler | undefined
@@ -77,6 +79,11 @@ class Libp2pNetwork implements Network {
     this.#bitswap.start()
   }
 
+  async listenEarly (): Promise<void> {
+    const { settings } = this.#options
+    await this.#heldPorts.hold(servedAddresses(settings.listenMultiaddress)).catch((error: unknown) => { throw listenFailure(error, settings) })
+  }
+
   async start (signal: AbortSignal): Promise<void> {
     const { identity, settings, platform, keptPeers } = this.#options
     this.#nameUnserved()
@@ -85,6 +92,7 @@ class Libp2pNetwork implements Network {
       settings,
       platform,
       bandwidth: this.#bandwidth,
+      heldPorts: this.#heldPorts,
       peerRouting: this.#dht,
       isOfInternet: this.#options.isOfInternet,
       onLocalPeer: peer => this.#reach(peer),
@@ -110,6 +118,7 @@ class Libp2pNetwork implements Network {
       })
     } catch (error) {
       this.#host = undefined
+      this.#heldPorts.release()
       await host.stop()
       throw error
     }
@@ -131,6 +140,7 @@ class Libp2pNetwork implements Network {
   async stop (): Promise<void> {
     const host = this.#host
     this.#host = undefined
+    this.#heldPorts.release()
     // libp2p would end them in order, and what was sent until now would pass for the whole.
     for (const stream of this.#streams) stream.reset()
     this.#gossip.stop()
