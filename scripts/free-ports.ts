@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
@@ -8,14 +9,32 @@ import { createServer } from 'node:net'
  */
 const range = { from: 10_000, to: 32_000 }
 
-/** Ports of loopback that nothing listens on: free a moment ago, and all different. */
+/**
+ * Tells other processes that ask here, by UDP ports of the same numbers, which are ours until this process ends:
+ * what shall listen on a port may take seconds to do so, and two would each take the other's for their own.
+ */
+const taken: Socket[] = []
+
+/** Ports of loopback that nothing listens on and that nobody else is given here as long as this process lives. */
 export async function freePorts (count: number): Promise<number[]> {
-  const ports = new Set<number>()
-  while (ports.size < count) {
+  const ports: number[] = []
+  while (ports.length < count) {
     const port = randomInt(range.from, range.to)
-    if (await isFree(port)) ports.add(port)
+    if (await take(port) && await isFree(port)) ports.push(port)
   }
-  return [...ports]
+  return ports
+}
+
+async function take (port: number): Promise<boolean> {
+  const socket = createSocket('udp4').unref()
+  try {
+    await once(socket.bind({ port, address: '127.0.0.1', exclusive: true }), 'listening')
+  } catch {
+    socket.close()
+    return false
+  }
+  taken.push(socket)
+  return true
 }
 
 async function isFree (port: number): Promise<boolean> {

@@ -55,7 +55,7 @@ export class Member {
   static async make (options: MemberOptions): Promise<Member> {
     const [api = 0, cluster = 0, ipfs = 0, proxy = 0, pinning = 0] = await freePorts(5)
     const member = new Member(options, { api, cluster, ipfs, proxy, pinning })
-    await until(async () => (await member.node('id')).ok)
+    await until(async () => (await member.node('id')).ok, () => member.#ipfs.exitCode !== null)
     return member
   }
 
