@@ -26,6 +26,7 @@ export class ScratchPeer {
   readonly apiPort: number
   readonly metricsPort: number
   readonly ipfsPort: number
+  readonly clusterPort: number
   readonly #environment: Environment
   #ipfs: ChildProcess | undefined
   #daemon: ChildProcess | undefined
@@ -38,6 +39,7 @@ export class ScratchPeer {
     this.apiPort = api
     this.metricsPort = metrics
     this.ipfsPort = ipfs
+    this.clusterPort = cluster
     this.#environment = {
       PATH: process.env.PATH ?? '',
       HOME: join(folder, 'home'),
