@@ -53,7 +53,8 @@ function statusFaults (world: World, asked: SimulatedPeer, listed: readonly Glob
   const broken = listFaults(listed, [...values.keys()])
   for (const { cid, peerMap } of listed) {
     const value = values.get(cid)
-    if (value === undefined && world.peers.some(({ self, role }) => role !== 'outsider' && self in peerMap)) broken.push(`lists ${cid}, which is not pinned`)
+    // Of one that is gone it is told with all that is listed that it does not answer, also with what an outsider alone has.
+    if (value === undefined && world.peers.some(({ self, role, serving }) => role !== 'outsider' && serving !== undefined && self in peerMap)) broken.push(`lists ${cid}, which is not pinned`)
     for (const { self, name, role, serving, node } of value === undefined ? [] : world.peers) {
       if (role === 'outsider' || serving === undefined) continue
       const status = peerMap[self]?.status
