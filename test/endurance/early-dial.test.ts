@@ -1,16 +1,9 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
-import { ScratchPeer } from './scratch-peer.ts'
+import { withScratchPeer } from './scratch-peer.ts'
 
-test('a peer that answers its user can be dialled by other peers', async t => {
-  const folder = mkdtempSync(join(tmpdir(), 'early-dial-'))
-  t.after(() => { rmSync(folder, { recursive: true, force: true }) })
-  const peer = await ScratchPeer.make(folder)
-  t.after(() => peer.close())
+test('a peer that answers its user can be dialled by other peers', () => withScratchPeer(async peer => {
   for (let n = 0; n < 3; n++) {
     await peer.start()
     const socket = connect(peer.clusterPort, '127.0.0.1')
@@ -20,4 +13,4 @@ test('a peer that answers its user can be dialled by other peers', async t => {
     socket.destroy()
     await peer.end('SIGTERM')
   }
-})
+}))

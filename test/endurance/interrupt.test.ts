@@ -1,31 +1,17 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, request, type ClientRequest } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { test, type TestContext } from 'node:test'
 import { lockFolder } from '../../src/platform/folder-lock.ts'
 import { cidOf, PinClients } from './pin-clients.ts'
 import { listPinset, seenByCid } from './pinset-checks.ts'
-import { ScratchPeer } from './scratch-peer.ts'
+import { withScratchPeer, type ScratchPeer } from './scratch-peer.ts'
 import { Seeded } from './seeded.ts'
 
 /** Enough that a listing nobody reads does not fit into the buffers on its way. */
 const pinsBefore = 10_000
 const pinsAtOnce = 1_000
 const skip = process.platform === 'win32' ? 'signals are those of POSIX' : false
-
-async function withPeer (work: (peer: ScratchPeer) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'interrupt-'))
-  const peer = await ScratchPeer.make(folder)
-  try {
-    await work(peer)
-  } finally {
-    await peer.close()
-    await rm(folder, { recursive: true, force: true })
-  }
-}
 
 /** Requests that the stop will cut off. */
 class Requests {
@@ -96,7 +82,7 @@ async function interrupt (t: TestContext, peer: ScratchPeer, signal: NodeJS.Sign
   }
 }
 
-test('signals end a busy daemon in order, and the folder is free at once', { skip }, t => withPeer(async peer => {
+test('signals end a busy daemon in order, and the folder is free at once', { skip }, t => withScratchPeer(async peer => {
   await peer.start()
   await peer.canAllocate()
   const requests = new Requests(peer.apiPort)
@@ -109,14 +95,14 @@ test('signals end a busy daemon in order, and the folder is free at once', { ski
   assert.deepEqual(await peer.end('SIGINT'), { exit: 0, signal: null })
 }))
 
-test('a daemon with the embedded node ends in order while it adds and pins', { skip }, t => withPeer(async peer => {
+test('a daemon with the embedded node ends in order while it adds and pins', { skip }, t => withScratchPeer(async peer => {
   peer.configure(json => { json.ipfs_connector = { embedded: { listen_multiaddress: '/ip4/127.0.0.1/tcp/0', gateway_multiaddress: '' } } })
   await peer.start()
   await peer.canAllocate()
   await interrupt(t, peer, 'SIGINT', 0)
 }))
 
-test('changes that wait for their batch are in the pinset after a stop', { skip }, () => withPeer(async peer => {
+test('changes that wait for their batch are in the pinset after a stop', { skip }, () => withScratchPeer(async peer => {
   const batching = { CLUSTER_CRDT_BATCHING_MAXBATCHSIZE: '100000', CLUSTER_CRDT_BATCHING_MAXBATCHAGE: '1h' }
   await peer.start(batching)
   await peer.canAllocate()
@@ -129,7 +115,7 @@ test('changes that wait for their batch are in the pinset after a stop', { skip 
   assert.deepEqual(clients.settle(seenByCid(await listPinset(peer))), [])
 }))
 
-test('a signal while the daemon starts ends it, and the next start works', { skip }, () => withPeer(async peer => {
+test('a signal while the daemon starts ends it, and the next start works', { skip }, () => withScratchPeer(async peer => {
   for (const line of ['Initializing', 'Datastore backend', 'RESTAPI (HTTP)']) {
     peer.spawn()
     await peer.until(async () => peer.log().includes(line))

@@ -1,6 +1,8 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -157,6 +159,18 @@ export class ScratchPeer {
   }
 
   #logFile (start: number): string { return join(this.folder, `daemon-${start % 3}.log`) }
+}
+
+/** Makes a peer in a new folder; both are gone when the work is done. */
+export async function withScratchPeer (work: (peer: ScratchPeer) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'scratch-peer-'))
+  const peer = await ScratchPeer.make(folder)
+  try {
+    await work(peer)
+  } finally {
+    await peer.close()
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 /** Asks again and again; an error of the condition is a no. */

@@ -83,7 +83,8 @@ async function hold (options: ListenOptions): Promise<Held> {
       return
     }
     waiting.add(socket)
-    socket.on('error', () => { waiting.delete(socket) })
+    // Its end follows.
+    socket.on('error', () => {})
     socket.on('close', () => { waiting.delete(socket) })
   })
   await new Promise<void>((resolve, reject) => {

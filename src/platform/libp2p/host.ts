@@ -10,7 +10,7 @@ import type { AutoRelay } from './auto-relay.ts'
 import type { BandwidthCounter } from './bandwidth.ts'
 import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
-import type { HeldPorts } from './held-ports.ts'
+import { HeldPorts } from './held-ports.ts'
 import { loadHostModules } from './host-modules.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
@@ -69,7 +69,7 @@ const maxStreams = 4_096
  * @throws ClusterError `INVALID_CONFIGURATION` when it cannot be made
  */
 export async function makeHost (options: HostOptions): Promise<Host> {
-  const { settings, privateKey, peerRouting, bandwidth, heldPorts } = options
+  const { settings, privateKey, peerRouting, bandwidth, heldPorts = new HeldPorts() } = options
   const listen = servedAddresses(settings.listenMultiaddress)
   const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub } = await loadHostModules(options.platform.clock)
   const outside = await partsForOutside(options, listen)
@@ -83,7 +83,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       announce: [...settings.announceMultiaddress],
       announceFilter: addresses => addresses.filter(address => isAnnounced(address.toString())),
     },
-    transports: [heldPorts === undefined ? tcp() : components => heldPorts.over(tcp()(components)), ...outside.transports],
+    transports: [components => heldPorts.over(tcp()(components)), ...outside.transports],
     connectionEncrypters: [fastNoise(noise), lazyTls],
     streamMuxers: [patientMuxer(yamux({
       maxInboundStreams: maxStreams,
