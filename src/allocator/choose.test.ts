@@ -23,7 +23,19 @@ test('regions take turns, the one with most space first, and in each the peer wi
   assert.deepEqual(chosen({ replicationFactorMax: 5 }), ['b', 'c', 'e', 'a', 'd'])
 })
 
-test('-1 means everywhere', () => assert.deepEqual(chosen({ replicationFactorMin: -1, replicationFactorMax: -1 }), []))
+test('regions of equal space come by their names, however many peers they have', () => {
+  const space: ReadonlyArray<readonly [string, string, number]> = [['a', 'us', 30], ['b', 'eu', 10], ['c', 'eu', 20], ['d', 'asia', 30], ['e', 'eu', 0], ['f', 'zone', 31]]
+  const metrics = new Map([
+    ['tag:region', space.map(([peer, region]) => metric('tag:region', peer, region, 0, true))],
+    ['freespace', space.map(([peer, , space]) => metric('freespace', peer, String(space), space, false))],
+  ])
+  assert.deepEqual(chosen({ replicationFactorMax: 4, metrics }), ['f', 'd', 'c', 'a'])
+})
+
+test('-1 means everywhere, also where some have held it until now', () => {
+  assert.deepEqual(chosen({ replicationFactorMin: -1, replicationFactorMax: -1 }), [])
+  assert.deepEqual(chosen({ replicationFactorMin: -1, replicationFactorMax: -1, current: ids('a', 'b', 'c') }), [])
+})
 
 test('the user\'s peers come first', () => assert.deepEqual(chosen({ priority: ids('d') }), ['d', 'b', 'c']))
 

@@ -11,16 +11,17 @@ import { diskInformer } from './disk.ts'
 import type { Informer } from './informer.ts'
 import { pinCountInformer } from './pin-count.ts'
 import { pinQueueInformer } from './pin-queue.ts'
+import { pinsetDigestInformer } from './pinset-digest.ts'
 import { tagsInformer } from './tags.ts'
 
 const self = '12D3KooWGRUVh6gLyjqFQgVNVFNP2xhYDxtTGGaDH2tW6cAkYvNp' as PeerId
 const clock = virtualClock()
 const platform: Platform = { clock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
 
-/** Name, value, weight and validity of each metric. */
+/** Name, value, weight and validity of each metric. Only tags group peers. */
 async function told (informer: Informer): Promise<unknown[]> {
   const metrics = await informer.metrics()
-  for (const metric of metrics) assert.deepEqual([metric.peer, metric.expire - clock.now()], [self, 30_000])
+  for (const metric of metrics) assert.deepEqual([metric.peer, metric.expire - clock.now(), metric.partitionable, metric.receivedAt], [self, 30_000, metric.name.startsWith('tag:'), 0])
   return metrics.map(metric => [metric.name, metric.value, metric.weight, metric.valid])
 }
 
@@ -54,5 +55,11 @@ test('each tag is a metric; without any there is one that is not valid', async (
 })
 
 test('fewer pins are better', async () => {
-  assert.deepEqual(await told(pinCountInformer({ self, metricTtlMs: 30_000, count: () => 5, platform })), [['numpin', '5', -5, true]])
+  const pins = (count: number) => pinCountInformer({ self, metricTtlMs: 30_000, count: () => count, platform })
+  assert.deepEqual(await told(pins(5)), [['numpin', '5', -5, true]])
+  assert.deepEqual(await told(pins(0)), [['numpin', '0', 0, true]], 'and not minus zero')
+})
+
+test('what a peer says of its pinset is told as it says it', async () => {
+  assert.deepEqual(await told(pinsetDigestInformer({ self, name: 'flotilla:digest', metricTtlMs: 30_000, report: () => 'pinset', platform })), [['flotilla:digest', 'pinset', 0, true]])
 })

@@ -31,3 +31,24 @@ test('a process that stood still gives its messages time to come in before it ju
   assert.deepEqual(alerts, ['ping'])
   detector.stop()
 })
+
+test('a metric counts up to its end, and none is missed once the detector has been stopped', async () => {
+  const clock = virtualClock()
+  const window = new MetricWindow()
+  const metric: Metric = { name: 'ping', peer, value: '', expire: clock.now() + 30_000, valid: true, weight: 0, partitionable: false, receivedAt: clock.now() }
+  const put = () => window.put(metric, { signedExpire: metric.expire, sequence: undefined, lifeMs: 30_000, now: clock.monotonic(), isPreferred: () => false })
+  put()
+  const alerts: string[] = []
+  const detector = new FailureDetector({ window, clock, checkIntervalMs: 15_000, onAlert: alert => { alerts.push(alert.name) } })
+  detector.start()
+  await clock.advance(30_000)
+  assert.deepEqual(alerts, [])
+  assert.equal(window.latest('ping', clock.monotonic()).length, 1, 'at its end it still counts for all')
+  await clock.advance(15_000)
+  assert.deepEqual(alerts, ['ping'])
+  put()
+  detector.stop()
+  await clock.advance(600_000)
+  assert.deepEqual(alerts, ['ping'])
+  assert.equal(clock.nextAt(), undefined, 'it asks for no more rounds')
+})

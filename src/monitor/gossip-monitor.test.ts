@@ -137,6 +137,51 @@ test('old words of a peer change nothing when they are sent again', async () => 
   await setup.stop()
 })
 
+test('nor do old words of a peer that has said more since, though no later than the first of them', async () => {
+  const setup = await started()
+  const { clock, metric, send, repeat } = setup
+  for (const value of ['first', 'second', 'third']) {
+    await send(other, metric({ value }))
+    await clock.advance(5_000)
+  }
+  repeat(1)
+  assert.deepEqual(values(setup), ['third'])
+  assert.deepEqual(setup.warnings, [], 'gossip may bring them late')
+  await setup.stop()
+})
+
+test('a rare metric that this peer does not have itself counts as long as it says', async () => {
+  const setup = await started()
+  const { clock, metric, send } = setup
+  for (let n = 0; n < 5; n++) {
+    await send(other, metric({ name: 'tag:rare', expire: clock.now() + 600_000 }))
+    for (let minute = 0; minute < 5; minute++) {
+      await clock.advance(60_000)
+      assert.deepEqual(values(setup, 'tag:rare'), ['v'])
+    }
+  }
+  await setup.stop()
+})
+
+test('what is not valid is not sent at all, and a monitor that has stopped hears nothing and misses nobody', async () => {
+  const setup = await started()
+  const { clock, monitor, metric, send, network, alerts } = setup
+  let sent = 0
+  await network(third).start(AbortSignal.any([]))
+  network(third).subscribe(metricsTopic, () => { sent++ })
+  await monitor.publish(metric({ peer: self, valid: false }))
+  await monitor.publish(metric({ peer: self, name: 'freespace' }))
+  await clock.settle()
+  assert.equal(sent, 1)
+  await send(other, metric())
+  await setup.stop()
+  await send(other, metric({ value: 'after the end' }))
+  assert.equal(monitor.latestFor('ping', other)?.value, 'v')
+  await clock.advance(600_000)
+  assert.deepEqual(alerts, [])
+  assert.equal(clock.nextAt(), undefined)
+})
+
 test('what a peer says itself follows on what this peer vouched for', async () => {
   const setup = await started()
   setup.monitor.record(setup.metric({ value: 'vouched' }))
@@ -232,7 +277,10 @@ test('every metric of a peer that dies gives one alert, and one more when it has
 test('a peer that stays dead is forgotten', async () => {
   const setup = await started()
   await setup.send(other, setup.metric())
-  await setup.clock.advance(40_000)
+  await setup.clock.advance(30_000)
+  assert.deepEqual([setup.monitor.hears('ping', other), setup.monitor.hears('ping', third)], [true, false], 'up to its end')
+  await setup.clock.advance(10_000)
+  assert.equal(setup.monitor.hears('ping', other), false)
   assert.deepEqual(setup.monitor.presences('ping'), [{ peer: other, silentMs: 40_000, expiredMs: 10_000 }])
   assert.equal(setup.monitor.latestFor('ping', other)?.value, 'v')
   await setup.clock.advance(400_000)
