@@ -19,6 +19,15 @@ const changes = fc.array(fc.record({
   expireAt: fc.constantFrom(0, 1_500, 2_000, 250_000_000_000_000),
 }), { maxLength: 20 })
 
+/** Makes it what is stored of the CID; undefined: nothing. */
+async function write (pinset: Pinset, store: Store, cid: Cid, pin: Pin | undefined): Promise<void> {
+  const key = pinset.valueKey(cid)
+  const value = pin && PinMessage.encodeProtobuf(pin)
+  const { operations, figures } = pinset.operations([{ cid, pin, value, previous: await pinset.get(cid), previousValue: await store.get(key) }])
+  await store.batch([...operations, value === undefined ? { type: 'del', key } : { type: 'put', key, value }], { sync: false })
+  pinset.applied(figures)
+}
+
 test('holders, expired pins, cluster DAGs, count and digest are those that a look at all pins would find', async () => {
   await fc.assert(fc.asyncProperty(changes, async changes => {
     const store = memoryStore()
@@ -28,20 +37,11 @@ test('holders, expired pins, cluster DAGs, count and digest are those that a loo
     const pins = new Map<Cid, Pin>()
     for (const { cid, type, holders, expireAt } of changes) {
       const pin = holders === null ? undefined : { ...pinWithOptions(cid, { ...defaultPinOptions, expireAt }, 0), type, allocations: holders }
-      const value = pin && PinMessage.encodeProtobuf(pin)
-      const { operations, figures } = pinset.operations([{ cid, pin, value, previous: await pinset.get(cid), previousValue: await store.get(pinset.valueKey(cid)) }])
-      await store.batch([...operations, value === undefined ? { type: 'del', key: pinset.valueKey(cid) } : { type: 'put', key: pinset.valueKey(cid), value }], { sync: false })
-      pinset.applied(figures)
+      await write(pinset, store, cid, pin)
       if (pin === undefined) pins.delete(cid)
       else pins.set(cid, pin)
     }
-    await store.batch([{ type: 'put', key: '/flotilla/format', value: Buffer.from('1') }], { sync: false })
-    const anew = new Pinset(options)
-    const scans: number[] = []
-    await anew.load({ onScan: pins => { scans.push(pins) } })
-    assert.deepEqual(scans, pins.size === 0 ? [0] : [0, pins.size])
-    assert.equal(anew.digest(), pinset.digest())
-    for (const one of [pinset, anew]) {
+    const check = async (one: Pinset): Promise<void> => {
       assert.equal(one.count(), pins.size)
       for (const peer of peers) {
         const expected = [...pins.values()].filter(pin => pin.allocations?.includes(peer)).map(pin => pin.cid).toSorted(compareCids)
@@ -58,7 +58,68 @@ test('holders, expired pins, cluster DAGs, count and digest are those that a loo
         assert.deepEqual((await Array.fromAsync(one.expired(now, {}))).flat().toSorted(), expired.toSorted())
       }
     }
+    // What follows the changes, before all is made anew in the same store.
+    await check(pinset)
+    await store.batch([{ type: 'put', key: '/flotilla/format', value: Buffer.from('1') }], { sync: false })
+    const anew = new Pinset(options)
+    const scans: number[] = []
+    await anew.load({ onScan: pins => { scans.push(pins) } })
+    assert.deepEqual(scans, pins.size === 0 ? [0] : [0, pins.size])
+    assert.equal(anew.digest(), pinset.digest())
+    await check(anew)
   }), { numRuns: 60 })
+})
+
+test('readers see what is stored with the changes over it that are not stored yet, whichever way they ask', async () => {
+  const cids = Array.from({ length: 9 }, (_, n) => cidFromBytes(Buffer.concat([Buffer.from(n % 2 === 0 ? [0x12, 0x20] : [1, 0x55, 0x12, 0x20]), Buffer.alloc(32, 37 * n)])))
+  const change = fc.record({ cid: fc.constantFrom(...cids), type: fc.constantFrom('pin' as const, 'clusterdag-pin' as const), holders: fc.option(fc.uniqueArray(fc.constantFrom(...peers))) })
+  const list = fc.array(change, { maxLength: 15 })
+  await fc.assert(fc.asyncProperty(list, list, fc.option(fc.constantFrom(...cids), { nil: undefined }), fc.integer({ min: 1, max: 10 }), async (stored, waiting, after, limit) => {
+    const store = memoryStore()
+    const pinset = new Pinset({ store, clock: systemClock, codec: PinMessage, valuePrefix: '/c/s/k/' })
+    await pinset.load()
+    const pins = new Map<Cid, Pin>()
+    const pinOf = ({ cid, type, holders }: (typeof stored)[number]): Pin | undefined => {
+      const pin = holders === null ? undefined : { ...pinWithOptions(cid, defaultPinOptions, 0), type, allocations: holders }
+      if (pin === undefined) pins.delete(cid)
+      else pins.set(cid, pin)
+      return pin
+    }
+    for (const step of stored) await write(pinset, store, step.cid, pinOf(step))
+    for (const step of waiting) pinset.showPending({ cid: step.cid, pin: pinOf(step) })
+    const asked = [...pins.values()].toSorted((a, b) => compareCids(a.cid, b.cid))
+    const behind = asked.filter(({ cid }) => after === undefined || compareCids(cid, after) > 0)
+    const query = after === undefined ? {} : { after }
+    const said = (found: readonly Pin[]): unknown => found.map(({ cid, type, allocations }) => [cid, type, allocations ?? []])
+    const all = async <T> (batches: AsyncIterable<T[]>): Promise<T[]> => (await Array.fromAsync(batches)).flat()
+
+    assert.deepEqual(said((await Promise.all(cids.map(cid => pinset.get(cid)))).flatMap(pin => pin ?? [])), said(cids.flatMap(cid => pins.get(cid) ?? [])))
+    assert.deepEqual(said((await pinset.getMany(cids)).flatMap(pin => pin ?? [])), said(cids.flatMap(cid => pins.get(cid) ?? [])))
+    assert.deepEqual(await Promise.all(cids.map(cid => pinset.has(cid))), cids.map(cid => pins.has(cid)))
+    assert.deepEqual(said(await all(pinset.list(query))), said(behind))
+    assert.deepEqual(said(await all(pinset.list({ ...query, limit }))), said(behind.slice(0, limit)))
+    const types = new Set(['clusterdag-pin'] as const)
+    const dags = behind.filter(({ type }) => type === 'clusterdag-pin')
+    assert.deepEqual(said(await all(pinset.list({ ...query, types, limit }))), said(dags.slice(0, limit)))
+    assert.deepEqual(said((await all(pinset.listStored(query))).map(entry => 'pin' in entry ? entry.pin : PinMessage.decodeProtobuf(entry.value))), said(behind))
+    assert.deepEqual(said((await all(pinset.listBoth({ ...query, limit }))).map(({ pin }) => pin)), said(behind.slice(0, limit)))
+    assert.deepEqual(await all(pinset.clusterDags({})), asked.filter(({ type }) => type === 'clusterdag-pin').map(({ cid }) => cid))
+    for (const peer of peers) {
+      const held = behind.filter(({ allocations }) => allocations?.includes(peer)).map(({ cid }) => cid)
+      assert.deepEqual(await all(pinset.allocatedTo(peer, query)), held)
+      assert.deepEqual(await all(pinset.allocatedTo(peer, { ...query, limit })), held.slice(0, limit))
+    }
+    const holders = await pinset.holders(10)
+    for (const { allocations } of asked) for (const peer of allocations ?? []) assert.ok(holders.includes(peer))
+    assert.equal(pinset.pendingCount(), new Set(waiting.map(({ cid }) => cid)).size)
+  }), { numRuns: 200 })
+})
+
+test('who gives up while pins are being listed gets no more of them', async () => {
+  const pinset = new Pinset({ store: memoryStore(cids.map(cid => ({ key: `/c/s/k/${cidKey(cid)}/v`, value: PinMessage.encodeProtobuf(pinWithOptions(cid, defaultPinOptions, 0)) }))), clock: systemClock, codec: PinMessage, valuePrefix: '/c/s/k/' })
+  await pinset.load()
+  const signal = AbortSignal.abort(new Error('enough'))
+  await assert.rejects(Array.fromAsync(pinset.list({ signal })), /enough/)
 })
 
 test('what is no pin of its key, in a folder of the Go program, does not stand in the way of the pins', async () => {
