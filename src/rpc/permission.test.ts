@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { methods } from './methods.ts'
 import { permittedMethod, Refusal } from './permission.ts'
 
-/* Who may call what, as the reference has it (spec/wire.md 5.2): a change here opens a door, or shuts one to its peers. */
+/* Who may call what, as the reference has it (spec/wire.md 5.2), and what is ours: a change here opens a door, or shuts one to its peers. */
 
 const open = ['Cluster.ID', 'Cluster.IDStream', 'Cluster.PeerAdd', 'Cluster.Version']
 const trusted = [
-  'Cluster.PeerRemove', 'Cluster.Peers', 'Cluster.RecoverAllLocal', 'Cluster.RecoverLocal', 'Cluster.RepoGCLocal', 'Consensus.AddPeer', 'Consensus.LogPin', 'Consensus.LogUnpin',
+  'Cluster.Links', 'Cluster.PeerRemove', 'Cluster.Peers', 'Cluster.RecoverAllLocal', 'Cluster.RecoverLocal', 'Cluster.RepoGCLocal', 'Consensus.AddPeer', 'Consensus.LogPin', 'Consensus.LogUnpin',
   'Consensus.RmPeer', 'IPFSConnector.BlockStream', 'IPFSConnector.RepoStat', 'IPFSConnector.SwarmPeers', 'PinTracker.Recover', 'PinTracker.Status', 'PinTracker.StatusAll', 'PinTracker.StatusRanges',
 ]
 const closed = [
@@ -32,6 +33,10 @@ test('everybody may call what is open, trusted peers what is theirs, and nobody 
   for (const name of open) assert.deepEqual([outcome(name, false), outcome(name, true)], ['answered', 'answered'], name)
   for (const name of trusted) assert.deepEqual([outcome(name, false), outcome(name, true)], [denied(name), 'answered'], name)
   for (const name of closed) assert.deepEqual([outcome(name, false), outcome(name, true)], [denied(name), denied(name)], name)
+})
+
+test('there is no method of which it is not said here who may call it', () => {
+  assert.deepEqual(Object.values(methods).map(({ service, method }) => `${service}.${method}`).toSorted(), [...open, ...trusted].toSorted())
 })
 
 test('what there is not is told before anybody is asked for permission', () => {
