@@ -146,15 +146,47 @@ test('an entry of an earlier run that comes back when a delta is undone is older
 test('what a killed process wrote and did not sync is on disk before anybody acts on it', async () => {
   const clock = virtualClock()
   const store = new FaultyStore()
-  const killed = await started(store, clock)
+  // Its delta is never written, nor anything after that.
+  const killed = await started({
+    batch: (operations, options) => operations.some(({ key }) => key.startsWith('/c/h/')) ? new Promise(() => {}) : store.batch(operations, options),
+    get: key => store.get(key),
+    getSync: key => store.getSync(key),
+    getMany: keys => store.getMany(keys),
+    iterate: range => store.iterate(range),
+    keys: range => store.keys(range),
+    keysUnder: (prefixes, limitEach) => store.keysUnder(prefixes, limitEach),
+    clear: range => store.clear(range),
+    close: async () => {},
+  }, clock)
   const logged = killed.logPin(pinOf(0, 'one', false))
   await clock.settle()
   await logged
   store.loseSyncs()
   const again = await started(store, clock)
+  // Its delta.
   store.faults = ['nothing since the last sync']
-  await assert.rejects(Promise.all([again.logPin(pinOf(1, 'refused', false)), clock.settle()]))
   await clock.advance(60_000)
-  assert.deepEqual([...(await listed(again)).values()], ['one'])
+  assert.deepEqual([store.faults, again.pinset().pendingCount(), [...(await listed(again)).values()]], [[], 0, ['one']])
   await again.stop()
+})
+
+test('a change that was refused is not made by a later start, though the disk kept it', async () => {
+  for (const action of ['pin', 'unpin'] as const) {
+    const clock = virtualClock()
+    const store = new FaultyStore()
+    const consensus = await started(store, clock)
+    const logged = consensus.logPin(pinOf(0, 'one', false))
+    await clock.advance(1_000)
+    await logged
+    store.faults = ['all']
+    const refused = action === 'pin' ? consensus.logPin(pinOf(1, 'refused', false)) : consensus.logUnpin(pinOf(0, 'one', false))
+    await Promise.all([assert.rejects(refused), clock.settle()])
+    // Whoever writes next makes the store open itself anew.
+    await store.batch([], { sync: false })
+    await clock.advance(60_000)
+    const again = await started(store, clock)
+    await clock.advance(60_000)
+    assert.deepEqual([...(await listed(again)).values()], ['one'], action)
+    await again.stop()
+  }
 })
