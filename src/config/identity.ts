@@ -47,7 +47,7 @@ export function loadIdentity (folder: string, options: LoadIdentityOptions): Ide
   const identity = existsSync(path)
     ? within(`error loading identity from ${path}`, () => readIdentity(readBounded(path)))
     : takeOverIdentity(folder, path, options.notify)
-  return overrideIdentity(identity, options.environment)
+  return within('error applying environment variables to the identity', () => overrideIdentity(identity, options.environment))
 }
 
 /** `identity` with CLUSTER_ID and CLUSTER_PRIVATEKEY. @throws ClusterError `INVALID_IDENTITY` */
@@ -55,7 +55,7 @@ export function overrideIdentity (identity: Identity, environment: Environment):
   const { CLUSTER_ID: id, CLUSTER_PRIVATEKEY: privateKey } = environment
   if (id === undefined && privateKey === undefined) return identity
   const json = identityToJson(identity)
-  return within('error applying environment variables to the identity', () => parseIdentity({ id: id ?? json.id, private_key: privateKey ?? json.private_key }))
+  return parseIdentity({ id: id ?? json.id, private_key: privateKey ?? json.private_key })
 }
 
 /** Writes identity.json, readable by its owner only. @throws ClusterError `STORE_FAILED` */

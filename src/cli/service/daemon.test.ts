@@ -37,6 +37,13 @@ async function withPeer (t: TestContext, initArgs: readonly string[] = []) {
 
 const quiet = { exit: 0, stdout: '', stderr: '' }
 
+test('init says once what is wrong with an identity of the environment', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'init-'))
+  t.after(() => { rmSync(folder, { recursive: true, force: true }) })
+  const { exit, stderr } = await runService(['-c', folder, 'init'], { environment: { CLUSTER_ID: peer } })
+  assert.deepEqual([exit, stderr], [1, `configuration written to ${folder}/service.json.\nerror applying environment variables to the identity: identity ID does not match the private_key\n`])
+})
+
 test('a peer is started with what the folder says', async t => {
   const { folder, started, run } = await withPeer(t)
   assert.deepEqual(await run([]), quiet)
@@ -144,6 +151,8 @@ test('the first signal stops, the second warns, the third ends the process', asy
   const output: Output = { isTerminal: false, columns: undefined, write: async text => { stderr += text } }
   let now = 0
   const signals = new StopSignals(source, output, { monotonic: () => now })
+  // What nobody listens to Node.js acts upon.
+  for (const name of ['SIGUSR1', 'SIGUSR2']) assert.ok(source.emit(name, name))
   assert.equal(signals.stop.aborted, false)
   // As the terminal sends it to the whole group and a launcher passes it on.
   source.emit('SIGINT', 'SIGINT')

@@ -58,7 +58,7 @@ async function writeFiles (call: ServiceCall, choices: Choices, hasIdentity: boo
   await stderr.write(`configuration written to ${configurationPath}.\n`)
 
   if (!hasIdentity) {
-    const identity = await doing('', () => overrideIdentity(createIdentity(systemRandom), environment))
+    const identity = await doing('applying environment variables to the identity', () => overrideIdentity(createIdentity(systemRandom), environment))
     await doing(`saving ${identityFileName}`, () => { saveIdentity(folder, identity) })
     await stderr.write(`new identity written to ${identityPath}\n`)
   }

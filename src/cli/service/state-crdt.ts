@@ -48,8 +48,8 @@ async function withCrdt (call: ServiceCall, openCrdt: OpenCrdt, work: (crdt: Crd
   await withFolderLock(call.context.folder, async () => {
     const log = new CommandLog(call)
     const { configuration } = await loadPeer(call, log)
-    requireState(configuration, 'creating datastore')
-    const crdt = await doing('creating datastore', () => openCrdt(configuration))
+    requireState(configuration, 'opening datastore')
+    const crdt = await doing('opening datastore', () => openCrdt(configuration))
     try {
       await work(crdt, log)
     } finally {

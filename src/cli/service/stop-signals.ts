@@ -3,6 +3,9 @@ import { systemClock, type Clock } from '../../platform/clock.ts'
 import type { Output } from '../command-line/terminal.ts'
 
 const signalNames = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** The reference takes no notice of them. Node.js would open its debugger at the first and end at the second, with nothing stopped. */
+const ignoredNames = ['SIGUSR1', 'SIGUSR2'] as const
+const ignore = (): void => {}
 
 const line = '!'.repeat(73)
 const warning = `
@@ -42,6 +45,7 @@ export class StopSignals implements Disposable {
     this.#stderr = stderr
     this.#clock = clock
     for (const name of signalNames) source.on(name, this.#listener)
+    for (const name of ignoredNames) source.on(name, ignore)
   }
 
   /** Aborted by the first signal. */
@@ -49,6 +53,7 @@ export class StopSignals implements Disposable {
 
   [Symbol.dispose] (): void {
     for (const name of signalNames) this.#source.off(name, this.#listener)
+    for (const name of ignoredNames) this.#source.off(name, ignore)
   }
 
   async #received (name: string): Promise<void> {
