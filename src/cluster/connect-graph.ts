@@ -2,7 +2,7 @@ import type { Consensus } from '../consensus/consensus.ts'
 import type { ConnectGraph, PeerId, PeerLinks } from '../domain/peer.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
-import { within } from './deadline.ts'
+import { within } from '../platform/deadline.ts'
 
 /** Time for a peer to answer, in milliseconds: one of the Go program asks its members for half of it, of which one may be dead. */
 const linksAnswerMs = 30_000

@@ -4,7 +4,7 @@ import { sleep } from '../platform/clock.ts'
 import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import { shuffled } from '../platform/random.ts'
-import { within } from './deadline.ts'
+import { within } from '../platform/deadline.ts'
 
 /** Peers to connect to at the start; the others are found through them (spec/components.md 1.1). */
 const bootstrapCount = 3

@@ -3,7 +3,8 @@ import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
-import { peerAnswerMs, within } from './deadline.ts'
+import { peerAnswerMs } from './peer-answer.ts'
+import { within } from '../platform/deadline.ts'
 
 /** Peers that are asked at the same time; those beyond are known by their first ping. */
 const mostAtOnce = 64

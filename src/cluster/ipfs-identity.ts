@@ -4,7 +4,7 @@ import type { PeerPinStatus } from '../domain/status.ts'
 import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
-import { unlessAborted, within } from './deadline.ts'
+import { unlessAborted, within } from '../platform/deadline.ts'
 import { isPublic } from './ping.ts'
 
 /** How long an answer of the node is taken as true: status lines and pings need it all the time. */
@@ -64,7 +64,7 @@ export class IpfsIdentity {
   ask (options: CallOptions): Promise<IpfsId> {
     this.#askedAt = this.#clock.monotonic()
     this.#asking ??= this.#askNode().finally(() => { this.#asking = undefined })
-    return unlessAborted(this.#asking, options)
+    return unlessAborted(this.#asking, options.signal)
   }
 
   async #askNode (): Promise<IpfsId> {

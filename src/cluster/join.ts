@@ -4,7 +4,8 @@ import type { CallOptions, Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerMonitor } from '../monitor/monitor.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
-import { peerAnswerMs, within } from './deadline.ts'
+import { peerAnswerMs } from './peer-answer.ts'
+import { within } from '../platform/deadline.ts'
 import { recordPresence } from './ping.ts'
 
 /** A peer that takes this one in asks it who it is first, which may take as long as the answer itself. */

@@ -5,7 +5,8 @@ import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
-import { peerAnswerMs, within } from './deadline.ts'
+import { peerAnswerMs } from './peer-answer.ts'
+import { within } from '../platform/deadline.ts'
 
 /** How often members without a connection are looked for, in milliseconds. */
 const lookMs = 1_000

@@ -133,6 +133,7 @@ test('impossible factors, a past expiry and a direct pin over a recursive one ar
   const refused = (changes: Partial<PinOptions>, message: string) => assert.rejects(pinning.pin(cid, options(changes)), { message })
   await refused({ replicationFactorMin: 3, replicationFactorMax: 2 }, 'cluster.replication_factor_min is larger than max')
   await refused({ replicationFactorMin: -2 }, 'cluster.replication_factor_min is wrong')
+  await refused({ replicationFactorMin: -3, replicationFactorMax: -2 }, 'cluster.replication_factor_min is wrong')
   await refused({ replicationFactorMax: 2 }, 'cluster.replication_factor_min and max must be -1 when one of them is')
   await refused({ expireAt: 1 }, 'pin.ExpireAt set before current time')
   await pinning.pin(cid, options())
@@ -145,14 +146,83 @@ test('an update copies the old pin, all but a new name and a later expiry', asyn
   await pinning.pin(cid, options({ name: 'old', metadata: { a: '1' } }))
   const updated = await pinning.pin(other, options({ pinUpdate: cid, metadata: { b: '2' } }))
   assert.deepEqual([updated.cid, updated.name, updated.metadata, updated.pinUpdate], [other, 'old', { a: '1' }, cid])
+  const expireAt = platform.clock.now() + 60_000
+  const renamed = await pinning.pin(other, options({ pinUpdate: cid, name: 'new', expireAt }))
+  assert.deepEqual([renamed.name, renamed.expireAt], ['new', expireAt])
+  assert.equal((await pinning.pin(cid, options({ pinUpdate: other, expireAt: 1_000 }))).expireAt, expireAt, 'one that has passed is none')
   await assert.rejects(pinning.pin(cid, options({ pinUpdate: parseCid('bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy') })), { code: 'NOT_FOUND' })
   await stop()
 })
 
-test('a follower writes nothing', async () => {
-  const { pinning, stop } = await lonePeer({ followerMode: true })
-  await assert.rejects(pinning.pin(cid, options()), { code: 'FOLLOWER_MODE', message: 'this peer is configured to be in follower mode. Write operations are disabled' })
+test('parts of sharded content are not updated, and an update to the same CID is an ordinary pin', async () => {
+  const { pinning, stop } = await lonePeer()
+  await pinning.submit({ ...pinWithOptions(cid, options(), platform.clock.now()), type: 'meta-pin', allocations: [], reference: other })
+  await assert.rejects(pinning.pin(other, options({ pinUpdate: cid })), { code: 'PIN_REFUSED', message: 'this pin type cannot be updated' })
+  assert.equal((await pinning.pin(other, options({ pinUpdate: other, name: 'n' }))).name, 'n')
   await stop()
+})
+
+test('a follower writes nothing', async () => {
+  const { pinning, consensus, stop } = await lonePeer({ followerMode: true })
+  const refusal = { code: 'FOLLOWER_MODE', message: 'this peer is configured to be in follower mode. Write operations are disabled' }
+  await assert.rejects(pinning.pin(cid, options()), refusal)
+  await assert.rejects(pinning.pinAllocated(cid, options(), []), refusal)
+  await assert.rejects(pinning.submit({ ...pinWithOptions(cid, options(), platform.clock.now()), allocations: [] }), refusal)
+  await assert.rejects(pinning.allocateBlocks(options()), refusal)
+  assert.equal(consensus.pinset().count(), 0)
+  await stop()
+})
+
+test('what was added is pinned recursively where its blocks are, whatever mode and factors were asked for', async () => {
+  const [first, second] = [peerOf(1), peerOf(2)]
+  const { pinning, stop } = await lonePeer({}, { others: [first, second] })
+  const added = options({ replicationFactorMin: 1, replicationFactorMax: 1, mode: 'direct', pinUpdate: other })
+  const pin = await pinning.pinAllocated(cid, added, [first, second])
+  assert.deepEqual([pin.mode, pin.maxDepth, pin.pinUpdate, pin.allocations], ['recursive', -1, undefined, [first, second]])
+  assert.deepEqual((await pinning.pinAllocated(other, options(), [first])).allocations, [], 'everywhere is everywhere')
+  await stop()
+})
+
+test('blocks that are to be everywhere go to every peer that is heard, others to as many as are asked for', async () => {
+  const [living, dead, unheard] = [peerOf(1), peerOf(2), peerOf(3)]
+  const { pinning, monitor, stop } = await lonePeer({}, { others: [living, unheard] })
+  const ping = (peer: PeerId, lifeMs: number): void => { monitor.record({ name: 'ping', peer, value: '', expire: platform.clock.now() + lifeMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }) }
+  ping(self, 600_000)
+  ping(living, 600_000)
+  ping(dead, -1)
+  assert.deepEqual((await pinning.allocateBlocks(options())).toSorted(), [self, living].toSorted())
+  assert.deepEqual(await pinning.allocateBlocks(options({ replicationFactorMin: 1, replicationFactorMax: 2 })), [living, unheard])
+  await assert.rejects(pinning.allocateBlocks(options({ expireAt: 1 })), { message: 'pin.ExpireAt set before current time' })
+  await stop()
+})
+
+test('each type of pin can be pinned again as what it is, and as nothing else', async () => {
+  const pinOf = (changes: Partial<Pin>): Pin => ({ ...pinWithOptions(cid, options({ mode: 'direct' }), platform.clock.now()), allocations: [], ...changes })
+  const good: ReadonlyArray<Partial<Pin>> = [
+    { type: 'pin' },
+    { type: 'shard-pin', maxDepth: 1 },
+    { type: 'clusterdag-pin', maxDepth: 0, reference: other },
+    { type: 'meta-pin', reference: other },
+  ]
+  const bad: ReadonlyArray<readonly [Partial<Pin>, string]> = [
+    [{ type: 'pin', reference: other }, 'data pins should not reference other pins'],
+    [{ type: 'shard-pin', maxDepth: 0 }, 'must pin shards go depth 1'],
+    [{ type: 'shard-pin', maxDepth: 3 }, 'must pin shards go depth 1'],
+    [{ type: 'clusterdag-pin', maxDepth: 1, reference: other }, 'must pin roots directly'],
+    [{ type: 'clusterdag-pin', maxDepth: 0 }, 'clusterDAG pins should reference a Meta pin'],
+    [{ type: 'meta-pin', replicationFactorMin: 1, replicationFactorMax: 1, allocations: [self], reference: other }, 'meta pin should not specify allocations'],
+    [{ type: 'meta-pin' }, 'metaPins should reference a ClusterDAG'],
+  ]
+  for (const first of good) {
+    const peer = await lonePeer()
+    await peer.pinning.submit(pinOf(first))
+    for (const again of good) {
+      if (again.type === first.type) await peer.pinning.submit(pinOf(again))
+      else await assert.rejects(peer.pinning.submit(pinOf(again)), { code: 'PIN_REFUSED', message: `cannot repin CID with different tracking method, clear state with pin rm to proceed. New: ${again.type}. Was: ${first.type}` })
+    }
+    for (const [again, message] of bad) if (again.type === first.type) await assert.rejects(peer.pinning.submit(pinOf(again)), { code: 'PIN_REFUSED', message })
+    await peer.stop()
+  }
 })
 
 test('a pin that must be allocated waits for the first metrics, one for all peers does not', async () => {

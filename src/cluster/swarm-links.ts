@@ -4,7 +4,8 @@ import type { IpfsConnector } from '../ipfs/connector.ts'
 import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
-import { peerAnswerMs, within } from './deadline.ts'
+import { peerAnswerMs } from './peer-answer.ts'
+import { within } from '../platform/deadline.ts'
 
 /** How often new members are looked for, in milliseconds. */
 const lookMs = 2_000

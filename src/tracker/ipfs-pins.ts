@@ -3,6 +3,7 @@ import { ClusterError, errorText } from '../domain/errors.ts'
 import type { Pin } from '../domain/pin.ts'
 import type { IpfsConnector, IpfsPin } from '../ipfs/connector.ts'
 import { HangWatch } from '../ipfs/hang-watch.ts'
+import { unlessAborted } from '../platform/deadline.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Gauge } from '../platform/metrics.ts'
 import { CidSet } from './cid-set.ts'
@@ -53,10 +54,10 @@ export class IpfsPins {
       listing.abort.abort()
     }
     try {
-      await untilAborted(listing.finished, signal)
-    } catch (error) {
+      await unlessAborted(listing.finished, signal)
+    } catch {
       release()
-      throw error
+      throw new ClusterError('CANCELLED', 'the peer stops or the caller went away')
     }
     return {
       has: (cid, type) => listing[type].has(cid),
@@ -97,14 +98,4 @@ export class IpfsPins {
     }
     if (this.#running === listing) this.#running = undefined
   }
-}
-
-function untilAborted (promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return promise
-  return new Promise((resolve, reject) => {
-    const abort = (): void => { reject(new ClusterError('CANCELLED', 'the peer stops or the caller went away')) }
-    if (signal.aborted) { abort(); return }
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
-  })
 }

@@ -19,6 +19,7 @@ import type { Multiaddress } from '../../src/domain/peer.ts'
 import { connectedNetworks, hasPeer, testNetwork, testSecret, type TestNetwork } from '../../src/platform/libp2p/network.fixture.ts'
 import { privateNetwork } from '../../src/platform/libp2p/private-network.ts'
 import type { GossipMessage } from '../../src/platform/network.ts'
+import { systemClock } from '../../src/platform/clock.ts'
 import { systemRandom } from '../../src/platform/random.ts'
 import { until } from '../endurance/scratch-peer.ts'
 import { GoCrdtPeer } from './go-crdt-peer.ts'
@@ -58,7 +59,7 @@ test('a Go peer and ours connect over Noise and TLS, either dialling', { skip, t
         transports: [tcp()],
         streamMuxers: [yamux()],
         connectionEncrypters: [encrypter],
-        connectionProtector: privateNetwork({ secret: testSecret, random: systemRandom, onStranger: host => { assert.fail(`${host} has the secret`) } }),
+        connectionProtector: privateNetwork({ secret: testSecret, clock: systemClock, random: systemRandom, onStranger: host => { assert.fail(`${host} has the secret`) } }),
       })
       t.after(() => third.stop())
       const connection = await third.dial(multiaddr(address))

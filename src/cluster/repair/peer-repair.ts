@@ -4,7 +4,7 @@ import type { PeerId } from '../../domain/peer.ts'
 import { sleep } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { PeerCalls } from '../../rpc/peer-calls.ts'
-import { within } from '../deadline.ts'
+import { within } from '../../platform/deadline.ts'
 import type { RepairNotes } from './repair-notes.ts'
 import { repairRound, type RoundParts, type RoundResult } from './round.ts'
 

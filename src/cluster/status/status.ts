@@ -6,7 +6,8 @@ import { isAllocatedTo, type Pin } from '../../domain/pin.ts'
 import { TrackerStatus, type GlobalPinInfo, type PeerPinStatus, type PinInfo } from '../../domain/status.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { CallOptions } from '../../platform/lifecycle.ts'
-import { peerAnswerMs, within } from '../deadline.ts'
+import { peerAnswerMs } from '../peer-answer.ts'
+import { within } from '../../platform/deadline.ts'
 import { peerPart, toldByOthers, unpinnedEverywhere, type LastKnown } from './status-lines.ts'
 
 /** What the status of one CID needs. */

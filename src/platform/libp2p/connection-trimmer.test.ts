@@ -61,7 +61,7 @@ test('connections from before the clock was set back are closed as others are', 
 
 const plainHost = (listen: readonly string[]) => createLibp2p({
   addresses: { listen: [...listen] }, transports: [tcp()], streamMuxers: [yamux()], connectionEncrypters: [noise()],
-  connectionProtector: privateNetwork({ secret: testSecret, random: systemRandom, onStranger: host => { assert.fail(`${host} has the secret`) } }),
+  connectionProtector: privateNetwork({ secret: testSecret, clock: systemClock, random: systemRandom, onStranger: host => { assert.fail(`${host} has the secret`) } }),
 })
 
 test('a peer with 30 real connections closes all but ten, never those of peers that it trusts by name', { timeout: 120_000 }, async t => {

@@ -3,6 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { frame, readFrames } from '../bitswap/frames.ts'
 import type { Clock } from '../clock.ts'
+import { within } from '../deadline.ts'
 import { isRelayed, servedAddresses } from './addresses.ts'
 import { autonatProtocol, decodeRequest, dialStatus, encodeAnswer, maxMessageBytes, type DialAnswer, type DialRequest } from './autonat-message.ts'
 import type { IsOfInternet, OutsideComponents } from './outside-components.ts'
@@ -76,9 +77,10 @@ export class DialBack {
 
   /** The address that was reached; undefined when none was. */
   async #dial (addresses: readonly Multiaddress[], { remotePeer }: Connection): Promise<Multiaddress | undefined> {
+    const { components: { connectionManager }, clock } = this.#options
     const targets = addresses.map(address => multiaddr(`${address}/p2p/${remotePeer.toString()}`))
     try {
-      const opened = await this.#options.components.connectionManager.openConnection(targets, { force: true, signal: AbortSignal.timeout(dialTimeoutMs) })
+      const opened = await within(clock, dialTimeoutMs, {}, limited => connectionManager.openConnection(targets, { force: true, ...limited }))
       const reached = opened.remoteAddr.toString().replace(/\/p2p\/[^/]+$/, '')
       opened.close().catch((error: Error) => { opened.abort(error) })
       return addresses.find(address => address === reached)

@@ -5,14 +5,14 @@ import { ClusterError, errorText } from '../../domain/errors.ts'
  * that the peer cannot be reached. `what` is the attempt, for example `failed to dial: …`.
  */
 export function callFailure (error: unknown, signal: AbortSignal | undefined, what: string): ClusterError {
-  if (error instanceof ClusterError) return error
+  if (error instanceof ClusterError && (error.code !== 'TIMED_OUT' || error === signal?.reason)) return error
   if (signal?.aborted === true) return abortFailure(signal, what)
   if (isTimeout(error)) return new ClusterError('TIMED_OUT', `${what}: no answer in time`, { cause: error })
   return new ClusterError('PEER_UNREACHABLE', `${what}: ${allTexts(error)}`, { cause: error })
 }
 
 /** The error for a signal that is aborted. */
-export function abortFailure (signal: AbortSignal, what: string): ClusterError {
+function abortFailure (signal: AbortSignal, what: string): ClusterError {
   const { reason } = signal as { reason: unknown }
   if (reason instanceof ClusterError) return reason
   if (isTimeout(reason)) return new ClusterError('TIMED_OUT', `${what}: the time limit has passed`, { cause: reason })
@@ -20,7 +20,7 @@ export function abortFailure (signal: AbortSignal, what: string): ClusterError {
 }
 
 function isTimeout (error: unknown): boolean {
-  return error instanceof Error && error.name === 'TimeoutError'
+  return error instanceof Error && (error.name === 'TimeoutError' || (error instanceof ClusterError && error.code === 'TIMED_OUT'))
 }
 
 /** libp2p hides what went wrong with each address in an AggregateError. */

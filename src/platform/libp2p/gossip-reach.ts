@@ -1,6 +1,7 @@
 import type { PeerId } from '../../domain/peer.ts'
 import { frame, readFrames } from '../bitswap/frames.ts'
 import { sleep, type Clock } from '../clock.ts'
+import { within } from '../deadline.ts'
 import type { Network, PeerStream } from '../network.ts'
 
 export const gossipReachProtocol = '/flotilla/gossip-reach/1.0.0'
@@ -126,7 +127,7 @@ export class GossipReach {
     if (told.isBusy || clock.monotonic() < told.notBefore || (told.text ?? nobody) === text) return
     told.isBusy = true
     try {
-      told.stream ??= await network.open(peer, gossipReachProtocol, { signal: AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(openMs)]) })
+      told.stream ??= await within(clock, openMs, { signal: this.#stopping.signal }, limited => network.open(peer, gossipReachProtocol, limited))
       await told.stream.write(frame(Buffer.from(text)))
       told.text = text
     } catch {

@@ -90,7 +90,7 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       maxOutboundStreams: maxStreams,
       streamOptions: { maxStreamWindowSize: streamWindowBytes, maxReadBufferLength: maxReadBufferBytes },
     }))],
-    ...(settings.secret.length === 0 ? {} : { connectionProtector: (await import('./private-network.ts')).privateNetwork({ secret: settings.secret, random: options.platform.random, onStranger: options.onStranger }) }),
+    ...(settings.secret.length === 0 ? {} : { connectionProtector: (await import('./private-network.ts')).privateNetwork({ secret: settings.secret, clock: options.platform.clock, random: options.platform.random, onStranger: options.onStranger }) }),
     connectionManager: {
       maxConnections: maxConnections(settings),
       maxIncomingPendingConnections: maxPendingConnections,

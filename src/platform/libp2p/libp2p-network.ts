@@ -1,8 +1,10 @@
 import type { Connection, Libp2pEvents, PeerId as Libp2pPeerId, PeerInfo, Stream } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Bandwidth, Multiaddress, PeerId } from '../../domain/peer.ts'
 import { timerMs } from '../../domain/time.ts'
+import { within } from '../deadline.ts'
 import type { CallOptions, Platform } from '../lifecycle.ts'
 import type { Logger } from '../logger.ts'
 import type { BlockSource, GossipMessage, Network, PeerStream } from '../network.ts'
@@ -175,7 +177,7 @@ class Libp2pNetwork implements Network {
     // To dial it is no news of where the peer is.
     if (!this.#known.has(address)) this.#known.add(address, false)
     try {
-      const connection = await host.dial(multiaddr(address), this.#dialOptions(signal))
+      const connection = await this.#dial(host, [multiaddr(address)], { ...(signal !== undefined && { signal }) })
       const peer = connection.remotePeer.toString() as PeerId
       if (connection.limits === undefined) await this.#gossip.linked(peer, signal)
       return peer
@@ -289,7 +291,7 @@ class Libp2pNetwork implements Network {
     if (host === undefined || host.getConnections(id).length > 0) return
     const addresses = multiaddrs.map(address => address.encapsulate(`/p2p/${id.toString()}`))
     // Most often a peer of another cluster, to which there is nothing to say.
-    await host.dial(addresses, this.#dialOptions(undefined)).catch(() => {})
+    await this.#dial(host, addresses, {}).catch(() => {})
   }
 
   #learn (peer: Libp2pPeerId, text: string): void {
@@ -305,8 +307,8 @@ class Libp2pNetwork implements Network {
     return open.find(({ limits }) => limits === undefined) ?? open[0] ?? (this.#dialler as PeerDialler).dial(peer, signal)
   }
 
-  #dialOptions (signal: AbortSignal | undefined): { signal: AbortSignal } {
-    const limit = AbortSignal.timeout(this.#options.settings.dialPeerTimeoutMs)
-    return { signal: signal === undefined ? limit : AbortSignal.any([signal, limit]) }
+  #dial (host: Host, addresses: Multiaddr[], options: CallOptions): Promise<Connection> {
+    const { platform: { clock }, settings } = this.#options
+    return within(clock, settings.dialPeerTimeoutMs, options, limited => host.dial(addresses, limited))
   }
 }

@@ -2,6 +2,7 @@ import type { Connection, Libp2p } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { sleep, type Clock } from '../clock.ts'
+import { unlessAborted, within } from '../deadline.ts'
 import { isRelayed, readAddress } from './addresses.ts'
 import type { Dht } from './dht.ts'
 import type { KnownPeers } from './known-peers.ts'
@@ -46,7 +47,7 @@ export class PeerDialler {
       attempt = this.#connect(peer).finally(() => { this.#attempts.delete(peer) })
       this.#attempts.set(peer, attempt)
     }
-    return signal === undefined ? attempt : unlessAborted(attempt, signal)
+    return unlessAborted(attempt, signal)
   }
 
   async #connect (peer: PeerId): Promise<Connection> {
@@ -90,7 +91,7 @@ export class PeerDialler {
 
   async #find (peer: PeerId): Promise<Multiaddress[]> {
     const { peerIdFromString } = await import('@libp2p/peer-id')
-    const { multiaddrs } = await this.#options.dht.findPeer(peerIdFromString(peer), { signal: this.#limit() })
+    const { multiaddrs } = await this.#within(limited => this.#options.dht.findPeer(peerIdFromString(peer), limited))
     return multiaddrs.flatMap(address => {
       const text = address.toString()
       const found = readAddress(text.endsWith(`/p2p/${peer}`) ? text : `${text}/p2p/${peer}`)
@@ -99,27 +100,23 @@ export class PeerDialler {
   }
 
   async #directly (addresses: readonly Multiaddress[]): Promise<Connection> {
-    return this.#options.host.dial(await parsed(addresses), { signal: this.#limit() })
+    const targets = await parsed(addresses)
+    return this.#within(limited => this.#options.host.dial(targets, limited))
   }
 
   async #throughRelay (addresses: readonly Multiaddress[]): Promise<Connection> {
     const { host, clock } = this.#options
-    return dialApart(host, clock, await parsed(addresses), this.#limit())
+    const targets = await parsed(addresses)
+    return this.#within(({ signal }) => dialApart(host, clock, targets, signal))
   }
 
-  #limit (): AbortSignal { return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(this.#options.timeoutMs)]) }
+  #within<T> (work: (options: { readonly signal: AbortSignal }) => Promise<T>): Promise<T> {
+    const { clock, timeoutMs } = this.#options
+    return within(clock, timeoutMs, { signal: this.#stopping.signal }, work)
+  }
 }
 
 async function parsed (addresses: readonly Multiaddress[]): Promise<Multiaddr[]> {
   const { multiaddr } = await import('@multiformats/multiaddr')
   return addresses.map(address => multiaddr(address))
-}
-
-function unlessAborted<T> (work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => { reject(signal.reason) }
-    signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) abort()
-    work.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
-  })
 }

@@ -1,5 +1,7 @@
 import type { AbortOptions, ConnectionProtector, MultiaddrConnection } from '@libp2p/interface'
 import { AbstractMultiaddrConnection, byteStream, type SendResult } from '@libp2p/utils'
+import type { Clock } from '../clock.ts'
+import { within } from '../deadline.ts'
 import type { Random } from '../random.ts'
 import { giveBack, handOver } from '../spent-memory.ts'
 import { SentMemory, UnderWay } from './sent-memory.ts'
@@ -17,6 +19,7 @@ type Pieces = Parameters<AbstractMultiaddrConnection['sendData']>[0]
 export interface PrivateNetworkOptions {
   /** 32 bytes that all members share. */
   readonly secret: Uint8Array
+  readonly clock: Clock
   readonly random: Random
   /** Told of each connection whose other end does not have the secret, as what came from it shows, or its silent end suggests. */
   readonly onStranger: (address: string, isCertain: boolean) => void
@@ -41,8 +44,7 @@ export function privateNetwork (options: PrivateNetworkOptions): () => Connectio
 async function protect (connection: Connection, options: PrivateNetworkOptions, memory: SentMemory, abort: AbortOptions = {}): Promise<MultiaddrConnection> {
   const localNonce = options.random.bytes(nonceBytes)
   const bytes = byteStream(connection)
-  const signal = abort.signal ?? AbortSignal.timeout(nonceTimeoutMs)
-  const [nonce] = await Promise.all([bytes.read({ bytes: nonceBytes, signal }), bytes.write(localNonce, { signal })])
+  const [nonce] = await within(options.clock, nonceTimeoutMs, abort, limited => Promise.all([bytes.read({ bytes: nonceBytes, ...limited }), bytes.write(localNonce, limited)]))
   bytes.unwrap()
   return new PrivateConnection(connection, options, memory, localNonce, nonce.subarray())
 }

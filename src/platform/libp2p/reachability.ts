@@ -3,6 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { frame, readFrames } from '../bitswap/frames.ts'
 import type { Clock } from '../clock.ts'
+import { within } from '../deadline.ts'
 import type { Random } from '../random.ts'
 import { isLoopback, isRelayed, servedAddresses } from './addresses.ts'
 import { autonatProtocol, decodeAnswer, dialStatus, encodeRequest, maxMessageBytes, type DialAnswer } from './autonat-message.ts'
@@ -135,7 +136,7 @@ export class Reachability {
 
   async #ask (connection: Connection): Promise<DialAnswer | undefined> {
     const { components, clock } = this.#options
-    const stream = peerStream(await connection.newStream([autonatProtocol], { signal: AbortSignal.timeout(askTimeoutMs) }), connection.remotePeer.toString() as PeerId)
+    const stream = peerStream(await within(clock, askTimeoutMs, {}, limited => connection.newStream([autonatProtocol], limited)), connection.remotePeer.toString() as PeerId)
     const cancel = clock.after(askTimeoutMs, () => { stream.reset() })
     try {
       const own = components.addressManager.getAddressesWithMetadata().map(({ multiaddr: address }) => address.toString() as Multiaddress)

@@ -1,9 +1,6 @@
 import { ClusterError } from '../domain/errors.ts'
-import type { Clock } from '../platform/clock.ts'
-import type { CallOptions } from '../platform/lifecycle.ts'
-
-/** Time for another peer to answer a question about one pin or itself, in milliseconds (spec/components.md 1.10). */
-export const peerAnswerMs = 15_000
+import type { Clock } from './clock.ts'
+import type { CallOptions } from './lifecycle.ts'
 
 /**
  * Runs `work` with a signal that is aborted after `limitMs` and with the caller's. Ends then, also
@@ -29,7 +26,7 @@ export async function within<T> (clock: Clock, limitMs: number, options: CallOpt
 }
 
 /** Waits for `answer` until the caller's signal is aborted; the work goes on for others that wait. */
-export function unlessAborted<T> (answer: Promise<T>, { signal }: CallOptions): Promise<T> {
+export function unlessAborted<T> (answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return answer
   return new Promise((resolve, reject) => {
     const abort = (): void => { reject(signal.reason as Error) }
