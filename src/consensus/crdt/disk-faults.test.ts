@@ -9,7 +9,7 @@ import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLoggers } from '../../platform/logger.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { systemRandom } from '../../platform/random.ts'
-import type { Store } from '../../platform/store.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
 import { virtualClock, type VirtualClock } from '../../platform/virtual-clock.ts'
 import { CrdtConsensus } from './crdt-consensus.ts'
 import { FaultyStore, type Fate } from './faulty-store.fixture.ts'
@@ -143,12 +143,10 @@ test('an entry of an earlier run that comes back when a delta is undone is older
   await third.stop()
 })
 
-test('what a killed process wrote and did not sync is on disk before anybody acts on it', async () => {
-  const clock = virtualClock()
-  const store = new FaultyStore()
-  // Its delta is never written, nor anything after that.
-  const killed = await started({
-    batch: (operations, options) => operations.some(({ key }) => key.startsWith('/c/h/')) ? new Promise(() => {}) : store.batch(operations, options),
+/** The same store for a process that is killed before any of its deltas is written; what is `answered` is that a batch is. */
+function beforeDeltas (store: FaultyStore, answered: (operations: readonly StoreOperation[], written: Promise<void>) => Promise<void> = (_, written) => written): Store {
+  return {
+    batch: (operations, options) => operations.some(({ key }) => key.startsWith('/c/h/')) ? new Promise(() => {}) : answered(operations, store.batch(operations, options)),
     get: key => store.get(key),
     getSync: key => store.getSync(key),
     getMany: keys => store.getMany(keys),
@@ -156,8 +154,16 @@ test('what a killed process wrote and did not sync is on disk before anybody act
     keys: range => store.keys(range),
     keysUnder: (prefixes, limitEach) => store.keysUnder(prefixes, limitEach),
     clear: range => store.clear(range),
+    openings: () => store.openings(),
+    onOpenedAnew: listener => { store.onOpenedAnew(listener) },
     close: async () => {},
-  }, clock)
+  }
+}
+
+test('what a killed process wrote and did not sync is on disk before anybody acts on it', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const killed = await started(beforeDeltas(store), clock)
   const logged = killed.logPin(pinOf(0, 'one', false))
   await clock.settle()
   await logged
@@ -189,4 +195,27 @@ test('a change that was refused is not made by a later start, though the disk ke
     assert.deepEqual([...(await listed(again)).values()], ['one'], action)
     await again.stop()
   }
+})
+
+test('what is being written while a refused change is taken off the disk stays there', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  let isSlow = false
+  const slow = beforeDeltas(store, async (operations, written) => {
+    await written
+    if (isSlow && operations.some(({ type, key }) => type === 'put' && key.startsWith('/flotilla/journal/'))) await gate
+  })
+  const consensus = await started(slow, clock)
+  store.faults = ['all']
+  await Promise.all([assert.rejects(consensus.logPin(pinOf(0, 'refused', false))), clock.settle()])
+  isSlow = true
+  const logged = consensus.logPin(pinOf(1, 'one', false))
+  // The store is opened anew for it.
+  await clock.advance(1_000)
+  open()
+  await Promise.all([logged, clock.settle()])
+  const again = await started(store, clock)
+  assert.deepEqual([...(await listed(again)).values()], ['one'])
+  await Promise.all([again.stop(), clock.advance(1_000)])
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { PinMessage } from '../../codec/messages.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
@@ -169,16 +170,19 @@ test('heads that are none go', async () => {
 
 test('values that are not what the nodes say are corrected on request, and readers of the changes hear of it', async () => {
   const { peers, a, b } = await pair()
-  const dead = await a.store.get(`/c/s/k/${keyOf(9)}/v`) as Uint8Array
+  for (const n of [1, 9]) await peers.done(a.consensus.logPin(pinOf(n, { name: 'again' })))
+  await peers.clock.advance(1_000)
   await peers.done(b.stop())
   await b.store.batch([
-    // A value that is gone, one that should be, and an element and a tombstone that are gone.
+    // A value that is gone, some that no living element has (of which there may be none, or others), and an element and a tombstone that are gone.
     { type: 'del', key: `/c/s/k/${keyOf(5)}/v` },
     { type: 'del', key: `/c/s/k/${keyOf(5)}/p` },
-    { type: 'put', key: `/c/s/k/${keyOf(0)}/v`, value: dead },
-    { type: 'put', key: `/c/s/k/${keyOf(0)}/p`, value: Uint8Array.of(120) },
+    ...[0, 1, 9, 20].flatMap(n => [
+      { type: 'put', key: `/c/s/k/${keyOf(n)}/v`, value: PinMessage.encodeProtobuf(pinOf(n)) } as const,
+      { type: 'put', key: `/c/s/k/${keyOf(n)}/p`, value: Uint8Array.of(120) } as const,
+    ]),
     ...(await keysUnder(b.store, `/c/s/s/${keyOf(7)}/`)).map(key => ({ type: 'del', key }) as const),
-    ...(await keysUnder(b.store, `/c/s/t/${keyOf(1)}/`)).map(key => ({ type: 'del', key }) as const),
+    ...(await keysUnder(b.store, `/c/s/t/${keyOf(2)}/`)).map(key => ({ type: 'del', key }) as const),
     { type: 'del', key: '/flotilla/format' },
   ], { sync: true })
   const again = await peers.start(1, { store: b.store })
@@ -190,6 +194,24 @@ test('values that are not what the nodes say are corrected on request, and reade
   assert.deepEqual(await namesOf(again), await namesOf(a))
   assert.equal(again.consensus.pinset().digest(), a.consensus.pinset().digest())
   await peers.stop()
+})
+
+test('a set that is as its nodes say is left as it is', async () => {
+  const { peers, a, b } = await pair()
+  await peers.done(b.stop())
+  for (const n of [1, 5]) {
+    await peers.done(a.consensus.logPin(pinOf(n, { name: 'again' })))
+    await peers.clock.advance(1_000)
+  }
+  await peers.done(a.consensus.logMove(pinOf(6), pinOf(6, { name: 'moved' })))
+  await peers.stop()
+  const entries = async (): Promise<unknown> => (await Array.fromAsync(a.store.iterate({}))).flat()
+  const before = await entries()
+  const parts = bareParts(a.store)
+  await parts.replica.load()
+  const report = await repair({ ...parts, onMissing: () => {} }, { withValues: true, signal: new AbortController().signal })
+  assert.deepEqual(report, { nodes: 16, missing: 0, falseHeads: 0, lostHeads: 0, corrected: 0 })
+  assert.deepEqual(await entries(), before)
 })
 
 test('a set that is marked dirty is wholly looked at: values, count and digest too', async () => {
