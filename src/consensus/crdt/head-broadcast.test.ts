@@ -11,6 +11,7 @@ import { CrdtPeers, namesOf, pinOf } from './crdt-peers.fixture.ts'
 import { CrashStore } from './crash-store.fixture.ts'
 import { decodeDeltaNode } from './delta.ts'
 import { crdtTopic } from './head-broadcast.ts'
+import { readReplicaState } from './replica-state.ts'
 
 const intervalMs = 60_000
 
@@ -113,16 +114,40 @@ test('what was pinned alone is told when somebody comes, and is on disk by then'
   const peers = new CrdtPeers(virtualClock())
   const store = new CrashStore()
   const a = await peers.start(0, { store })
-  await peers.done(a.consensus.logPin(pinOf(1)))
-  await peers.clock.advance(100)
-  const bare = await BarePeer.start(peers, 1)
-  const told: string[] = []
-  bare.network.subscribe(crdtTopic('test'), ({ data }) => { told.push(...decodeBroadcast(data).map(({ cid }) => cid.toString())) })
-  await peers.clock.advance(1_100)
-  assert.deepEqual(told, a.consensus.inspect().heads)
-  const after = await store.crash(0)
-  assert.ok((await Array.fromAsync(after.keys({ gte: '/c/h/', lt: '/c/h0' }))).flat().length === 1, 'the head that was told has outlived the crash')
+  let after: CrashStore | undefined
+  for (const n of [1, 2]) {
+    await peers.done(a.consensus.logPin(pinOf(n)))
+    await peers.clock.advance(100)
+    const bare = await BarePeer.start(peers, n)
+    const told: string[] = []
+    bare.network.subscribe(crdtTopic('test'), ({ data }) => { told.push(...decodeBroadcast(data).map(({ cid }) => cid.toString())) })
+    await peers.clock.advance(1_100)
+    assert.deepEqual(told, a.consensus.inspect().heads)
+    await bare.network.stop()
+    if (n === 2) after = await store.crash(0)
+  }
+  assert.deepEqual((await readReplicaState(after as CrashStore, '/c')).heads, a.consensus.inspect().heads, 'the head that was told has outlived the crash')
   await peers.stop()
+})
+
+test('a stop waits for what is being told, but not for long', async () => {
+  for (const isSlow of [true, false]) {
+    const peers = new CrdtPeers(virtualClock())
+    const { promise: sent, resolve: send } = Promise.withResolvers<void>()
+    await BarePeer.start(peers, 1)
+    const a = await peers.start(0, { network: network => ({ ...network, publish: () => sent }) })
+    await peers.done(a.consensus.logPin(pinOf(1)))
+    await peers.done(a.consensus.settled())
+    let isStopped = false
+    const stopped = a.consensus.stop().then(() => { isStopped = true })
+    await peers.clock.settle()
+    assert.equal(isStopped, false)
+    if (isSlow) await peers.clock.advance(2_000)
+    else send()
+    await peers.clock.settle()
+    assert.equal(isStopped, true)
+    await stopped
+  }
 })
 
 test('what was pinned alone is told to nobody while the disk takes its time, however many come', async () => {

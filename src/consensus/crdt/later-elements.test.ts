@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryStore } from '../../platform/memory-store.ts'
-import type { Store } from '../../platform/store.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { CrdtPeers, namesOf, pinOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import type { Intent } from './journal.ts'
@@ -87,6 +87,47 @@ test('who pins anew elsewhere is not undone by an unpin that is made from the jo
   await later.clock.advance(20_000)
   assert.deepEqual(await namesOf(again), ['again'])
   assert.deepEqual(await Array.fromAsync(left.iterate({ gte: '/flotilla/later', lt: '/flotilla/later0' })), [], 'the notes are gone with the unpins')
+  await later.stop()
+})
+
+/** A store that writes no delta of its peer while it must not. */
+function storeWithoutDeltas (): { readonly store: Store, mayWrite: (deltas: number) => void } {
+  const memory = memoryStore()
+  let left = Infinity
+  const isDelta = (operations: readonly StoreOperation[]): boolean => operations.some(({ type, key }) => type === 'del' && key.startsWith('/flotilla/journal/'))
+  const batch: Store['batch'] = async (operations, options) => {
+    if (isDelta(operations) && left-- <= 0) throw new Error('no delta now')
+    await memory.batch(operations, options)
+  }
+  return { store: { ...memory, batch }, mayWrite: deltas => { left = deltas } }
+}
+
+test('who pins anew is not undone by the first of two unpins that wait, nor by the second in a delta of its own', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const { store, mayWrite } = storeWithoutDeltas()
+  const [a, b] = [await peers.start(0, { store, batching: { maxSize: 1, maxAgeMs: 10_000 } }), await peers.start(1)]
+  await peers.clock.advance(1_000)
+  for (const n of [1, 2]) await peers.done(b.consensus.logPin(pinOf(n)))
+  await peers.clock.advance(1_000)
+  mayWrite(0)
+  for (const n of [1, 1, 2]) await peers.done(a.consensus.logUnpin(pinOf(n)))
+  for (const n of [1, 2]) await peers.done(b.consensus.logPin(pinOf(n, { name: `again ${n}` })))
+  await peers.clock.advance(1_000)
+  assert.deepEqual(await namesOf(a), [])
+  // A crash after the first delta: what came behind the other unpins is still known.
+  mayWrite(1)
+  await peers.clock.advance(30_000)
+  assert.equal(a.consensus.inspect().unpublishedChanges, 2)
+  const left = await leftOf(store)
+  mayWrite(Infinity)
+  await peers.clock.advance(30_000)
+  for (const peer of [a, b]) assert.deepEqual((await namesOf(peer)).toSorted(), ['again 1', 'again 2'])
+  await peers.stop()
+
+  const later = new CrdtPeers(virtualClock())
+  const again = await later.start(0, { store: left })
+  await later.clock.advance(20_000)
+  assert.deepEqual((await namesOf(again)).toSorted(), ['again 1', 'again 2'])
   await later.stop()
 })
 

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { cidKey } from '../../domain/cid.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
-import { decodeDeltaNode, encodeDelta, encodeDeltaNode, type DeltaNode } from './delta.ts'
+import { decodeDelta, decodeDeltaNode, encodeDelta, encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { replicaKeys, suspectKey } from './keys.ts'
 import { ReferenceSet } from './reference-set.fixture.ts'
 import { Replica } from './replica.ts'
@@ -180,3 +180,24 @@ test('bytes that are no delta node are refused', () => fc.assert(fc.property(fc.
     assert.equal((error as { code: string }).code, 'INVALID_WIRE_DATA')
   }
 })))
+
+test('fields of a delta that are not known are skipped, whatever their kind, and what is cut off is refused', () => {
+  const delta = { elements: [{ key: '/AFKREIAA', id: '', value: Uint8Array.of(1) }], tombstones: [], priority: 300 }
+  const known = encodeDelta(delta)
+  // Field 15 as a number, of eight bytes, of some bytes and of four.
+  for (const unknown of [[0x78, 0x80, 0x01], [0x79, 1, 2, 3, 4, 5, 6, 7, 8], [0x7a, 2, 1, 2], [0x7d, 1, 2, 3, 4]]) {
+    assert.deepEqual(decodeDelta(Uint8Array.of(...unknown, ...known, ...unknown)), delta)
+    for (let length = 1; length < unknown.length; length++) assert.throws(() => decodeDelta(Uint8Array.of(...known, ...unknown.slice(0, length))), { code: 'INVALID_WIRE_DATA' }, `${length} of ${unknown.length} bytes`)
+  }
+  for (const kind of [3, 4, 6, 7]) assert.throws(() => decodeDelta(Uint8Array.of((15 << 3) | kind, 1, 1, 1, 1, 1, 1, 1, 1)), { code: 'INVALID_WIRE_DATA' })
+})
+
+test('a folder of a later version is refused, one of this version and a new one are not', async () => {
+  for (const [version, isTaken] of [[undefined, true], [2, true], [3, false]] as const) {
+    const store = memoryStore(version === undefined ? [] : [{ key: keys.version, value: Uint8Array.of(version) }])
+    const loaded = new Replica(store, keys).load()
+    if (isTaken) await loaded
+    else await assert.rejects(loaded, { code: 'STORE_DAMAGED' })
+    assert.deepEqual(await store.get(keys.version), Uint8Array.of(version ?? 2))
+  }
+})
