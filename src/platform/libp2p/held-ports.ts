@@ -1,6 +1,7 @@
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net'
 import type { Listener, Transport } from '@libp2p/interface'
 import type { Multiaddress } from '../../domain/peer.ts'
+import { listenFailure } from './listening.ts'
 
 /** Connections that may wait for the host; later ones are closed. */
 const maxWaiting = 256
@@ -22,20 +23,22 @@ export class HeldPorts {
 
   /**
    * Takes those of the addresses that are plain TCP. What cannot be taken is left to the host.
-   * @throws NodeJS.ErrnoException `EADDRINUSE` when that is why nothing could be taken
+   * @throws ClusterError `ADDRESS_IN_USE` when somebody else has one and none can be taken
    */
   async hold (addresses: readonly Multiaddress[]): Promise<void> {
-    let failure: unknown
+    const failures = new Map<Multiaddress, unknown>()
     for (const address of addresses) {
       const [, version, host, port] = plainTcp.exec(address) ?? []
       if (port === undefined) continue
       try {
         this.#held.set(address, await hold({ host, port: Number(port), ipv6Only: version === '6' }))
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') failure = error
+        failures.set(address, error)
       }
     }
-    if (this.#held.size === 0 && failure !== undefined) throw failure
+    if (failures.size < addresses.length) return
+    const failure = listenFailure(failures)
+    if (failure.code === 'ADDRESS_IN_USE') throw failure
   }
 
   /** The transport, whose listeners go on with what is held for them. */

@@ -15,6 +15,7 @@ export async function loadHostModules (clock: Clock) {
   await loaded(import('@multiformats/multiaddr'))
   const { privateKeyFromProtobuf } = await loaded(import('@libp2p/crypto/keys'))
   await loaded(import('@libp2p/utils'))
+  const { FaultTolerance } = await loaded(import('@libp2p/interface'))
   const { tcp } = await loaded(import('@libp2p/tcp'))
   const { yamux } = await loaded(import('@libp2p/yamux'))
   const { noise } = await loaded(import('@libp2p/noise'))
@@ -22,5 +23,5 @@ export async function loadHostModules (clock: Clock) {
   const { ping } = await loaded(import('@libp2p/ping'))
   const { gossipsub } = await loaded(import('@libp2p/gossipsub'))
   const { createLibp2p } = await loaded(import('libp2p'))
-  return { privateKeyFromProtobuf, tcp, yamux, noise, identify, identifyPush, ping, gossipsub, createLibp2p }
+  return { privateKeyFromProtobuf, tcp, yamux, noise, identify, identifyPush, ping, gossipsub, createLibp2p, FaultTolerance }
 }

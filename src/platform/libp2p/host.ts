@@ -2,7 +2,7 @@ import type { ConnectionEncrypter, DialTransportOptions, Libp2p, PeerInfo, PeerR
 import type { GossipSub } from '@libp2p/gossipsub'
 import type { Datastore } from 'interface-datastore'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { ClusterError, errorText } from '../../domain/errors.ts'
+import { ClusterError } from '../../domain/errors.ts'
 import type { Multiaddress } from '../../domain/peer.ts'
 import type { Platform } from '../lifecycle.ts'
 import { announceFilter, byDialOrder, isLoopback, isOfInternet, servedAddresses, usesWebSockets } from './addresses.ts'
@@ -12,6 +12,7 @@ import { fastNoise } from './fast-noise.ts'
 import { gossipOptions } from './gossip-options.ts'
 import { HeldPorts } from './held-ports.ts'
 import { loadHostModules } from './host-modules.ts'
+import { Listening } from './listening.ts'
 import { localPeers } from './local-peers.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet, NodeAddress, OutsideComponents } from './outside-components.ts'
@@ -37,6 +38,8 @@ export interface HostOptions {
   readonly platform: Platform
   /** What is listened on already. */
   readonly heldPorts?: HeldPorts | undefined
+  /** Is told where the host listens. */
+  readonly listening?: Listening | undefined
   readonly onStranger: PrivateNetworkOptions['onStranger']
   /** Told of peers that announce themselves on the local network; resolves when it has done with one. */
   readonly onLocalPeer: (peer: PeerInfo) => Promise<void> | void
@@ -69,10 +72,10 @@ const maxStreams = 4_096
  * @throws ClusterError `INVALID_CONFIGURATION` when it cannot be made
  */
 export async function makeHost (options: HostOptions): Promise<Host> {
-  const { settings, privateKey, peerRouting, bandwidth, heldPorts = new HeldPorts() } = options
+  const { settings, privateKey, peerRouting, bandwidth, heldPorts = new HeldPorts(), listening = new Listening() } = options
   const listen = servedAddresses(settings.listenMultiaddress)
-  const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub } = await loadHostModules(options.platform.clock)
-  const outside = await partsForOutside(options, listen)
+  const { createLibp2p, privateKeyFromProtobuf, tcp, noise, yamux, identify, identifyPush, ping, gossipsub, FaultTolerance } = await loadHostModules(options.platform.clock)
+  const outside = await partsForOutside(options, listen, listening)
   const isAnnounced = announceFilter(settings.noAnnounceMultiaddress)
   const peerRecords = new PeerRecords()
   const host = await createLibp2p({
@@ -83,7 +86,9 @@ export async function makeHost (options: HostOptions): Promise<Host> {
       announce: [...settings.announceMultiaddress],
       announceFilter: addresses => addresses.filter(address => isAnnounced(address.toString())),
     },
-    transports: [components => heldPorts.over(tcp()(components)), ...outside.transports],
+    transports: [components => listening.over(heldPorts.over(tcp()(components))), ...outside.transports],
+    // Whether it listens where it should is seen by whoever starts it.
+    transportManager: { faultTolerance: FaultTolerance.NO_FATAL },
     connectionEncrypters: [fastNoise(noise), lazyTls],
     streamMuxers: [patientMuxer(yamux({
       maxInboundStreams: maxStreams,
@@ -148,24 +153,6 @@ function spareProtocolNotes (host: Host): void {
   host.addEventListener('peer:disconnect', ({ detail }) => { noted.delete(detail.toString()) })
 }
 
-/** @throws ClusterError `ADDRESS_IN_USE`, `INVALID_CONFIGURATION` */
-export async function startHost (host: Host, settings: NetworkSettings): Promise<void> {
-  try {
-    await host.start()
-  } catch (error) {
-    throw listenFailure(error, settings)
-  }
-}
-
-/** `ADDRESS_IN_USE` or `INVALID_CONFIGURATION`, for what a host could not listen on. */
-export function listenFailure (error: unknown, settings: NetworkSettings): ClusterError {
-  const causes = [error, ...(error instanceof AggregateError ? error.errors : []), (error as { cause?: unknown }).cause]
-  const text = causes.map(errorText).join(': ')
-  const addresses = servedAddresses(settings.listenMultiaddress).join(', ')
-  if (text.includes('EADDRINUSE')) return new ClusterError('ADDRESS_IN_USE', `cannot listen for other peers on ${addresses}: another program does; choose another cluster.listen_multiaddress`, { cause: error })
-  return new ClusterError('INVALID_CONFIGURATION', `cannot listen for other peers on ${addresses}: ${errorText(error)}; correct cluster.listen_multiaddress`, { cause: error })
-}
-
 /** The reference's rule: one for each MiB of the memory limit, at least twice the high water mark. */
 function maxConnections ({ resourceManager, connectionManager }: NetworkSettings): number {
   if (!resourceManager.enabled) return Number.MAX_SAFE_INTEGER
@@ -178,9 +165,10 @@ function maxConnections ({ resourceManager, connectionManager }: NetworkSettings
 interface OutsideParts { readonly services: Record<string, never>, readonly transports: never[] }
 
 /** What helps peers behind a router to be reached. A peer that listens on its own machine alone has no use for it. */
-async function partsForOutside ({ settings, platform, isOfInternet: isOutside }: HostOptions, listen: readonly Multiaddress[]): Promise<OutsideParts> {
+async function partsForOutside ({ settings, platform, isOfInternet: isOutside }: HostOptions, listen: readonly Multiaddress[], listening: Listening): Promise<OutsideParts> {
   const limits: WebSocketLimits = { clock: platform.clock, hasSecret: settings.secret.length > 0 }
-  const webSockets = listen.some(usesWebSockets) ? await loadWebSockets(limits) : lazyWebSockets(limits)
+  const makeWebSockets = listen.some(usesWebSockets) ? await loadWebSockets(limits) : lazyWebSockets(limits)
+  const webSockets = (components: unknown): Transport => listening.over(makeWebSockets(components))
   const isAlone = listen.every(isLoopback)
   if (isAlone && isOutside === undefined) return { services: {}, transports: [webSockets as never] }
   const { outsideParts } = await import('./outside.ts')

@@ -256,6 +256,21 @@ test('listens and announces as it is told, and says clearly when it cannot liste
   const taken = addresses.filter(address => !address.includes('/ws')).map(address => address.replace(/\/p2p\/.*/, '') as Multiaddress)
   const second = await testNetwork(t, { listenMultiaddress: taken })
   await assert.rejects(second.network.start(signal), { code: 'ADDRESS_IN_USE' })
+  // One address that works is enough, of either kind.
+  const elsewhere = '/ip4/192.0.2.1/tcp/9096' as Multiaddress
+  for (const works of ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'] as Multiaddress[]) {
+    const half = await testNetwork(t, { listenMultiaddress: [...taken, elsewhere, works] })
+    await half.network.listenEarly?.()
+    await half.network.start(signal)
+    assert.equal(half.network.addresses().length, 1)
+    assert.deepEqual(half.log.filter(line => line.includes('cannot listen')), [
+      `error cannot listen for other peers on ${taken[0]}: another program does`,
+      `error cannot listen for other peers on ${elsewhere}: this machine does not have the address`,
+    ])
+  }
+  const none = await testNetwork(t, { listenMultiaddress: [elsewhere] })
+  await none.network.listenEarly?.()
+  await assert.rejects(none.network.start(signal), { code: 'INVALID_CONFIGURATION', message: `cannot listen for other peers on ${elsewhere}: this machine does not have the address; choose another cluster.listen_multiaddress` })
   // WebSockets work as TCP does.
   serveEcho(a)
   for (const listenMultiaddress of [['/ip4/127.0.0.1/tcp/0/ws'], ['/ip4/127.0.0.1/tcp/0']] as Multiaddress[][]) {

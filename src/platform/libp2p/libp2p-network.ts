@@ -17,8 +17,9 @@ import { PeerDialler } from './peer-dialler.ts'
 import { callFailure } from './failures.ts'
 import { Gossip } from './gossip.ts'
 import { HeldPorts } from './held-ports.ts'
-import { listenFailure, makeHost, startHost, type Host } from './host.ts'
+import { makeHost, type Host } from './host.ts'
 import { KnownPeers } from './known-peers.ts'
+import { Listening } from './listening.ts'
 import type { NetworkSettings } from './network-settings.ts'
 import type { IsOfInternet } from './outside-components.ts'
 import { isOpen, peerStream } from './peer-stream.ts'
@@ -82,19 +83,20 @@ class Libp2pNetwork implements Network {
   }
 
   async listenEarly (): Promise<void> {
-    const { settings } = this.#options
-    await this.#heldPorts.hold(servedAddresses(settings.listenMultiaddress)).catch((error: unknown) => { throw listenFailure(error, settings) })
+    await this.#heldPorts.hold(servedAddresses(this.#options.settings.listenMultiaddress))
   }
 
   async start (signal: AbortSignal): Promise<void> {
     const { identity, settings, platform, keptPeers } = this.#options
     this.#nameUnserved()
+    const listening = new Listening()
     const host = await makeHost({
       privateKey: identity.privateKey,
       settings,
       platform,
       bandwidth: this.#bandwidth,
       heldPorts: this.#heldPorts,
+      listening,
       peerRouting: this.#dht,
       isOfInternet: this.#options.isOfInternet,
       onLocalPeer: peer => this.#reach(peer),
@@ -111,7 +113,8 @@ class Libp2pNetwork implements Network {
     const isKept = (peer: Libp2pPeerId): boolean => kept.has(peer.toString() as PeerId)
     const redialled = new RedialledPeers({ host, limits: settings.connectionManager, isKept, clock: platform.clock })
     try {
-      await startHost(host, settings)
+      await host.start()
+      for (const line of listening.missing(servedAddresses(settings.listenMultiaddress))) this.#logger.error(line)
       this.#gossip.start(host)
       this.#trimmer = new ConnectionTrimmer({
         host, limits: settings.connectionManager, clock: platform.clock,
