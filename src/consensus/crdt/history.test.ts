@@ -72,6 +72,15 @@ test('no more is taken than is needed, though the peer does not know what is mer
   assert.ok(found.length < 500)
 })
 
+test('of large nodes that are not needed fewer are taken', async () => {
+  const nodes: DeltaNode[] = []
+  for (let n = 1; n <= 40; n++) nodes.push(encodeDeltaNode({ elements: [{ key: keyOfPin(pinOf(n)), id: '', value: new Uint8Array(1024 * 1024) }], tombstones: [], priority: n }, nodes.slice(-1).map(({ cid }) => cid)))
+  const { ask } = await scene(nodes)
+  const last = nodes.at(-1) as DeltaNode
+  const found = await ask({ wanted: [nameOf(last), nameOf(node(9, []))], had: [] }, () => true)
+  assert.ok(found.length >= 8 && found.length <= 10, `${found.length} of 1 MiB each`)
+})
+
 test('each node comes once, however many ways lead to it', async () => {
   const root = node(1, [])
   const sides = Array.from({ length: 30 }, (_, n) => encodeDeltaNode({ elements: [], tombstones: [], priority: 100 + n }, [root.cid]))

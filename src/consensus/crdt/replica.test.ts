@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { cidKey } from '../../domain/cid.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
+import { decodeBroadcast, encodeBroadcast } from './broadcast-message.ts'
 import { decodeDelta, decodeDeltaNode, encodeDelta, encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { replicaKeys, suspectKey } from './keys.ts'
 import { ReferenceSet } from './reference-set.fixture.ts'
@@ -200,4 +201,15 @@ test('a folder of a later version is refused, one of this version and a new one 
     else await assert.rejects(loaded, { code: 'STORE_DAMAGED' })
     assert.deepEqual(await store.get(keys.version), Uint8Array.of(version ?? 2))
   }
+})
+
+test('a node or a message that is larger than others may write it is refused', () => {
+  const mebibyte = 1024 * 1024
+  const nodeOf = (valueBytes: number): Uint8Array => encodeDeltaNode({ elements: [{ key: '/AFKREIAA', id: '', value: new Uint8Array(valueBytes) }], tombstones: [], priority: 1 }, []).bytes
+  assert.equal(decodeDeltaNode(nodeOf(4 * mebibyte - 100)).delta.elements.length, 1)
+  assert.throws(() => decodeDeltaNode(nodeOf(4 * mebibyte)), { code: 'INVALID_WIRE_DATA' })
+  const { cid } = decodeDeltaNode(nodeOf(1))
+  const messageOf = (blockBytes: number): Uint8Array => encodeBroadcast([{ cid, block: new Uint8Array(blockBytes) }])
+  assert.equal(decodeBroadcast(messageOf(mebibyte - 100)).length, 1)
+  assert.throws(() => decodeBroadcast(messageOf(mebibyte)), { code: 'INVALID_WIRE_DATA' })
 })

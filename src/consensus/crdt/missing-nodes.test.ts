@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Platform } from '../../platform/lifecycle.ts'
+import { silentLoggers } from '../../platform/logger.ts'
+import { virtualClock } from '../../platform/virtual-clock.ts'
+import { BarePeer } from './bare-peer.fixture.ts'
+import { CrdtPeers, namesOf, pinOf, seededRandom } from './crdt-peers.fixture.ts'
+
+const minute = 60_000
+const hour = 60 * minute
+
+test('what is missing while nobody is there is not given up, and comes soon after somebody does', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0)
+  const other = await BarePeer.start(peers, 1)
+  const below = other.node(1, [], [pinOf(1)])
+  other.blocks.delete(below.cid.toString())
+  await other.tell([other.node(2, [below], [pinOf(2)]).cid])
+  await peers.clock.advance(10_000)
+  await other.network.stop()
+  await peers.clock.advance(3 * hour)
+  const { unmerged, holes } = a.consensus.inspect()
+  assert.deepEqual({ unmerged, holes }, { unmerged: { missing: 1, stored: 1 }, holes: 0 })
+  other.blocks.set(below.cid.toString(), below.bytes)
+  await other.network.start(new AbortController().signal)
+  await peers.clock.advance(5_000)
+  assert.deepEqual((await namesOf(a)).toSorted(), ['pin 1', 'pin 2'])
+  await peers.stop()
+})
+
+test('that nothing comes of what is missing is told once, and again after something came', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const lines: string[] = []
+  const logger = { ...silentLoggers.component('crdt'), warn: (...entry: unknown[]) => { lines.push(String(entry.at(-1))) } }
+  let stalls = 0
+  const platform: Platform = {
+    clock: peers.clock,
+    random: seededRandom(0),
+    loggers: { component: () => logger },
+    metrics: { counter: name => ({ add: count => { if (name === 'ipfscluster_crdt_stalls') stalls += count } }), gauge: () => ({ set: () => {} }) },
+  }
+  const a = await peers.start(0, { platform })
+  const other = await BarePeer.start(peers, 1)
+  await peers.clock.advance(hour)
+  const below = other.node(1, [], [pinOf(1)])
+  other.blocks.delete(below.cid.toString())
+  await other.tell([other.node(2, [below], [pinOf(2)]).cid])
+  const told = (): number => lines.filter(line => line.includes('no peer sends them')).length
+  await peers.clock.advance(minute / 2)
+  assert.deepEqual([stalls, told()], [0, 0])
+  for (const times of [1, 2]) {
+    await peers.clock.advance(3 * minute)
+    assert.deepEqual([stalls, told()], [times, times])
+    await other.tell([other.node(1, [], [pinOf(2 + times)]).cid])
+  }
+  await peers.clock.advance(1_000)
+  assert.deepEqual((await namesOf(a)).toSorted(), ['pin 3', 'pin 4'])
+  await peers.stop()
+})
+
+test('a peer that does not know how to send history, as those of the Go program, is asked for it every five minutes at most', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  let asked = 0
+  const a = await peers.start(0, {
+    network: network => ({
+      ...network,
+      open: (...args) => {
+        asked++
+        return network.open(...args)
+      },
+    }),
+  })
+  const other = await BarePeer.start(peers, 1)
+  await peers.clock.advance(minute)
+  for (const [n, expected] of [1, 1, 1, 2].entries()) {
+    const below = other.node(2 * n + 1, [], [pinOf(2 * n)])
+    await other.tell([other.node(2 * n + 2, [below], [pinOf(2 * n + 1)]).cid])
+    await peers.clock.advance(n === 2 ? 5 * minute : minute)
+    assert.equal(asked, expected)
+  }
+  assert.equal((await namesOf(a)).length, 8)
+  await peers.stop()
+})
