@@ -103,7 +103,11 @@ async function unpinPart (consensus: Consensus, part: Cid, options: UnpinOptions
 export async function shardsOf (ipfs: Pick<IpfsConnector, 'getBlock'>, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
   // Sharded pins are rare: a start need not wait for what reads them.
   const [{ decode: decodeCbor }, { CID }] = await Promise.all([import('@ipld/dag-cbor'), import('multiformats/cid')])
-  const links = Object.values(decodeCbor<Record<string, unknown>>(await ipfs.getBlock(clusterDag, options)))
+  const block = await ipfs.getBlock(clusterDag, options).catch((error: unknown) => {
+    // Who unpins other content has not heard of this CID.
+    throw error instanceof ClusterError ? new ClusterError(error.code, `error reading clusterDAG block from ipfs: ${error.message}`, { cause: error }) : error
+  })
+  const links = Object.values(decodeCbor<Record<string, unknown>>(block))
   return links.filter(link => CID.asCID(link) !== null).map(link => cidFromBytes((link as { readonly bytes: Uint8Array }).bytes))
 }
 
