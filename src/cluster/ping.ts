@@ -29,7 +29,7 @@ export function readPing (metric: Metric | undefined): Pick<PeerPinStatus, 'peer
     const value = JSON.parse(metric.value) as { peer_name?: unknown, ipfs_id?: unknown, ipfs_addresses?: unknown }
     const addresses = Array.isArray(value.ipfs_addresses) ? value.ipfs_addresses.slice(0, maxAddresses) : []
     return {
-      peername: typeof value.peer_name === 'string' ? value.peer_name : '',
+      peername: typeof value.peer_name === 'string' ? value.peer_name.slice(0, maxNameLength) : '',
       ipfsPeerId: typeof value.ipfs_id === 'string' ? parsePeerId(value.ipfs_id) : undefined,
       ipfsPeerAddresses: addresses.length === 0 ? null : addresses.map(address => parseMultiaddress(String(address))),
     }
