@@ -22,3 +22,26 @@ test('of the IPFS node statuses tell only addresses that others can reach, in on
   await identity.ask({})
   assert.equal(identity.told(), told)
 })
+
+test('a node that does not answer is told of as such, with what it said before where it hangs now', async () => {
+  const clock = virtualClock()
+  let answer = (): Promise<IpfsId> => Promise.reject(new Error('connection refused'))
+  let asked = 0
+  const identity = new IpfsIdentity({ id: () => { asked++; return answer() } } as Partial<IpfsConnector> as IpfsConnector, clock)
+  const error = async (): Promise<string> => {
+    const told = identity.now({})
+    await clock.advance(6_000)
+    return (await told).error
+  }
+  assert.equal(await error(), 'connection refused')
+  answer = () => new Promise(() => {})
+  assert.equal(await error(), 'connection refused')
+  const before = asked
+  assert.equal(await error(), 'connection refused')
+  assert.equal(asked, before, 'all wait for one answer')
+  await clock.advance(60_000)
+  answer = async () => ({ id: undefined, addresses: null, error: '' })
+  assert.equal(await error(), '')
+  answer = () => new Promise(() => {})
+  assert.equal(await error(), 'the IPFS node has not answered within 5 s')
+})

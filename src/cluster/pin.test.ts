@@ -146,7 +146,8 @@ test('an update copies the old pin, all but a new name and a later expiry', asyn
   await pinning.pin(cid, options({ name: 'old', metadata: { a: '1' } }))
   const updated = await pinning.pin(other, options({ pinUpdate: cid, metadata: { b: '2' } }))
   assert.deepEqual([updated.cid, updated.name, updated.metadata, updated.pinUpdate], [other, 'old', { a: '1' }, cid])
-  const expireAt = platform.clock.now() + 60_000
+  // The pinset keeps seconds.
+  const expireAt = Math.ceil(platform.clock.now() / 1_000 + 60) * 1_000
   const renamed = await pinning.pin(other, options({ pinUpdate: cid, name: 'new', expireAt }))
   assert.deepEqual([renamed.name, renamed.expireAt], ['new', expireAt])
   assert.equal((await pinning.pin(cid, options({ pinUpdate: other, expireAt: 1_000 }))).expireAt, expireAt, 'one that has passed is none')
@@ -200,14 +201,14 @@ test('each type of pin can be pinned again as what it is, and as nothing else', 
   const pinOf = (changes: Partial<Pin>): Pin => ({ ...pinWithOptions(cid, options({ mode: 'direct' }), platform.clock.now()), allocations: [], ...changes })
   const good: ReadonlyArray<Partial<Pin>> = [
     { type: 'pin' },
-    { type: 'shard-pin', maxDepth: 1 },
+    { type: 'shard-pin', mode: 'recursive', maxDepth: 1 },
     { type: 'clusterdag-pin', maxDepth: 0, reference: other },
     { type: 'meta-pin', reference: other },
   ]
   const bad: ReadonlyArray<readonly [Partial<Pin>, string]> = [
     [{ type: 'pin', reference: other }, 'data pins should not reference other pins'],
-    [{ type: 'shard-pin', maxDepth: 0 }, 'must pin shards go depth 1'],
-    [{ type: 'shard-pin', maxDepth: 3 }, 'must pin shards go depth 1'],
+    [{ type: 'shard-pin', mode: 'recursive', maxDepth: 0 }, 'must pin shards go depth 1'],
+    [{ type: 'shard-pin', mode: 'recursive', maxDepth: 3 }, 'must pin shards go depth 1'],
     [{ type: 'clusterdag-pin', maxDepth: 1, reference: other }, 'must pin roots directly'],
     [{ type: 'clusterdag-pin', maxDepth: 0 }, 'clusterDAG pins should reference a Meta pin'],
     [{ type: 'meta-pin', replicationFactorMin: 1, replicationFactorMax: 1, allocations: [self], reference: other }, 'meta pin should not specify allocations'],

@@ -23,7 +23,7 @@ test('whoever is forgotten gives all its room back', () => {
     for (const [second, peer] of ['a', 'b', 'c', 'd'].entries()) assert.ok(put(metric(`${peer}${n}`), n * 60_000 + second * 1_000), 'the four before have expired, and make place')
     assert.equal(put(metric(`e${n}`), n * 60_000 + 5_000), false)
   }
-  for (const { metric: { name, peer } } of [...window.all()]) window.remove(name, peer)
+  for (const { metric: { name, peer } } of window.all()) window.remove(name, peer)
   for (const peer of ['a', 'b', 'c', 'd']) assert.ok(put(metric(peer), 0))
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Cid } from '../../domain/cid.ts'
+import type { Pin } from '../../domain/pin.ts'
 import { TestCluster } from './repair.fixture.ts'
 
 const minute = 60_000
@@ -103,11 +104,11 @@ test('one that is taken for gone but answers again keeps what it has left', asyn
   await cluster.stop()
 })
 
-test('a peer that stood still holds nobody silent for that time', async () => {
+for (const minutes of [1, 5]) test(`a peer that stood still for ${minutes} min holds nobody silent for that time`, async () => {
   const cluster = await clusterOf(5)
   for (let n = 0; n < 20; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
   cluster.peer(2).isPaused = true
-  await cluster.clock.advance(minute)
+  await cluster.clock.advance(minutes * minute)
   await cluster.peer(0).kill()
   await cluster.clock.advance(10_000)
   cluster.peer(2).resume()
@@ -349,6 +350,32 @@ test('vacate moves what a peer leaves behind short of holders, at once and by wh
   for (const cid of short) assert.ok(!cluster.holders(cid).includes(0) && cluster.holders(cid).length === 2)
   assert.deepEqual(cluster.holders(enough), [0, 1, 2])
   assert.deepEqual([...new Set(cluster.moves.map(({ by }) => by))], cluster.ids(3))
+  await cluster.stop()
+})
+
+test('vacate leaves where it is what there is nobody else for, and tells how much that is', async () => {
+  const cluster = await clusterOf(3)
+  const full = cluster.pin(1, [0, 1, 2], { min: 3, max: 3 })
+  const short = cluster.pin(2, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(1).repair?.vacate(cluster.peer(0).self)
+  await cluster.clock.advance(1_000)
+  assert.deepEqual([cluster.holders(full), cluster.holders(short).toSorted()], [[0, 1, 2], [1, 2]])
+  assert.deepEqual(cluster.warnings, [`pins that stay with peer ${cluster.peer(0).self} because there are not enough others: 1`])
+  await cluster.stop()
+})
+
+test('pins of old versions, which have no factors of their own, get those that are configured', async () => {
+  const cluster = await clusterOf(4)
+  const lone = cluster.pin(1, [0], { min: 0, max: 0 })
+  const held = cluster.pin(2, [0, 1], { min: 0, max: 0 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.deepEqual(cluster.holders(held), [0, 1], 'one holder is enough')
+  const holders = cluster.holders(lone)
+  assert.equal(holders.length, 2)
+  assert.ok(!holders.includes(0))
+  const { replicationFactorMin, replicationFactorMax } = cluster.peer(1).pinset.pins.get(lone) as Pin
+  assert.deepEqual([replicationFactorMin, replicationFactorMax], [1, 2])
   await cluster.stop()
 })
 
