@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLoggers } from '../../platform/logger.ts'
+import { memoryStore } from '../../platform/memory-store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { CrdtPeers, namesOf, pinOf, seededRandom } from './crdt-peers.fixture.ts'
+import { historyProtocol } from './history.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -80,4 +82,58 @@ test('a peer that does not know how to send history, as those of the Go program,
   }
   assert.equal((await namesOf(a)).length, 8)
   await peers.stop()
+})
+
+test('what nobody has is asked for less and less often', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  let asked = 0
+  const a = await peers.start(0, {
+    network: network => ({
+      ...network,
+      fetchBlock: (...args) => {
+        asked++
+        return network.fetchBlock(...args)
+      },
+    }),
+  })
+  const other = await BarePeer.start(peers, 1)
+  const below = other.node(1, [], [pinOf(1)])
+  other.blocks.delete(below.cid.toString())
+  await other.tell([other.node(2, [below], [pinOf(2)]).cid])
+  await peers.clock.advance(minute)
+  const first = asked
+  assert.ok(first >= 3 && first <= 6, `${first} times in a minute`)
+  await peers.clock.advance(8 * minute)
+  assert.ok(asked > first && asked <= first + 6, `${asked - first} times in eight minutes`)
+  assert.equal(a.consensus.inspect().unmerged.missing, 1)
+  await peers.stop()
+})
+
+test('a peer that has stopped leaves no timer behind, whatever it was waiting for', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const store = memoryStore()
+  const options = { store, exchange: { repairIntervalMs: hour }, batching: { maxSize: 100, maxAgeMs: hour } }
+  const [a, b] = [await peers.start(0, options), await peers.start(1)]
+  const other = await BarePeer.start(peers, 2)
+  const below = other.node(1, [], [pinOf(1)])
+  other.blocks.delete(below.cid.toString())
+  await other.tell([other.node(2, [below], [pinOf(2)]).cid, other.node(1, [], [pinOf(3)]).cid])
+  // It has looked over its set, is asked to once more, follows changes, and is asked for history.
+  for (let times = 0; times < 2; times++) {
+    a.consensus.repairSoon()
+    await peers.clock.advance(minute)
+  }
+  a.consensus.changes().acknowledge(1)
+  await b.network.open(a.id, historyProtocol, {})
+  await peers.done(a.consensus.logPin(pinOf(4)))
+  await peers.done(b.consensus.logPin(pinOf(5)))
+  await BarePeer.start(peers, 3)
+  await peers.clock.advance(1)
+  await peers.stop()
+  assert.equal(peers.clock.nextAt(), undefined)
+  const again = await peers.start(0, { store })
+  await peers.clock.advance(1)
+  assert.deepEqual((await namesOf(again)).toSorted(), ['pin 3', 'pin 4', 'pin 5'])
+  await peers.stop()
+  assert.equal(peers.clock.nextAt(), undefined)
 })

@@ -90,3 +90,22 @@ test('a look at the values that failed is done again, also when nothing is known
   await clock.advance(1_000_000)
   assert.deepEqual([looks.length, valueChecks.mock.callCount()], [3, 1])
 })
+
+test('a look that a stop ends has not failed', async () => {
+  const clock = virtualClock()
+  const parts = bareParts()
+  await markReplicaDirty(parts.store, '/c')
+  const lines: string[] = []
+  const logger = { ...silentLoggers.component('crdt'), error: (...entry: unknown[]) => { lines.push(String(entry.at(-1))) } }
+  const { promise, reject } = Promise.withResolvers<void>()
+  const platform = { clock, random: seededRandom(1), loggers: { component: () => logger }, metrics: noMetrics }
+  const loop = new RepairLoop({ ...parts, onMissing: () => {}, intervalMs: 1_000, retryHoles: () => promise, platform })
+  await loop.load()
+  const stopping = new AbortController()
+  loop.start(stopping.signal)
+  await clock.settle()
+  stopping.abort(new Error('this peer is stopping'))
+  reject(stopping.signal.reason)
+  await loop.stopped()
+  assert.deepEqual([lines, clock.nextAt(), loop.isRunning, loop.isDirty], [[], undefined, false, true])
+})
