@@ -60,6 +60,11 @@ test('holders, expired pins, cluster DAGs, count and digest are those that a loo
     }
     // What follows the changes, before all is made anew in the same store.
     await check(pinset)
+    // And what another start finds, which looks at no pin unless nothing was kept.
+    const kept = new Pinset(options)
+    await kept.load({ onScan: () => { assert.fail('a look at all pins') } })
+    await check(kept)
+    assert.equal(kept.digest(), pinset.digest())
     await store.batch([{ type: 'put', key: '/flotilla/format', value: Buffer.from('1') }], { sync: false })
     const anew = new Pinset(options)
     const scans: number[] = []

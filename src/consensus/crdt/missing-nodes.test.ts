@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CID } from 'multiformats/cid'
+import { PinMessage } from '../../codec/messages.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { CrdtPeers, namesOf, pinOf, seededRandom } from './crdt-peers.fixture.ts'
+import { encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { historyProtocol } from './history.ts'
+import { keyOfPin } from './pin-values.ts'
+import { WalkRecords } from './walk-records.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -27,6 +32,23 @@ test('what is missing while nobody is there is not given up, and comes soon afte
   await other.network.start(new AbortController().signal)
   await peers.clock.advance(5_000)
   assert.deepEqual((await namesOf(a)).toSorted(), ['pin 1', 'pin 2'])
+  await peers.stop()
+})
+
+test('what something here follows is not forgotten because somebody tells of it as a head', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0)
+  const other = await BarePeer.start(peers, 1)
+  const below = other.node(1, [], [pinOf(1)])
+  other.blocks.delete(below.cid.toString())
+  await other.tell([other.node(2, [below], [pinOf(2)]).cid])
+  await peers.clock.advance(1_000)
+  await other.tell([below.cid])
+  await peers.clock.advance(5 * minute)
+  assert.deepEqual(a.consensus.inspect().unmerged, { missing: 1, stored: 1 })
+  await peers.clock.advance(20 * minute)
+  const { unmerged, holes } = a.consensus.inspect()
+  assert.deepEqual([await namesOf(a), unmerged, holes], [['pin 2'], { missing: 0, stored: 0 }, 1])
   await peers.stop()
 })
 
@@ -106,6 +128,29 @@ test('what nobody has is asked for less and less often', async () => {
   await peers.clock.advance(8 * minute)
   assert.ok(asked > first && asked <= first + 6, `${asked - first} times in eight minutes`)
   assert.equal(a.consensus.inspect().unmerged.missing, 1)
+  await peers.stop()
+})
+
+test('of more holes than are tried at once the next have their turn when the next peer comes', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const store = memoryStore()
+  const nodes = Array.from({ length: 1_100 }, (_, n) => encodeDeltaNode({ elements: [{ key: keyOfPin(pinOf(n)), id: '', value: PinMessage.encodeProtobuf(pinOf(n)) }], tombstones: [], priority: 1 }, []))
+    .toSorted((a, b) => a.blockId < b.blockId ? -1 : 1)
+  const change = new WalkRecords(store).change()
+  for (const { blockId } of nodes) change.set(blockId.slice(1), undefined, { state: 'hole' })
+  await store.batch(change.operations(), { sync: true })
+  const found = nodes.at(-1) as DeltaNode
+  const fetchBlock = async (cid: CID): Promise<Uint8Array> => {
+    if (cid.equals(found.cid)) return found.bytes
+    throw new Error('nobody has it')
+  }
+  const a = await peers.start(0, { store, network: network => ({ ...network, fetchBlock }) })
+  for (const holes of [1_100, 1_099]) {
+    await BarePeer.start(peers, holes)
+    await peers.clock.advance(minute)
+    assert.equal(a.consensus.inspect().holes, holes)
+  }
+  assert.equal((await namesOf(a)).length, 1)
   await peers.stop()
 })
 

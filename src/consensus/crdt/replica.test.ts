@@ -182,6 +182,24 @@ test('bytes that are no delta node are refused', () => fc.assert(fc.property(fc.
   }
 })))
 
+test('heads are known again, whatever the order in which they came, unless another program has changed them', async () => {
+  const nodes = Array.from({ length: 4 }, (_, n) => encodeDeltaNode({ elements: [], tombstones: [], priority: n + 1 }, []))
+  const fingerprints = new Set<string>()
+  for (const order of [nodes, nodes.toReversed()]) {
+    const at = await peer()
+    for (const node of order) await merge(at, node)
+    fingerprints.add(at.replica.heads.fingerprint())
+    assert.deepEqual(at.replica.heads.cids().map(String), nodes.map(({ cid }) => cid).toSorted((a, b) => Buffer.compare(a.bytes, b.bytes)).map(String))
+    const again = new Replica(at.store, keys)
+    await again.load()
+    assert.deepEqual([again.isOwn, again.heads.fingerprint(), again.heads.maxHeight()], [true, at.replica.heads.fingerprint(), 4])
+    await at.store.batch([{ type: 'del', key: keys.head((nodes[0] as DeltaNode).blockId.slice(1)) }], { sync: true })
+    await again.load()
+    assert.equal(again.isOwn, false)
+  }
+  assert.equal(fingerprints.size, 1)
+})
+
 test('fields of a delta that are not known are skipped, whatever their kind, and what is cut off is refused', () => {
   const delta = { elements: [{ key: '/AFKREIAA', id: '', value: Uint8Array.of(1) }], tombstones: [], priority: 300 }
   const known = encodeDelta(delta)
