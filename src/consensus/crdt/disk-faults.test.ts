@@ -197,6 +197,19 @@ test('a change that was refused is not made by a later start, though the disk ke
   }
 })
 
+test('a change takes the place of none that an earlier process has left, of whatever number', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  for (const numbers of [[0, 1, 2], [3]]) {
+    const killed = await started(beforeDeltas(store), clock)
+    for (const n of numbers) await Promise.all([killed.logPin(pinOf(n, `pin ${n}`, false)), clock.settle()])
+  }
+  const again = await started(store, clock)
+  await clock.advance(1_000)
+  assert.deepEqual([...(await listed(again)).values()].toSorted(), ['pin 0', 'pin 1', 'pin 2', 'pin 3'])
+  await Promise.all([again.stop(), clock.advance(1_000)])
+})
+
 test('what is being written while a refused change is taken off the disk stays there', async () => {
   const clock = virtualClock()
   const store = new FaultyStore()
