@@ -96,6 +96,7 @@ test('whoever opens streams and says nothing has a share of the places, and only
   await clock.settle()
   assert.equal(await refused, undefined, 'beyond the refusals that wait, streams are just reset')
   assert.equal(silent.filter(stream => !stream.signal.aborted).length, 512 + 64)
+  assert.equal(peers.counters.get('ipfscluster_rpc_refused'), 2001 - 512)
   const answered = rawCall(other, peers.server.self, [serviceId('Cluster', 'Version'), Uint8Array.of(0x80)], { isLeftOpen: true })
   await clock.settle()
   assert.ok((await answered).length > 20, 'others are answered meanwhile')
