@@ -191,6 +191,7 @@ test('the API is served over HTTPS and on a socket', async t => {
   const status = await new Promise(resolve => { requestHttps({ host: '127.0.0.1', port, path: '/plain', ca: certificate, servername: 'localhost', agent: false }, response => { response.resume(); resolve(response.statusCode) }).end() })
   assert.equal(status, 200)
   assert.ok(lines.includes(`restapi info RESTAPI (HTTPS): /ip4/127.0.0.1/tcp/${port}`), lines.join('\n'))
+  assert.equal(await askRaw(t, port, 'GET /plain HTTP/1.1\r\nHost: x\r\n\r\n'), 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n')
   const socket = join(folder, 's')
   const { api } = await startApi(t, { routes: rows, options: { httpListenMultiaddress: [`/unix${socket}` as Multiaddress] } })
   assert.deepEqual(api.addresses(), [`/unix${socket}`])

@@ -52,6 +52,8 @@ export function apiServer (parts: ApiServerParts): ApiServer {
 
 /** What the runtime's parser says of what is no HTTP request. */
 interface ParserError extends NodeJS.ErrnoException { readonly reason?: string }
+/** What Node.js keeps below a TLS socket to itself: the connection on which somebody spoke without TLS. */
+interface EncryptedSocket extends Duplex { readonly _parent?: Duplex | undefined }
 
 class HttpApiServer implements ApiServer {
   readonly #parts: ApiServerParts
@@ -149,6 +151,10 @@ class HttpApiServer implements ApiServer {
 
   /** Answers what is no HTTP request (spec/rest-api.md 1); nothing is said to a client that only was too slow or has gone. */
   #refuseConnection (error: ParserError, socket: Duplex): void {
+    if (error.code === 'ERR_SSL_HTTP_REQUEST') {
+      sayGoodbye((socket as EncryptedSocket)._parent, 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n')
+      return
+    }
     const isAnswering = [...this.#active].some(exchange => exchange.request.socket === socket)
     if (!socket.writable || isAnswering || error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
       socket.destroy()
@@ -156,8 +162,7 @@ class HttpApiServer implements ApiServer {
     }
     const reason = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request'
     const text = error.reason?.startsWith('Invalid char in url') === true ? `${reason}: ${badUrl}` : reason
-    socket.once('finish', () => socket.destroy())
-    socket.end(`HTTP/1.1 ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${text}`)
+    sayGoodbye(socket, `HTTP/1.1 ${reason}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n${text}`)
   }
 
   #configuredHeaders (): HeaderLines {
@@ -206,4 +211,9 @@ class HttpApiServer implements ApiServer {
       }
     })
   }
+}
+
+function sayGoodbye (socket: Duplex | undefined, text: string): void {
+  socket?.once('finish', () => socket.destroy())
+  socket?.end(text)
 }

@@ -18,7 +18,7 @@ export function hostFromMultiaddress (text: string, options: { readonly https: b
   const address = parseMultiaddress(text)
   const [, network, name, transport, port] = address.split('/')
   if (isPeerAddress(address)) {
-    throw new ClusterError('UNSUPPORTED', `${address} is a libp2p endpoint, which this version cannot contact yet (planned with the private network between peers): give the HTTP endpoint, for example /ip4/127.0.0.1/tcp/9094`)
+    throw new ClusterError('UNSUPPORTED', `${address} is a libp2p endpoint, which this version cannot contact yet: give the HTTP endpoint, for example /ip4/127.0.0.1/tcp/9094`)
   }
   if (network === 'unix') return { origin: 'http+unix://restapi', socketPath: address.slice('/unix'.length) }
   if (name === undefined || !hostNetworks.includes(network ?? '')) throw new ClusterError('INVALID_MULTIADDRESS', `${address} is not a 'thin waist' address`)
