@@ -90,6 +90,21 @@ test('who pins anew elsewhere is not undone by an unpin that is made from the jo
   await later.stop()
 })
 
+test('who unpins once more, after somebody has pinned anew behind an unpin that waits, unpins that too', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const [a, b] = [await peers.start(0, { batching: { maxSize: 100, maxAgeMs: 10_000 } }), await peers.start(1)]
+  await peers.clock.advance(1_000)
+  await peers.done(b.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(1_000)
+  await peers.done(a.consensus.logUnpin(pinOf(1)))
+  await peers.done(b.consensus.logPin(pinOf(1, { name: 'again' })))
+  await peers.clock.advance(1_000)
+  await peers.done(a.consensus.logUnpin(pinOf(1)))
+  await peers.clock.advance(20_000)
+  for (const peer of [a, b]) assert.deepEqual(await namesOf(peer), [])
+  await peers.stop()
+})
+
 /** A store that writes no delta of its peer while it must not. */
 function storeWithoutDeltas (): { readonly store: Store, mayWrite: (deltas: number) => void } {
   const memory = memoryStore()

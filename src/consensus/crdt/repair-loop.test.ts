@@ -104,6 +104,7 @@ test('a look that a stop ends has not failed', async () => {
   const stopping = new AbortController()
   loop.start(stopping.signal)
   await clock.settle()
+  assert.equal(loop.isRunning, true)
   stopping.abort(new Error('this peer is stopping'))
   reject(stopping.signal.reason)
   await loop.stopped()
