@@ -10,6 +10,7 @@ import type { Operation } from './operation.ts'
 import { OperationQueue } from './operation-queue.ts'
 import { OperationTable, queueFullText, type OperationTableOptions } from './operations.ts'
 import { SequenceWindow } from './sequence-window.ts'
+import { stalledLevel } from './slow-lane.ts'
 import { cidOf } from './tracker.fixture.ts'
 import { kindOfState, operationEvents, operationStates, statusOfState, transitions, type OperationEvent, type OperationState } from './transitions.ts'
 
@@ -204,6 +205,30 @@ test('a retry is taken when it is due, unless something newer came', async () =>
   table.queueDueRetries()
   assert.deepEqual([table.queues.stalled.size, table.queues.retries.size], [2, 1], 'c came back at once, b when it was due')
   assert.equal(table.get(cidOf('b'))?.state, 'pin_error', 'it shows its error until the next try begins')
+})
+
+test('what is due for another try while its queue is full waits for a recover', async () => {
+  const { table, clock } = bench({ maxQueueSize: 1 })
+  const stalled = (name: string, sequence: number): Operation => {
+    table.track(pinOf(name, clock), sequence)
+    const operation = startNext(table)
+    operation.level = stalledLevel
+    table.release(operation)
+    return operation
+  }
+  const first = stalled('first', 1)
+  table.fail(first, 'stalled', { retryAt: clock.monotonic() + 1_000 })
+  const second = stalled('second', 2)
+  table.giveBack(second, 'tail')
+  await clock.advance(1_000)
+  table.queueDueRetries()
+  assert.deepEqual([table.queues.stalled.first, table.queues.failed.first, table.queues.retries.size], [second, first, 0])
+  assert.deepEqual([first.state, first.detail?.error], ['pin_error', 'stalled'])
+  table.recover(first.cid, pinOf('first', clock))
+  assert.equal(table.get(first.cid)?.state, 'pin_error', 'there is no room yet')
+  assert.equal(startNext(table), second)
+  table.recover(first.cid, pinOf('first', clock))
+  assert.equal(table.queues.stalled.first, table.get(first.cid))
 })
 
 test('an error text is kept to a bounded length', () => {
