@@ -39,6 +39,7 @@ test('a node that does not answer is told of as such, with what it said before w
   const before = asked
   assert.equal(await error(), 'connection refused')
   assert.equal(asked, before, 'all wait for one answer')
+  await assert.rejects(identity.now({ signal: AbortSignal.abort(new Error('nobody asks')) }), { message: 'nobody asks' })
   await clock.advance(60_000)
   answer = async () => ({ id: undefined, addresses: null, error: '' })
   assert.equal(await error(), '')

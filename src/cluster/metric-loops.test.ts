@@ -55,6 +55,14 @@ test('an informer that throws is asked again, one whose metrics do not expire ev
   await pushing
 })
 
+test('an informer that waits for its IPFS node ends with the peer', async () => {
+  const { platform, monitor, published, stop } = scene()
+  const pushing = pushMetrics({ name: 'disk', metrics: options => new Promise((_resolve, reject) => { options?.signal?.addEventListener('abort', () => { reject(new Error('aborted')) }) }) }, monitor, platform, stop.signal)
+  stop.abort()
+  await pushing
+  assert.deepEqual(published, [])
+})
+
 test('pins that ask for metrics while those are being had share the next answer', async () => {
   const { clock, platform, published, monitor, metric, stop } = scene()
   let asked = 0

@@ -27,4 +27,7 @@ test('who no longer wants does not wait', async () => {
   stop.abort()
   await assert.rejects(waiting)
   await assert.rejects(pace.take(stop.signal))
+  await clock.advance(60_000)
+  await assert.rejects(pace.take(stop.signal), 'nor takes the turn of others')
+  await pace.take(never)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { PinInfoMessage, PinMessage } from '../../codec/messages.ts'
-import { cidFromBytes, compareCids, type Cid } from '../../domain/cid.ts'
+import { cidFromBytes, cidKey, compareCids, type Cid } from '../../domain/cid.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
 import type { Multiaddress, PeerId } from '../../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions } from '../../domain/pin.ts'
@@ -10,7 +10,7 @@ import { TrackerStatus, type GlobalPinInfo, type PinInfo } from '../../domain/st
 import { memoryStore } from '../../platform/memory-store.ts'
 import type { Store } from '../../platform/store.ts'
 import { AgreedRange, ExpectedRange, inFull, type ExpectedStatus } from './expected-range.ts'
-import { mergeStatuses, type StatusSource } from './merge-statuses.ts'
+import { mergeStatuses, type NothingUpTo, type StatusSource } from './merge-statuses.ts'
 import { toldByOthers } from './status-lines.ts'
 import { StatusSorter } from './status-sorter.ts'
 
@@ -87,6 +87,30 @@ test('a peer that is left out does not keep the others from going by ranges, one
   assert.deepEqual(steps.map(step => step instanceof AgreedRange), [true])
   const { infos } = await merged(sources())
   assert.deepEqual(infos.map(({ peerMap }) => Object.keys(peerMap).toSorted()), all.map(() => [a, b, c].toSorted()))
+})
+
+test('a range is looked into where another peer tells of some of its pins only, whoever comes first', async () => {
+  const all = Array.from({ length: 6 }, (_, i) => cidOf(i)).toSorted(compareCids).map(expected)
+  async function * range (): AsyncGenerator<ExpectedRange> { yield new ExpectedRange(all, { peer: a, ...lastKnown() }) }
+  const some = [1, 2, 4].map(n => info(b, (all[n] as ExpectedStatus).cid))
+  for (const inTurn of [(sources: StatusSource[]) => sources, (sources: StatusSource[]) => sources.toReversed()]) {
+    const { infos, failures } = await merged(inTurn([{ peer: a, infos: range() }, { peer: b, infos: inBatches(some, 2) }]))
+    assert.deepEqual(failures, [])
+    assert.deepEqual(infos.map(({ cid, peerMap }) => [cid, Object.keys(peerMap).toSorted()]), all.map(({ cid }, n) => [cid, [1, 2, 4].includes(n) ? [a, b].toSorted() : [a]]))
+  }
+})
+
+test('what one has need not wait for another that has nothing up to there and says no more', async () => {
+  const infos = sortedInfos(a, Array.from({ length: 256 }, (_, n) => n))
+  async function * hanging (): AsyncGenerator<NothingUpTo> {
+    yield { nothingUpTo: cidKey((infos.at(-1) as PinInfo).cid) }
+    await new Promise(() => {})
+  }
+  const sources: StatusSource[] = [{ peer: a, infos: inBatches(infos, 100) }, { peer: b, infos: hanging() }]
+  for (const inTurn of [sources, [{ peer: b, infos: hanging() }, { peer: a, infos: inBatches(infos, 100) }]]) {
+    const { value } = await mergeStatuses(inTurn, { failed: () => {}, standIn: () => undefined }).next()
+    assert.deepEqual((value as GlobalPinInfo[]).map(({ cid }) => cid), infos.map(({ cid }) => cid))
+  }
 })
 
 test('nor may what a peer says overlap with a range', async () => {
