@@ -35,6 +35,32 @@ for (const name of ['size-1', 'size-4096', 'rabin-100', 'rabin-16-64-512', 'rabi
   })
 }
 
+test('a file without content has no chunks', () => {
+  for (const name of ['', 'size-1', 'rabin-10', 'rabin', 'buzhash']) assert.deepEqual(chunksOf(name, new Uint8Array(0), [1]), [], name)
+})
+
+test('a name that makes no sense is refused in the words of the reference', () => {
+  for (const [name, message] of [
+    ['size', 'incorrect chunker string format (expected size-{size})'],
+    ['size-1-2', 'incorrect chunker string format (expected size-{size})'],
+    ['size-0', 'chunker size must be greater than 0'],
+    ['size-x', 'strconv.Atoi: parsing "x": invalid syntax'],
+    ['size-9007199254740993', 'strconv.Atoi: parsing "9007199254740993": value out of range'],
+    ['size-2096897', 'chunker parameters may not exceed the maximum chunk size of 2096896'],
+    ['rabin-1397932', 'chunker parameters may not exceed the maximum chunk size of 2096896'],
+    ['rabin-16-32-2096897', 'chunker parameters may not exceed the maximum chunk size of 2096896'],
+    ['rabin-1-2', 'incorrect format (expected \'rabin\' \'rabin-[avg]\' or \'rabin-[min]-[avg]-[max]\''],
+    ['rabin-15-32-64', 'rabin min must be greater than 16'],
+    ['rabin-32-32-64', 'incorrect format: rabin-min must be smaller than rabin-avg'],
+    ['rabin-16-64-64', 'incorrect format: rabin-avg must be smaller than rabin-max'],
+    ['rabin-max:16-32-64', 'first label must be min'],
+    ['rabin-min:16-min:32-64', 'second label must be avg'],
+    ['rabin-16-32-avg:64', 'final label must be max'],
+    ['none', 'unrecognized chunker option: none'],
+  ] as const) assert.throws(() => parseChunker(name), { code: 'ADD_REFUSED', message }, name)
+  for (const name of ['', 'default', 'size-2096896', 'size-+5', 'rabin', 'rabin-1397930', 'rabin-min:16-avg:32-max:2096896', 'buzhash']) parseChunker(name)
+})
+
 test('lengths are within the bounds, but for the last', () => {
   const content = generatedContent(9, 300_000)
   for (const [name, min, max] of [['rabin-16-64-512', 16, 512], ['rabin-1024-4096-16384', 1024, 16384], ['size-1000', 1000, 1000]] as const) {

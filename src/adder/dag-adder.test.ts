@@ -87,6 +87,16 @@ describe('what comes out', () => {
     assert.deepEqual(outputs[0]?.allocations, [self])
   })
 
+  test('where a root cannot be pinned no more are, and the add fails', async () => {
+    let tried = 0
+    const { add } = peers({ pinRoot: async () => {
+      await new Promise(resolve => { setImmediate(resolve) })
+      if (++tried === 64) throw new ClusterError('STORE_FAILED', 'disk full')
+    } })
+    await assert.rejects(collect(add(Array.from({ length: 1_000 }, (_, n) => ({ path: `f${n}`, content: `${n}` })))), { code: 'STORE_FAILED' })
+    assert.ok(tried < 200, `${tried} were tried`)
+  })
+
   test('every root is pinned, and none holds what belongs to another', async () => {
     const { add, pins } = peers()
     const outputs = await collect(add([
@@ -487,6 +497,42 @@ describe('a sharded add', () => {
     assert.deepEqual([items[4]?.reference, items[5]?.cid, items[5]?.reference], [root, root, items[4]?.cid])
     assert.ok(blocks.get(self)?.has(items[4]?.cid as string), 'the cluster DAG is stored here')
     assert.ok(blocks.get(other)?.has(items[1]?.cid as string), 'a shard node is stored with its shard')
+    assert.deepEqual(items.map(({ mode, replicationFactorMin, replicationFactorMax, allocations }) => [mode, replicationFactorMin, replicationFactorMax, allocations]), [
+      ['recursive', 1, 1, [self]], ['recursive', 1, 1, [other]], ['recursive', 1, 1, [self, other]], ['recursive', 1, 1, [other]],
+      ['direct', -1, -1, []], ['direct', 1, 1, []],
+    ])
+  })
+
+  test('to all peers leaves it to them to fetch the blocks from here', async () => {
+    const { add, items, blocks } = peers({}, [])
+    const outputs = await collect(add([{ path: 'f', content: generatedContent(5, 1_500_000) }], { shard: true, pin: { ...pin, replicationFactorMin: -1, replicationFactorMax: -1 } }))
+    assert.deepEqual(outputs.map(({ name }) => name), ['shard-0', 'f', 'shard-1', 'sh-clusterDAG'])
+    assert.deepEqual(items.map(({ allocations }) => allocations), [[], [], [], []])
+    assert.deepEqual([...blocks.keys()], [self])
+    for (const { cid } of items) assert.ok(blocks.get(self)?.has(cid))
+  })
+
+  test('that shall pin nothing stores and tells the same', async () => {
+    const entry = { path: 'f', content: generatedContent(5, 1_500_000) }
+    const [pinned, unpinned] = [peers(), peers({ isPinned: async () => false })]
+    const outputs = await collect(pinned.add([entry], { shard: true, pin }))
+    assert.deepEqual(await collect(unpinned.add([entry], { shard: true, pin, noPin: true })), outputs)
+    assert.deepEqual([...unpinned.blocks.get(self)?.keys() ?? []], [...pinned.blocks.get(self)?.keys() ?? []])
+    assert.deepEqual([unpinned.items, unpinned.pins], [[], []])
+  })
+
+  test('keeps a block that comes again in one shard only', async () => {
+    const { add, blocks } = peers()
+    const [first, second] = [1, 2].map(seed => generatedContent(seed, 262_144)) as [Buffer, Buffer]
+    const outputs = await collect(add([{ path: 'f', content: Buffer.concat([first, second, first]) }], { shard: true, pin }))
+    const dataBytes = [...blocks.get(self) ?? []].filter(([cid]) => !cid.startsWith('bafyrei')).reduce((sum, [, { length }]) => sum + length, 0)
+    assert.equal(outputs.at(-1)?.size, dataBytes)
+  })
+
+  test('of a shard with more blocks than a node lists pins it one level deeper', async () => {
+    const { add, items } = peers()
+    await collect(add([{ path: 'f', content: generatedContent(5, 6_000 * 32) }], { shard: true, pin: { ...pin, shardSize: 100_000_000 }, chunker: 'size-32', rawLeaves: true, cidVersion: 1 }))
+    assert.deepEqual(items.map(({ type, maxDepth }) => [type, maxDepth]), [['shard-pin', 2], ['clusterdag-pin', 0], ['meta-pin', 0]])
   })
 
   test('refuses what cannot be', async () => {

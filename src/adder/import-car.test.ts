@@ -85,6 +85,32 @@ describe('an archive', () => {
     await refuses(car([leaf.cid], [{ ...shortened(content.subarray(0, 20), 0), bytes: content }]), /^mismatch in content integrity/)
   })
 
+  test('of anything but a UnixFS file tells no size', async () => {
+    const { encode, prepare } = await import('@ipld/dag-pb')
+    const { UnixFS } = await import('ipfs-unixfs')
+    const sizes = await Promise.all([undefined, Buffer.from('no UnixFS'), new UnixFS({ type: 'directory' }).marshal(), new UnixFS({ type: 'file', data: Buffer.from('abc') }).marshal()].map(async data => {
+      const root = await block(0x70, encode(prepare(data === undefined ? {} : { Data: data })))
+      return (await read(car([root.cid], [root, leaf]))).events.map(event => event.kind === 'entry' && event.sizeBytes)
+    }))
+    assert.deepEqual(sizes, [[0], [0], [0], [3]])
+    const notDagPb = await block(0x70, Buffer.from('no dag-pb'))
+    assert.deepEqual((await read(car([notDagPb.cid], [notDagPb]))).events.map(event => event.kind === 'entry' && event.sizeBytes), [0])
+  })
+
+  test('is read no faster than its blocks are taken', async () => {
+    const blocks = await Promise.all(Array.from({ length: 10 }, (_, n) => block(0x55, Buffer.from(`block ${n}`))))
+    const root = blocks[0] as Block
+    let taken = 0
+    let goOn = (): void => {}
+    const reading = collect(importCar(upload([{ path: 'x', content: car([root.cid], blocks) }]), { wrap: false }, { put: () => { taken++; return new Promise(resolve => { goOn = resolve }) } }))
+    for (let n = 1; n <= blocks.length; n++) {
+      for (let turn = 0; turn < 5; turn++) await new Promise(resolve => { setImmediate(resolve) })
+      assert.equal(taken, n)
+      goOn()
+    }
+    await reading
+  })
+
   test('ends at its padding', async () => {
     assert.equal((await read(Buffer.concat([car([leaf.cid], [leaf]), Buffer.alloc(10)]))).blocks.length, 1)
   })
@@ -114,6 +140,18 @@ describe('refused', () => {
     for (let length = 1; length < whole.length; length++) {
       await refuses(whole.subarray(0, length), length === headerBytes ? 'the CAR file holds no block' : 'unexpected EOF')
     }
+  })
+
+  test('an archive of version 2 that is cut off, or that holds another of version 2', async () => {
+    const version2 = carVersion2(whole)
+    const end = version2.length - 'an index'.length
+    const headerEnd = end - whole.length + car([leaf.cid], []).length
+    for (let length = 1; length < end; length++) {
+      const message = length === headerEnd ? 'the CAR file holds no block' : length === headerEnd - car([leaf.cid], []).length ? 'EOF' : 'unexpected EOF'
+      await refuses(version2.subarray(0, length), message)
+    }
+    assert.equal((await read(version2.subarray(0, end))).blocks.length, 1, 'the index may be missing')
+    await refuses(carVersion2(version2), 'invalid car version: 2')
   })
 
   test('a block that is not what its CID says', async () => {

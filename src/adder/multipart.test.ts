@@ -72,6 +72,17 @@ describe('what an upload says', () => {
     assert.deepEqual((await read(body)).map(({ path }) => path), ['a b+', 'a+b%zz', 'fé'])
     assert.equal((await read(`${named('é')}${end}`))[0]?.path, 'é')
     assert.equal((await read(`${part('Content-Disposition: form-data; filename*=utf-8\'\'%e2%82%ac')}${end}`))[0]?.path, '€')
+    assert.deepEqual((await read([named('é+%c3%A9'), named('é%2'), named('\ufeffbyte order'), end].join(''))).map(({ path }) => path), ['é é', 'é%2', '\ufeffbyte order'])
+  })
+
+  test('quotes and backslashes in a name may be escaped, other backslashes stay', async () => {
+    assert.deepEqual((await read([named('a\\"b\\\\c'), named('C:\\dir\\file'), end].join(''))).map(({ path }) => path), ['a"b\\c', 'C:\\dir\\file'])
+  })
+
+  test('where a file is on the sender\'s disk may be escaped, and is what is escaped where both are there', async () => {
+    const placed = (headers: string): string => part(`Content-Disposition: form-data; filename="a"\r\n${headers}`)
+    const seen = await read([placed('Abspath: /a%20b'), placed('Abspath-Encoded: %2Fa+b%C3%A9\r\nAbspath: /other'), placed('Abspath-Encoded: \r\nAbspath: /plain'), placed('Abspath: '), end].join(''))
+    assert.deepEqual(seen.map(({ absolutePath }) => absolutePath), ['/a%20b', '/a bé', '/plain', undefined])
   })
 
   test('names never leave the folder', async () => {
@@ -128,6 +139,9 @@ describe('what is refused', () => {
     await assert.rejects(read(`${part('Content-Transfer-Encoding: base64')}${end}`), refusal('INVALID_INPUT', /base64 is not supported/))
     await assert.rejects(read(`${named('a')}--bound x\r\n`), refusal('INVALID_INPUT', 'multipart: expecting a new Part; got line " x\\r\\n"'))
     await assert.rejects(read(`${named('%ff')}${end}`), refusal('INVALID_INPUT', /not UTF-8/))
+    await assert.rejects(read(`${named('é%ff')}${end}`), refusal('INVALID_INPUT', /a file name is not UTF-8/))
+    await assert.rejects(read(Buffer.from(`${named('\xff%')}${end}`, 'latin1')), refusal('INVALID_INPUT', /a file name is not UTF-8/))
+    await assert.rejects(read(`${part('Abspath-Encoded: %ff')}${end}`), refusal('INVALID_INPUT', /an? abspath is not UTF-8/))
     await assert.rejects(read(`${named('a%00b')}${end}`), refusal('INVALID_INPUT', /NUL/))
   })
 
