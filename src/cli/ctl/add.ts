@@ -26,7 +26,7 @@ export async function add (call: Call<Connection>): Promise<number> {
   }
   return await reportingApiErrors(call, async () => {
     const sources: UploadSource[] = []
-    for (const path of paths) sources.push(await uploadSource(path, options))
+    for (const path of paths) sources.push(await uploadSource(path, { ...options, environment: call.terminal.environment }))
     const last = await upload(call, sources, () => ({ ...options, expireAt: expireAt() }))
     if (last?.cid === undefined || !call.flags.boolean('wait') || options.noPin) return
     const client = await call.context.client()

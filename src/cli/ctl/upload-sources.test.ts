@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { uploadSource, type UploadOptions } from './upload-sources.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'flotilla-upload-'))
@@ -19,7 +20,7 @@ await writeFile(join(folder, 'dir', '.hidden'), 'h')
 await writeFile(join(folder, 'dir', 'sub', '.also'), 'h')
 await symlink('../b.txt', join(folder, 'dir', 'link'))
 
-const plain: UploadOptions = { recursive: true, hidden: false, noCopy: false }
+const plain: UploadOptions = { recursive: true, hidden: false, noCopy: false, environment: {} }
 
 /** What an argument becomes: `name kind bytes`. */
 async function listed (path: string, options: Partial<UploadOptions> = {}): Promise<string[]> {
@@ -100,6 +101,11 @@ test('a URL is fetched when it is read', async () => {
   const server = createServer((request, response) => {
     if (request.url === '/moved') response.writeHead(302, { location: '/a%20b.txt?x=1' }).end()
     else if (request.url === '/missing') response.writeHead(404).end()
+    else if (request.url === '/elsewhere') response.writeHead(302, { location: 'ftp://x/y' }).end()
+    else if (request.url?.startsWith('/often') === true) response.writeHead(303, { location: `${request.url}x` }).end('moved on')
+    else if (request.url === '/zipped') response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('content'))
+    else if (request.url === '/cut') response.writeHead(200, { 'content-length': 100 }).write('part', () => { response.destroy() })
+    else if (request.url === '/private' && request.headers.authorization !== `Basic ${btoa('me:secret')}`) response.writeHead(401).end()
     else response.end('content')
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -110,6 +116,16 @@ test('a URL is fetched when it is read', async () => {
     const [entry] = await Array.fromAsync((await uploadSource(`${base}/x y`, { ...plain, noCopy: true })).entries())
     assert.equal(entry?.location, `${base}/x%20y`)
     await assert.rejects(listed(`${base}/missing`), { message: `got non-2XX status code 404: ${base}/missing` })
+    assert.deepEqual(await listed(`${base}/zipped`), ['zipped file 7'])
+    const withName = base.replace('//', '//me:secret@')
+    assert.deepEqual(await listed(`${withName}/private`), ['private file 7'])
+    await assert.rejects(listed(`${withName}/missing`), { message: `got non-2XX status code 404: ${base.replace('//', '//me:***@')}/missing` })
+    await assert.rejects(listed(`${base}/elsewhere`), { message: 'Get "ftp://x/y": unsupported protocol scheme "ftp"' })
+    await assert.rejects(listed(`${base}/often`), { message: `Get "${base}/often${'x'.repeat(10)}": stopped after 10 redirects` })
+    await assert.rejects(listed(`${base}/cut`), { message: 'unexpected EOF' })
+    // The server takes for a proxy whoever asks for something elsewhere.
+    assert.deepEqual(await listed('http://files.invalid/x', { environment: { HTTP_PROXY: base } }), ['x file 7'])
+    await assert.rejects(listed('http://files.invalid/x'), { message: /^Get "http:\/\/files\.invalid\/x": dial tcp: lookup files\.invalid/ })
   } finally {
     server.close()
     server.closeAllConnections()

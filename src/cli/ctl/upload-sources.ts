@@ -3,18 +3,22 @@ import { access, constants, lstat, open, readdir, readlink, realpath } from 'nod
 import { posix } from 'node:path'
 import type { UploadEntry } from '../../client/multipart.ts'
 import { ClusterError, errorText } from '../../domain/errors.ts'
-import { connectionReason, systemReason } from './system-error.ts'
+import { systemReason } from './system-error.ts'
 
 /** Read at once: large enough for the disk, small enough to hold a few of them. */
 const maxReadBytes = 1024 * 1024
 /** Up to here a file is read without leaving the thread: for many small files the way to another one is most of the time. */
 const smallFileBytes = 64 * 1024
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 export interface UploadOptions {
   readonly recursive: boolean
   /** Also what begins with a dot, inside of folders. */
   readonly hidden: boolean
   readonly noCopy: boolean
+  /** Its proxies are used for URLs. */
+  readonly environment: Environment
 }
 
 /** What one argument of `add` names. */
@@ -140,19 +144,16 @@ function webSource (argument: string, options: UploadOptions): UploadSource {
   const name = decodeURIComponent(posix.basename(url.pathname)) || url.hostname
   return {
     async * entries () {
-      yield { name, kind: 'file', content: download(url), ...options.noCopy ? { location: url.href } : {} }
+      yield { name, kind: 'file', content: content(url, options.environment), ...options.noCopy ? { location: url.href } : {} }
     },
     sizeBytes: async () => undefined,
   }
 }
 
-async function * download (url: URL): AsyncGenerator<Uint8Array> {
-  const response = await fetch(url).catch((error: unknown) => {
-    const cause = error instanceof Error ? error.cause : undefined
-    throw new ClusterError('INVALID_PATH', `Get "${url.href}": ${connectionReason(cause ?? error, url)}`, { cause: error })
-  })
-  if (!response.ok) throw new ClusterError('INVALID_PATH', `got non-2XX status code ${response.status}: ${url.href}`)
-  if (response.body !== null) yield * response.body
+/** What fetches it is loaded when something is fetched. */
+async function * content (url: URL, environment: Environment): AsyncGenerator<Uint8Array> {
+  const { download } = await import('./download.ts')
+  yield * download(url, environment)
 }
 
 async function * once (bytes: Uint8Array): AsyncGenerator<Uint8Array> { yield bytes }
