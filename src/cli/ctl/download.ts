@@ -7,6 +7,8 @@ import { NodeHttpTransport } from './http-transport.ts'
 /** As many requests as the reference makes for one URL. */
 const maxRequests = 10
 const redirects = new Set([301, 302, 303, 307, 308])
+/** Some servers answer nobody without a name. */
+const headers = { 'accept-encoding': 'gzip', 'user-agent': 'ipfs-cluster-ctl' }
 
 /**
  * What a web server has at `first`, fetched when it is read, by the way that all requests of the
@@ -37,7 +39,7 @@ export async function * download (first: URL, environment: Readonly<Record<strin
 
 async function get (transport: NodeHttpTransport, url: URL): Promise<HttpAnswer> {
   try {
-    return await transport.send({ method: 'GET', url, socketPath: undefined, headers: { 'accept-encoding': 'gzip' }, body: undefined, signal: undefined })
+    return await transport.send({ method: 'GET', url, socketPath: undefined, headers, body: undefined, signal: undefined })
   } catch (error) {
     throw error instanceof TransportError ? failure(`Get "${shown(url)}": ${error.message}`, error) : error
   }

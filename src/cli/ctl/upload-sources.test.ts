@@ -99,7 +99,8 @@ test('a URL is fetched when it is read', async () => {
   const nobody = `127.0.0.1:${(closed.address() as AddressInfo).port}`
   closed.close()
   const server = createServer((request, response) => {
-    if (request.url === '/moved') response.writeHead(302, { location: '/a%20b.txt?x=1' }).end()
+    if (request.headers['user-agent'] === undefined) response.writeHead(403).end()
+    else if (request.url === '/moved') response.writeHead(302, { location: '/a%20b.txt?x=1' }).end()
     else if (request.url === '/missing') response.writeHead(404).end()
     else if (request.url === '/elsewhere') response.writeHead(302, { location: 'ftp://x/y' }).end()
     else if (request.url?.startsWith('/often') === true) response.writeHead(303, { location: `${request.url}x` }).end('moved on')
