@@ -16,6 +16,8 @@ const maxMergedNodes = 512
 const maxMergedElements = 4_000
 /** Bytes of blocks that one step reads back from the store. */
 const maxReadBytes = 8 * 1024 * 1024
+/** And of these what it reads before it looks whether there is enough to merge. */
+const maxReadAtOnceBytes = 512 * 1024
 /** Nodes that one step looks at because what they waited for is merged. */
 const maxExamined = 1_024
 
@@ -78,9 +80,13 @@ export class WalkStep {
     })
   }
 
+  /** No more nodes are looked at. */
   get isFull (): boolean {
-    return this.merged.length >= maxMergedNodes || this.#elements >= maxMergedElements || this.#readBytes >= maxReadBytes || this.#examined >= maxExamined
+    return this.#mergesEnough || this.#readBytes >= maxReadBytes || this.#examined >= maxExamined
   }
+
+  /** What was read is merged all the same up to this: steps that but read would go on for ever. */
+  get #mergesEnough (): boolean { return this.merged.length >= maxMergedNodes || this.#elements >= maxMergedElements }
 
   async announce (announcements: readonly Announcement[]): Promise<void> {
     await this.#look(announcements.map(({ node }) => node))
@@ -212,21 +218,28 @@ export class WalkStep {
     return isDrained
   }
 
-  /** Places stored nodes as far as they may be read; true when that were all. */
+  /** Places stored nodes as far as they may be read and merged; true when that were all. */
   async #takeStored (names: readonly string[]): Promise<boolean> {
-    const { store, keys } = this.#context
     await this.#look(names)
-    const taken: string[] = []
-    let isAll = true
-    for (const name of names) {
-      isAll = this.#readBytes < maxReadBytes
-      if (!isAll) break
-      const { isDone, record } = this.#get(name)
-      if (record?.state !== 'waits' && record?.state !== 'ready') continue
-      if (isDone) { this.#madeHere(name); continue }
-      this.#readBytes += record.sizeBytes
-      taken.push(name)
+    for (let at = 0; at < names.length;) {
+      if (this.#mergesEnough || this.#readBytes >= maxReadBytes) return false
+      const taken: string[] = []
+      const enough = this.#readBytes + maxReadAtOnceBytes
+      for (; at < names.length && this.#readBytes < enough; at++) {
+        const name = names[at] as string
+        const { isDone, record } = this.#get(name)
+        if (record?.state !== 'waits' && record?.state !== 'ready') continue
+        if (isDone) { this.#madeHere(name); continue }
+        this.#readBytes += record.sizeBytes
+        taken.push(name)
+      }
+      await this.#placeStored(taken)
     }
+    return true
+  }
+
+  async #placeStored (taken: readonly string[]): Promise<void> {
+    const { store, keys } = this.#context
     const toRead = taken.filter(name => !this.#nodesHere.has(name))
     const blocks = await readFew(store, toRead.map(name => keys.block(name)))
     for (const [i, name] of toRead.entries()) {
@@ -240,7 +253,6 @@ export class WalkStep {
     const nodes = taken.flatMap(name => this.#nodesHere.get(name) ?? [])
     await this.#look(nodes.flatMap(linksOf))
     for (const node of nodes) this.#place(node, undefined, false)
-    return isAll
   }
 
   /** Merges a node if its ancestors are; otherwise it waits for one of them. */
@@ -251,7 +263,7 @@ export class WalkStep {
     const missing = linksOf(node).filter(link => !this.#isOutOfTheWay(link))
     const sizeBytes = node.bytes.length
     if (isNew) this.arrived++
-    if (missing.length === 0 && !this.isFull) {
+    if (missing.length === 0 && !this.#mergesEnough) {
       this.#set(name, undefined)
       this.#known.set(name, { isDone: true, record: undefined })
       this.merged.push({ node, isInner, isStored: !isNew, from })
