@@ -198,6 +198,20 @@ test('a peer starts, however many changes wait for their delta', async () => {
   await after.stop()
 })
 
+test('what is on its way to the disk when the peer stops is there, and nothing is taken any more', async () => {
+  const store = memoryStore()
+  const consensus = await started(store)
+  const logged = [consensus.logPin(pin(1)), consensus.logPin(pin(2))]
+  const stopped = consensus.stop()
+  await assert.rejects(consensus.logPin(pin(3)), { code: 'CANCELLED' })
+  await assert.rejects(consensus.logUnpin(pin(1)), { code: 'CANCELLED' })
+  await Promise.all([...logged, stopped, consensus.stop()])
+  assert.equal((await keysOf(store, '/flotilla/journal/')).length, 0)
+  const again = await started(store)
+  assert.deepEqual((await listed(again)).toSorted(), ['pin 1', 'pin 2'])
+  await again.stop()
+})
+
 test('a failed journal write is told to the caller and changes nothing', async () => {
   const store = memoryStore()
   let isFull = false

@@ -122,3 +122,32 @@ test('a peer whose values are wrong sees it from another one\'s report, and repa
   assert.equal(again.consensus.digestReport(), a.consensus.digestReport())
   await peers.stop()
 })
+
+test('a peer that did not hear of what another one has gets it when the reports of both show it', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const told: Array<[number, string]> = []
+  const running: CrdtPeer[] = []
+  let isDeaf = false
+  for (const n of [0, 1]) {
+    running.push(await peers.start(n, {
+      exchange: {
+        rebroadcastIntervalMs: 24 * 3_600_000,
+        reports: () => running.flatMap((peer, other) => other === n ? [] : [{ peer: peer.id, value: peer.consensus.digestReport() }]),
+        onDivergence: ({ kind }) => { told.push([n, kind]) },
+      },
+      network: network => ({ ...network, subscribe: (topic, handler, accept) => network.subscribe(topic, message => { if (!isDeaf) handler(message) }, accept) }),
+    }))
+  }
+  const [a, b] = running as [CrdtPeer, CrdtPeer]
+  await peers.clock.advance(60_000)
+  isDeaf = true
+  await peers.done(a.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(1_000)
+  isDeaf = false
+  await peers.clock.advance(150_000)
+  assert.deepEqual([told, await namesOf(b)], [[], []])
+  await peers.clock.advance(60_000)
+  assert.deepEqual(told, [[0, 'other heads']], 'what it told helped the other one')
+  assert.deepEqual(await namesOf(b), ['pin 1'])
+  await peers.stop()
+})

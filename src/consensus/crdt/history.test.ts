@@ -124,6 +124,20 @@ test('answers that were not asked for, never end or are cut off are left', async
   assert.equal(await refused(send()), 'nothing')
 })
 
+test('nodes may come in pieces of any size', async () => {
+  const nodes = chain(20)
+  const bytes = Buffer.concat(nodes.toReversed().map(({ bytes }) => framed(bytes)))
+  for (const size of [1, 3, 100, 5_000]) {
+    const { ask } = await scene([], stream => {
+      void (async () => {
+        for (let at = 0; at < bytes.length; at += size) await stream.write(bytes.subarray(at, at + size))
+        await stream.closeWrite()
+      })().catch(() => {})
+    })
+    assert.deepEqual(await ask({ wanted: [nameOf(nodes.at(-1) as DeltaNode)], had: [] }), nodes.toReversed().map(nameOf))
+  }
+})
+
 test('a peer that sends a node now and then is left, one that is slow with much is not', async () => {
   const nodes = chain(100)
   const wanted = [nameOf(nodes.at(-1) as DeltaNode)]

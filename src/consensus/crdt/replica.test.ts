@@ -97,7 +97,8 @@ test('nodes merged in groups, in any order, give what the rules give one by one'
   steps,
   fc.array(fc.nat(1000), { minLength: 1, maxLength: 40 }),
   fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 10 }),
-  async (steps, order, sizes) => {
+  fc.boolean(),
+  async (steps, order, sizes, keepsDead) => {
     const peers = [await peer(), await peer(), await peer()]
     const nodes: DeltaNode[] = []
     for (const step of steps) {
@@ -118,6 +119,8 @@ test('nodes merged in groups, in any order, give what the rules give one by one'
       const prepared = await grouped.replica.prepareForeign(group.map(node => ({ node: decodeDeltaNode(node.bytes), isInner: false })))
       await grouped.store.batch(prepared.operations, { sync: true })
       prepared.applied()
+      // As the Go program leaves it, which keeps the entries of what is dead.
+      if (keepsDead) await grouped.store.batch(group.flatMap(({ delta, blockId }) => delta.elements.map(({ key, id }) => ({ type: 'put', key: keys.element(key, blockId), value: Buffer.from(id) }))), { sync: true })
       const after = await values(grouped)
       const changed = new Set([...before, ...after].filter(([key, { value }]) => value !== before.get(key)?.value || value !== after.get(key)?.value).map(([key]) => key))
       // Removals are told also where nothing was: whoever acts on the pins may have one that the store lost.
@@ -181,6 +184,34 @@ test('bytes that are no delta node are refused', () => fc.assert(fc.property(fc.
     assert.equal((error as { code: string }).code, 'INVALID_WIRE_DATA')
   }
 })))
+
+test('a move of what only moves keep, whose pin is removed, is a stray as well', async () => {
+  const [key] = names as [string]
+  const [one, other] = [await peer(), await peer()]
+  const pinned = await change(one, key, 1) as DeltaNode
+  await merge(other, pinned)
+  const moved = await change(one, key, 'moved') as DeltaNode
+  const removed = await change(other, key, undefined) as DeltaNode
+  await merge(other, moved)
+  await merge(one, removed)
+  const movedOn = await change(other, key, 'moved') as DeltaNode
+  assert.deepEqual(movedOn.delta.elements.map(({ id }) => id), [pinned.blockId])
+  await merge(one, movedOn)
+  for (const { replica } of [one, other]) assert.deepEqual(await replica.strays([key]), [key])
+})
+
+test('a key of which a block is gone keeps its value when values are looked at', async () => {
+  const [key, whole] = names as [string, string]
+  const { store, replica } = await peer()
+  const nodes = [1, 2].map(n => encodeDeltaNode({ elements: [key, whole].map(key => ({ key, id: '', value: Uint8Array.of(n) })), tombstones: [], priority: n }, []))
+  const alone = encodeDeltaNode({ elements: [{ key, id: '', value: Uint8Array.of(3) }], tombstones: [], priority: 3 }, [])
+  for (const node of [...nodes, alone]) await merge({ store, replica }, node)
+  const wrong = [key, whole].flatMap(key => [{ type: 'put', key: keys.value(key), value: Uint8Array.of(9) }, { type: 'put', key: keys.priority(key), value: Uint8Array.of(10) }] as const)
+  await store.batch([...wrong, { type: 'del', key: keys.block(alone.blockId.slice(1)) }], { sync: true })
+  const { operations, changes } = await replica.prepareBest([key, whole], new Map())
+  assert.deepEqual(changes.map(({ cid, value }) => [`/${cidKey(cid)}`, value]), [[whole, Uint8Array.of(2)]])
+  assert.deepEqual(operations.map(({ key }) => key), [keys.value(whole), keys.priority(whole)])
+})
 
 test('heads are known again, whatever the order in which they came, unless another program has changed them', async () => {
   const nodes = Array.from({ length: 4 }, (_, n) => encodeDeltaNode({ elements: [], tombstones: [], priority: n + 1 }, []))
