@@ -150,6 +150,21 @@ test('a sourced configuration is fetched at every load, and only its source is s
   assert.equal(readFileSync(join(folder, 'service.json'), 'utf8'), `{\n  "source": "${url}/moved"\n}`)
 })
 
+test('a source is fetched through the proxy of the environment, with the name that the URL has', async t => {
+  const folder = makeFolder(t)
+  saveConfiguration(await create(folder))
+  const text = readFileSync(join(folder, 'service.json'), 'utf8')
+  const asked: string[] = []
+  const url = await serve(t, (request, response) => {
+    asked.push(`${request.url} ${request.headers.authorization}`)
+    response.end(text)
+  })
+  const source = 'http://me:secret@config.invalid/service.json'
+  writeFileSync(join(folder, 'service.json'), JSON.stringify({ source }))
+  assert.equal((await loadConfiguration(folder, { ...plain, environment: { HTTP_PROXY: url } })).source, source)
+  assert.deepEqual(asked, [`http://config.invalid/service.json Basic ${btoa('me:secret')}`])
+})
+
 test('a source that does not give a configuration is refused in the contract\'s words', async t => {
   const folder = makeFolder(t)
   const url = await serve(t, (request, response) => {

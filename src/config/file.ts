@@ -36,7 +36,7 @@ export async function loadConfiguration (folder: string, options: LoadOptions): 
   if (typeof original.source === 'string' && original.source !== '') {
     source = original.source
     options.inform?.(`loading configuration from ${source}`)
-    original = readDocument(await fetchSource(source), source)
+    original = readDocument(await fetchSource(source, options.environment), source)
     if (original.source !== undefined && original.source !== '') throw wrongDocument(source, 'a sourced configuration cannot point to another source', original.source, 'a configuration without a source of its own')
   }
   const read = readSections(original, context)

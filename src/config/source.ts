@@ -1,4 +1,5 @@
 import { ClusterError, errorText } from '../domain/errors.ts'
+import type { Environment } from './environment.ts'
 
 /** Time for the whole transfer: a start waits for it. */
 const timeoutMs = 60_000
@@ -9,16 +10,17 @@ const maxSourceBytes = 8 * 1024 * 1024
  * Fetches the configuration that a `source` names.
  * @throws ClusterError `INVALID_CONFIGURATION` with the contract's texts (spec/config.md 2)
  */
-export async function fetchSource (url: string): Promise<string> {
+export async function fetchSource (url: string, environment: Environment): Promise<string> {
   const refuse = (message: string, value: string, cause?: unknown): ClusterError => new ClusterError('INVALID_CONFIGURATION', message, {
     cause, details: { section: 'source', key: '', value, allowed: `the URL of a service.json of at most ${maxSourceBytes} bytes, answered within ${timeoutMs / 1000} s` },
   })
   let status: number
   let text: string
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) })
-    status = response.status
-    text = await readBounded(response.body ?? [])
+    const { webGet } = await import('../platform/web-get.ts')
+    const answer = await webGet(new URL(url), { environment, userAgent: 'ipfs-cluster-service', signal: AbortSignal.timeout(timeoutMs) })
+    status = answer.status
+    text = await readBounded(answer.body)
   } catch (error) {
     if (error instanceof RangeError) throw refuse(`the configuration at ${url} is larger than ${maxSourceBytes} bytes`, url, error)
     const cause = (error as Error).cause
@@ -28,7 +30,7 @@ export async function fetchSource (url: string): Promise<string> {
   return text
 }
 
-async function readBounded (body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<string> {
+async function readBounded (body: AsyncIterable<Uint8Array>): Promise<string> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of body) {

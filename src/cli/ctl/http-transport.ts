@@ -1,6 +1,7 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { TransportError, UploadError, type HttpAnswer, type HttpRequest, type HttpTransport } from '../../client/http-transport.ts'
 import { errorText } from '../../domain/errors.ts'
+import { isLoopback, webAgentOptions } from '../../platform/web-agent.ts'
 import { connectionReason, systemReason } from './system-error.ts'
 
 // A plain import reads every export of the module, among them getters that load all of undici: 45 ms.
@@ -49,11 +50,11 @@ export class NodeHttpTransport implements HttpTransport {
   async #open ({ method, url, socketPath, headers, body, signal }: HttpRequest): Promise<ClientRequest> {
     const isHttps = url.protocol === 'https:'
     const { request, Agent } = isHttps ? await import('node:https') : http
-    const isLocal = socketPath !== undefined || isLoopback(url.hostname)
-    const key = `${url.protocol}${isLocal}`
+    const host = socketPath === undefined ? url.hostname : undefined
+    const key = `${url.protocol}${host === undefined || isLoopback(host)}`
     let agent = this.#agents.get(key)
     if (agent === undefined) {
-      agent = new Agent({ keepAlive: true, ...isLocal ? {} : { proxyEnv: this.#options.environment }, ...isHttps && this.#options.verifyCertificates ? { ca: await trustedCertificates() } : {} })
+      agent = new Agent({ keepAlive: true, ...await webAgentOptions({ isHttps, host, ...this.#options }) })
       this.#agents.set(key, agent)
     }
     return request(url, {
@@ -65,13 +66,6 @@ export class NodeHttpTransport implements HttpTransport {
       ...isHttps ? { rejectUnauthorized: this.#options.verifyCertificates, minVersion: 'TLSv1.2' as const } : {},
     })
   }
-}
-
-/** Those of the machine, as the reference trusts (SSL_CERT_FILE names others), and those of Node where the machine has none. */
-async function trustedCertificates (): Promise<string[]> {
-  const { getCACertificates } = await import('node:tls')
-  const system = getCACertificates('system')
-  return system.length > 0 ? [...system, ...getCACertificates('extra')] : getCACertificates('default')
 }
 
 /** Sends a body no faster than the socket takes it. */
@@ -142,8 +136,4 @@ async function * chunksOf (incoming: IncomingMessage, upload: Upload): AsyncGene
     const isCut = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
     throw new TransportError(isCut ? 'unexpected EOF' : systemReason(error), { cause: error })
   }
-}
-
-function isLoopback (host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || host.startsWith('127.')
 }
