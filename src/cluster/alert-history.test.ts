@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AlertMessage, MetricMessage } from '../codec/messages.ts'
+import type { Divergence } from '../consensus/crdt/divergence-watch.ts'
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Platform } from '../platform/lifecycle.ts'
@@ -52,4 +53,7 @@ test('the oldest of more than a thousand are gone', async () => {
 test('a follower has none', async () => {
   const { history, warnings } = await after(2, { followerMode: true })
   assert.deepEqual([history.list(), warnings], [[], []])
+  const report = { digest: 'a', pins: 1, heads: 1, height: 1 } as unknown as Divergence['own']
+  history.diverged({ peer, kind: 'wrong set', own: report, other: report } as Divergence, 1)
+  assert.deepEqual(history.list(), [])
 })

@@ -70,6 +70,20 @@ test('where there are too few peers, the log tells which could not be chosen and
   await stop()
 })
 
+test('nor is a holder a candidate, nor a trusted peer where others are to hold pins', async () => {
+  const [holder, trusted] = [peerOf(2), peerOf(3)]
+  const errors: string[] = []
+  const loggers: Loggers = { component: () => ({ ...silentLogger, error: (...told: unknown[]) => { errors.push(String(told.at(-1))) } }) }
+  const { pinning, monitor, stop } = await lonePeer({ pinOnlyOnUntrustedPeers: true }, { others: [holder, trusted], trustedPeers: [trusted], loggers })
+  for (const peer of [holder, trusted]) monitor.record({ name: 'ping', peer, value: '', expire: platform.clock.now() + 600_000, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
+  await pinning.submit({ ...pinWithOptions(cid, options({ replicationFactorMin: 1, replicationFactorMax: 1 }), platform.clock.now()), allocations: [holder] })
+  await assert.rejects(pinning.pin(cid, options({ replicationFactorMin: 2, replicationFactorMax: 2 })), { code: 'NOT_ENOUGH_PEERS' })
+  assert.ok(errors[0]?.includes(`: candidates: none; other peers: `))
+  assert.ok(errors[0]?.includes(`${holder} (holds it already)`))
+  assert.ok(errors[0]?.includes(`${trusted} (trusted, pin_only_on_untrusted_peers)`))
+  await stop()
+})
+
 test('the log names few of very many peers', async () => {
   const errors: string[] = []
   const loggers: Loggers = { component: () => ({ ...silentLogger, error: (...told: unknown[]) => { errors.push(String(told.at(-1))) } }) }

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Consensus } from '../consensus/consensus.ts'
+import type { Cid } from '../domain/cid.ts'
+import { ClusterError } from '../domain/errors.ts'
+import { silentLogger } from '../platform/logger.ts'
+import { noMetrics } from '../platform/metrics.ts'
+import { systemRandom } from '../platform/random.ts'
+import { virtualClock } from '../platform/virtual-clock.ts'
 import { TestCluster } from './repair/repair.fixture.ts'
+import { Responsibility } from './repair/responsibility.ts'
+import { expireLoop, recoverLoop, type UpkeepParts } from './state-sync.ts'
 
 const minute = 60_000
 
@@ -75,4 +84,70 @@ test('a peer whose clock is set far ahead does not take at once what others are 
   await cluster.clock.advance(60 * minute)
   assert.equal(cluster.unpins.length, removed)
   await cluster.stop()
+})
+
+/** What a single peer needs for its upkeep; it is responsible for everything. */
+async function lonePeer (changes: Partial<UpkeepParts> = {}) {
+  const cluster = new TestCluster()
+  await cluster.add(1, { followerMode: true })
+  const { self, pinset } = cluster.peer(0)
+  const clock = virtualClock(cluster.clock.now())
+  const told: string[] = []
+  const tell = (...all: unknown[]): void => { told.push(String(all.at(-1))) }
+  const consensus = { pinset: () => pinset, peers: async () => [self], isTrusted: () => true } as unknown as Consensus
+  const parts = { consensus, responsibility: new Responsibility(self), platform: { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, info: tell, warn: tell, error: tell }) } }, unpin: async () => {}, ...changes } as UpkeepParts
+  const ending = new AbortController()
+  return { cluster, clock, pinset, told, parts, signal: ending.signal, end: async (loop: Promise<void>) => { ending.abort(); await loop; await cluster.stop() } }
+}
+
+test('an index of what expires is asked where there is one, and what it lists too soon stays', async () => {
+  const unpinned: string[] = []
+  const peer = await lonePeer({ unpin: async cid => { unpinned.push(cid) } })
+  const [due, later, gone] = [0, 60, 0].map((minutes, n) => peer.cluster.pin(n, [0], { min: 1, max: 1, expireAt: peer.clock.now() + 1_000 + minutes * minute })) as [Cid, Cid, Cid]
+  peer.pinset.remove(gone)
+  Object.assign(peer.pinset, { async * expired () { yield [gone, later, due] }, list () { throw new Error('not to be read') } })
+  const loop = expireLoop(peer.parts, minute, peer.signal)
+  await peer.clock.advance(minute)
+  assert.deepEqual(unpinned, [due])
+  await peer.end(loop)
+})
+
+test('an expired pin that cannot be removed holds up no other one and is tried again, one that is gone already is fine', async () => {
+  const tried: string[] = []
+  const errors = new Map<string, Error>()
+  const peer = await lonePeer({ unpin: async cid => {
+    tried.push(cid)
+    const error = errors.get(cid)
+    if (error !== undefined) throw error
+  } })
+  const [first, second, third] = [0, 1, 2].map(n => peer.cluster.pin(n, [0], { min: 1, max: 1, expireAt: peer.clock.now() + 1_000 })) as [Cid, Cid, Cid]
+  errors.set(first, new Error('disk full')).set(second, new ClusterError('NOT_FOUND', 'gone'))
+  const loop = expireLoop(peer.parts, minute, peer.signal)
+  await peer.clock.advance(2 * minute)
+  assert.deepEqual(tried, [first, second, third, first, second, third])
+  assert.deepEqual(peer.told.filter(text => !text.startsWith('unpinning')), Array(2).fill('an expired pin could not be removed and is tried again: disk full'))
+  peer.pinset.list = () => { throw new Error('no pinset') }
+  await peer.clock.advance(minute)
+  assert.equal(peer.told.at(-1), 'expired pins could not be removed: no pinset')
+  await peer.end(loop)
+})
+
+test('what failed or went missing is queued again at once and once an interval, also after a time when that did not work', async () => {
+  const triedAt: number[] = []
+  const found = [2, 'node down', 0, 1]
+  const peer = await lonePeer()
+  const begin = peer.clock.now()
+  const tracker = { async * recoverAll ({ waitsForRoom }: { waitsForRoom: boolean }) {
+    assert.equal(waitsForRoom, true)
+    triedAt.push((peer.clock.now() - begin) / minute)
+    const next = found.shift()
+    if (typeof next === 'string') throw new Error(next)
+    for (let n = 0; n < (next ?? 0); n++) yield n
+  } } as unknown as UpkeepParts['tracker']
+  const loop = recoverLoop({ ...peer.parts, tracker }, 5 * minute, peer.signal)
+  await peer.clock.advance(16 * minute)
+  assert.deepEqual(triedAt, [0, 5, 10, 15])
+  assert.deepEqual(peer.told, ['pins that had failed or gone missing were queued again', 'not all pins could be checked: node down', 'pins that had failed or gone missing were queued again'])
+  await peer.end(loop)
+  assert.equal(peer.told.length, 3)
 })

@@ -27,6 +27,8 @@ test('a request doubles while the full ones are fine, up to 128, and halves when
   assert.equal(limit(size), 16)
   for (let n = 0; n < 9; n++) size.tookTooLong(3)
   assert.equal(limit(size), 1)
+  size.finished(1, 5_000)
+  assert.equal(limit(size), 1)
 })
 
 test('few pins are spread over all slots, unless so many have just been as quick as one', () => {

@@ -13,13 +13,13 @@ import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLogger } from '../../platform/logger.ts'
 import { MemoryNetworks } from '../../platform/memory-network.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
-import { noMetrics } from '../../platform/metrics.ts'
 import type { Network } from '../../platform/network.ts'
 import { systemRandom } from '../../platform/random.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock, type VirtualClock } from '../../platform/virtual-clock.ts'
 import { PinsInMemory } from '../../state/pins-in-memory.fixture.ts'
 import type { PinsetQuery, StateStore } from '../../state/state-store.ts'
+import { MemoryMetrics } from '../../tracker/tracker.fixture.ts'
 import { AlertHistory } from '../alert-history.ts'
 import { pushMetrics } from '../metric-loops.ts'
 import { Pinning } from '../pin.ts'
@@ -93,6 +93,7 @@ export class TestPeer {
   readonly self: PeerId
   readonly pinset = new HeldPinset()
   readonly alerts = new AlertHistory()
+  readonly metrics = new MemoryMetrics()
   readonly #cluster: TestCluster
   readonly #options: TestPeerOptions
   readonly #store: Store = memoryStore()
@@ -126,7 +127,7 @@ export class TestPeer {
     const clock: Clock = { ...this.#cluster.clock, now: () => this.#cluster.clock.now() + this.wallOffsetMs, after: (delayMs, callback) => this.#cluster.clock.after(delayMs, () => { if (this.isPaused) this.#whilePaused.push(callback); else callback() }) }
     this.#stopping = new AbortController()
     const { signal } = this.#stopping
-    const platform: Platform = { clock, random: systemRandom, metrics: noMetrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
+    const platform: Platform = { clock, random: systemRandom, metrics: this.metrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
     await this.connect()
     const network: Network = {
       ...this.#network,

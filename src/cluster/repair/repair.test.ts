@@ -33,6 +33,7 @@ test('the pins of a peer that dies are moved within a minute, each by one peer, 
   assert.deepEqual([enough, elsewhere, expired].map(cid => cluster.holders(cid)), [[0, 1, 2], [2, 3], [0, 1]])
   assert.equal(cluster.moves.length, 41, 'each once')
   assert.equal(new Set(cluster.moves.map(({ by }) => by)).size, 4, 'all take part')
+  for (const { self, metrics } of cluster.peers.slice(1)) assert.equal(metrics.value('ipfscluster_pins_repinned'), cluster.moves.filter(({ by }) => by === self).length)
   await cluster.clock.advance(2 * minute)
   assert.deepEqual(cluster.peers.map(({ repair }) => repair?.degraded()), Array(5).fill(0))
   assert.equal(cluster.moves.length, 41, 'and not again')
@@ -350,6 +351,7 @@ test('vacate moves what a peer leaves behind short of holders, at once and by wh
   for (const cid of short) assert.ok(!cluster.holders(cid).includes(0) && cluster.holders(cid).length === 2)
   assert.deepEqual(cluster.holders(enough), [0, 1, 2])
   assert.deepEqual([...new Set(cluster.moves.map(({ by }) => by))], cluster.ids(3))
+  assert.equal(cluster.peer(3).metrics.value('ipfscluster_pins_repinned'), cluster.moves.length)
   await cluster.stop()
 })
 

@@ -222,8 +222,18 @@ test('a list without order is sorted, in memory or through the store, and leaves
   }
 })
 
-test('a list of long statuses goes through the store before it fills the memory, and has a limit', async () => {
-  const error = 'x'.repeat(1024 * 1024)
+const long = 'x'.repeat(1024 * 1024)
+const addresses = Array.from({ length: 4_200 }, () => `/dns4/${'x'.repeat(240)}/tcp/1` as Multiaddress)
+for (const [what, changes] of Object.entries<Partial<PinInfo>>({
+  errors: { error: long },
+  names: { name: long },
+  'names of peers': { peername: long },
+  metadata: { metadata: { key: long } },
+  'keys of metadata': { metadata: { [long]: '' } },
+  origins: { origins: addresses },
+  'addresses of a node': { ipfsPeerAddresses: addresses },
+  holders: { allocations: Array.from({ length: 16_384 }, () => a) },
+})) test(`a list of statuses with long ${what} goes through the store before it fills the memory, and has a limit`, async () => {
   let written = 0
   const store = memoryStore()
   const counting: Store = { ...store, batch: async (operations, options) => {
@@ -232,19 +242,19 @@ test('a list of long statuses goes through the store before it fills the memory,
   } }
   const sorter = new StatusSorter({ store: counting, codec: PinInfoMessage })
   let mostInMemory = 0
-  async function * long (count: number): AsyncGenerator<PinInfo[]> {
+  async function * listing (count: number): AsyncGenerator<PinInfo[]> {
     for (let n = 0; n < count; n++) {
       mostInMemory = Math.max(mostInMemory, n - written)
-      yield [info(b, cidOf(n), { error })]
+      yield [info(b, cidOf(n), changes)]
     }
   }
-  const result = (await Array.fromAsync(sorter.sorted(long(40)))).flat()
+  const result = (await Array.fromAsync(sorter.sorted(listing(40)))).flat()
   assert.equal(result.length, 40)
-  assert.equal(result[0]?.error, error)
+  assert.deepEqual(result[0], info(b, (result[0] as PinInfo).cid, changes))
   assert.ok(mostInMemory <= 16, `${mostInMemory} MiB of statuses in memory`)
   const read: PinInfo[] = []
   await assert.rejects(async () => {
-    for await (const batch of sorter.sorted(long(1_000), 8 * 1024 * 1024)) read.push(...batch)
+    for await (const batch of sorter.sorted(listing(1_000), 8 * 1024 * 1024)) read.push(...batch)
   }, { code: 'TOO_LARGE' })
   assert.ok(read.length > 0 && read.length < 10)
 })
