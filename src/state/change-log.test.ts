@@ -163,3 +163,34 @@ test('a log that was stopped on a full disk does not try again', async () => {
   await clock.advance(60_000)
   assert.equal(tries, 1)
 })
+
+test('entries before the cursor go, those behind it stay', async () => {
+  const store = memoryStore()
+  const log = await opened(store)
+  for (const numbers of [[1], [2, 3], [4], [5]]) await change(log, store, ...numbers)
+  const left = async (): Promise<number[]> => (await Array.fromAsync(store.keys({ gte: '/flotilla/changes/', lt: '/flotilla/changes0' }))).flat().map(key => Number(key.split('/').at(-1)))
+  for (const [acknowledged, expected] of [[1, [2, 4, 5]], [2, [2, 4, 5]], [4, [5]], [5, []]] as const) {
+    log.acknowledge(acknowledged)
+    await log.flush()
+    assert.deepEqual(await left(), expected)
+    assert.deepEqual(await readWaiting(await opened(store)), [1, 2, 3, 4, 5].slice(acknowledged).map(cid))
+  }
+})
+
+test('a stop waits for the cursor to be written', async () => {
+  const store = memoryStore()
+  const written = Promise.withResolvers<void>()
+  const log = await opened({ ...store, batch: async (operations, options) => {
+    if (operations.some(({ key }) => key === '/flotilla/cursor')) await written.promise
+    await store.batch(operations, options)
+  } })
+  await change(log, store, 1)
+  log.acknowledge(1)
+  let isStopped = false
+  const stopped = log.stop().then(() => { isStopped = true })
+  await new Promise(setImmediate)
+  assert.equal(isStopped, false)
+  written.resolve()
+  await stopped
+  assert.deepEqual(await readWaiting(await opened(store)), [])
+})

@@ -274,7 +274,7 @@ test('imported pins come in nodes that others take, however much each has to say
   const peers = new CrdtPeers(virtualClock())
   const a = await peers.start(0)
   const pins = Array.from({ length: 600 }, (_, n) => pinOf(n, { metadata: { text: 'x'.repeat(10_000) } }))
-  await a.consensus.importPins((async function * () { yield pins })())
+  assert.equal(await a.consensus.importPins((async function * () { yield pins })()), 600)
   const b = await peers.start(1)
   await peers.clock.advance(60_000)
   assert.equal(b.consensus.pinset().count(), 600)

@@ -7,11 +7,11 @@ import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
-import { CrdtPeers, namesOf, pinOf, seededRandom } from './crdt-peers.fixture.ts'
+import { CrdtPeers, namesOf, pinOf, seededRandom, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { historyProtocol } from './history.ts'
 import { keyOfPin } from './pin-values.ts'
-import { WalkRecords } from './walk-records.ts'
+import { WalkRecords, type WalkRecord } from './walk-records.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -72,6 +72,8 @@ test('that nothing comes of what is missing is told once, and again after someth
   const told = (): number => lines.filter(line => line.includes('no peer sends them')).length
   await peers.clock.advance(minute / 2)
   assert.deepEqual([stalls, told()], [0, 0])
+  const { stalledMs } = a.consensus.inspect()
+  assert.ok(stalledMs >= minute / 2 && stalledMs <= minute / 2 + 10_000, `${stalledMs} ms`)
   for (const times of [1, 2]) {
     await peers.clock.advance(3 * minute)
     assert.deepEqual([stalls, told()], [times, times])
@@ -131,20 +133,34 @@ test('what nobody has is asked for less and less often', async () => {
   await peers.stop()
 })
 
-test('of more holes than are tried at once the next have their turn when the next peer comes', async () => {
-  const peers = new CrdtPeers(virtualClock())
+/** A peer that has left off where 1,100 nodes were not here, of which the last one on its disk can be had. */
+async function peerWithout (peers: CrdtPeers, record: WalkRecord): Promise<CrdtPeer> {
   const store = memoryStore()
   const nodes = Array.from({ length: 1_100 }, (_, n) => encodeDeltaNode({ elements: [{ key: keyOfPin(pinOf(n)), id: '', value: PinMessage.encodeProtobuf(pinOf(n)) }], tombstones: [], priority: 1 }, []))
     .toSorted((a, b) => a.blockId < b.blockId ? -1 : 1)
   const change = new WalkRecords(store).change()
-  for (const { blockId } of nodes) change.set(blockId.slice(1), undefined, { state: 'hole' })
+  for (const { blockId } of nodes) change.set(blockId.slice(1), undefined, record)
   await store.batch(change.operations(), { sync: true })
   const found = nodes.at(-1) as DeltaNode
   const fetchBlock = async (cid: CID): Promise<Uint8Array> => {
     if (cid.equals(found.cid)) return found.bytes
     throw new Error('nobody has it')
   }
-  const a = await peers.start(0, { store, network: network => ({ ...network, fetchBlock }) })
+  return peers.start(0, { store, network: network => ({ ...network, fetchBlock }) })
+}
+
+test('of more nodes than are taken from the disk at once the others are searched for too', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peerWithout(peers, { state: 'fetch', isInner: false, isLinked: true, from: undefined })
+  await BarePeer.start(peers, 1)
+  await peers.clock.advance(minute)
+  assert.deepEqual([a.consensus.inspect().unmerged.missing, a.consensus.pinset().count()], [1_099, 1])
+  await peers.stop()
+})
+
+test('of more holes than are tried at once the next have their turn when the next peer comes', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peerWithout(peers, { state: 'hole' })
   for (const holes of [1_100, 1_099]) {
     await BarePeer.start(peers, holes)
     await peers.clock.advance(minute)

@@ -6,10 +6,11 @@ import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { bareParts } from './bare-parts.fixture.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
+import { CrashStore } from './crash-store.fixture.ts'
 import { CrdtPeers, cidOf, namesOf, pinOf, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { decodeDeltaNode, encodeDeltaNode, type DeltaNode } from './delta.ts'
 import { repair } from './repair.ts'
-import { markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
+import { markReplicaClean, markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
 
 /** Two peers that have merged the same: ten pins, one after the other, of which three were removed. */
 async function pair (): Promise<{ peers: CrdtPeers, a: CrdtPeer, b: CrdtPeer }> {
@@ -230,8 +231,13 @@ test('the state of a store that nobody uses is read, marked and drawn', async ()
   await peers.stop()
   const { heads, maxHeight, isDirty } = await readReplicaState(a.store, '/c')
   assert.deepEqual({ heads: heads.length, maxHeight, isDirty }, { heads: 1, maxHeight: 13, isDirty: false })
-  await markReplicaDirty(a.store, '/c')
-  assert.equal((await readReplicaState(a.store, '/c')).isDirty, true)
+  const store = new CrashStore()
+  await store.batch((await Array.fromAsync(a.store.iterate({}))).flat().map(({ key, value }) => ({ type: 'put', key, value })), { sync: true })
+  await markReplicaDirty(store, '/c')
+  const marked = await store.crash(0)
+  assert.equal((await readReplicaState(marked, '/c')).isDirty, true)
+  await markReplicaClean(marked, '/c')
+  assert.equal((await readReplicaState(await marked.crash(0), '/c')).isDirty, false)
   const lines = await Array.fromAsync(replicaDot(a.store, '/c'))
   assert.equal(lines.filter(line => line.includes('label=')).length, 13)
   assert.equal(lines[2], heads[0])

@@ -192,6 +192,7 @@ test('a move of what only moves keep, whose pin is removed, is a stray as well',
   await merge(other, pinned)
   const moved = await change(one, key, 'moved') as DeltaNode
   const removed = await change(other, key, undefined) as DeltaNode
+  assert.deepEqual(removed.delta.tombstones, [{ key, id: pinned.blockId, value: new Uint8Array(0) }])
   await merge(other, moved)
   await merge(one, removed)
   const movedOn = await change(other, key, 'moved') as DeltaNode
@@ -257,6 +258,8 @@ test('a node or a message that is larger than others may write it is refused', (
   const nodeOf = (valueBytes: number): Uint8Array => encodeDeltaNode({ elements: [{ key: '/AFKREIAA', id: '', value: new Uint8Array(valueBytes) }], tombstones: [], priority: 1 }, []).bytes
   assert.equal(decodeDeltaNode(nodeOf(4 * mebibyte - 100)).delta.elements.length, 1)
   assert.throws(() => decodeDeltaNode(nodeOf(4 * mebibyte)), { code: 'INVALID_WIRE_DATA' })
+  const keysOf = (length: number): string[] => decodeDelta(encodeDelta({ elements: [{ key: `/${'A'.repeat(length - 1)}`, id: '', value: Uint8Array.of(1) }], tombstones: [], priority: 1 })).elements.map(({ key }) => key)
+  assert.deepEqual([keysOf(1_700).length, keysOf(1_701).length], [1, 0], 'nor is there a CID whose text is so long')
   const { cid } = decodeDeltaNode(nodeOf(1))
   const messageOf = (blockBytes: number): Uint8Array => encodeBroadcast([{ cid, block: new Uint8Array(blockBytes) }])
   assert.equal(decodeBroadcast(messageOf(mebibyte - 100)).length, 1)
