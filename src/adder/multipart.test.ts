@@ -79,6 +79,11 @@ describe('what an upload says', () => {
     assert.deepEqual((await read([named('a\\"b\\\\c'), named('C:\\dir\\file'), end].join(''))).map(({ path }) => path), ['a"b\\c', 'C:\\dir\\file'])
   })
 
+  test('of a name that is given twice the first counts, unless one says its encoding', async () => {
+    const twice = (parameters: string): string => part(`Content-Disposition: form-data; ${parameters}`)
+    assert.deepEqual((await read([twice('filename="a"; filename="b"'), twice('filename="a"; filename*=utf-8\'\'%c3%a9'), twice('filename*=utf-8\'\'%c3%a9; FileName=b'), end].join(''))).map(({ path }) => path), ['a', 'é', 'é'])
+  })
+
   test('where a file is on the sender\'s disk may be escaped, and is what is escaped where both are there', async () => {
     const placed = (headers: string): string => part(`Content-Disposition: form-data; filename="a"\r\n${headers}`)
     const seen = await read([placed('Abspath: /a%20b'), placed('Abspath-Encoded: %2Fa+b%C3%A9\r\nAbspath: /other'), placed('Abspath-Encoded: \r\nAbspath: /plain'), placed('Abspath: '), end].join(''))

@@ -42,6 +42,17 @@ test('metrics are told at once and after half of the shortest life among them, a
   await pushing
 })
 
+test('of lives that differ the shortest counts, however long or short, but for a tenth of a second', async () => {
+  for (const [lives, times] of [[[10_000, 60_000], [0, 5, 10, 15]], [[600_000, 200_000], [0, 100, 200]], [[1], [0, 0.1, 0.2]]] as const) {
+    const { clock, platform, published, monitor, metric, stop } = scene()
+    const pushing = pushMetrics({ name: 'disk', metrics: async () => lives.map(lifeMs => metric({ expire: clock.now() + lifeMs })) }, monitor, platform, stop.signal)
+    await clock.advance((times.at(-1) ?? 0) * 1_000)
+    assert.deepEqual(published, times.flatMap(time => lives.map(() => time)))
+    stop.abort()
+    await pushing
+  }
+})
+
 test('an informer that throws is asked again, one whose metrics do not expire every quarter of a minute', async () => {
   const { clock, platform, published, monitor, metric, stop } = scene()
   let asked = 0

@@ -5,6 +5,7 @@ import { defaultPinOptions, pinWithOptions } from '../../domain/pin.ts'
 import type { ListedStatus } from '../../tracker/tracker.ts'
 import { cidOf } from '../../tracker/tracker.fixture.ts'
 import { expectedInfo, expectedOf } from './expected-range.ts'
+import { digestOfPins, isSameDigest } from './range-digest.ts'
 
 const addresses = ['/ip4/192.0.2.1/tcp/1'] as Multiaddress[]
 const identity = { peername: 'a', ipfsPeerId: 'node' as PeerId, ipfsPeerAddresses: addresses }
@@ -21,4 +22,14 @@ test('statuses go together as long as each is expected and the node is the same'
   for (const changes of [{ isExpected: false }, { value: undefined }, { identity: { ...identity, ipfsPeerId: 'other' as PeerId } }, { identity: { ...identity, ipfsPeerAddresses: null } }]) {
     assert.equal(expectedOf([listed(1), listed(2, changes), listed(3)]), undefined)
   }
+})
+
+test('a digest tells pins apart, and one that is not known is the same as none', () => {
+  const [one, two] = [digestOfPins([listed(1), listed(2)]), digestOfPins([listed(2), listed(1)])]
+  assert.equal(isSameDigest(one, digestOfPins([listed(1), listed(2)])), true)
+  assert.equal(isSameDigest(one, two), false)
+  const unknown = digestOfPins([listed(1), listed(2, { value: undefined })])
+  assert.deepEqual([isSameDigest(unknown, unknown), isSameDigest(unknown, one), isSameDigest(one, unknown)], [false, false, false])
+  const withStray = digestOfPins([listed(1), listed(3, { value: undefined, pin: undefined }), listed(2)])
+  assert.equal(isSameDigest(withStray, one), true, 'what is in no pinset is not compared')
 })

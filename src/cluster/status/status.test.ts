@@ -16,7 +16,7 @@ const cid = cidFromBytes(Uint8Array.of(1, 0x55, 0x12, 0x20, ...createHash('sha25
 const identity = { peername: 'told', ipfsPeerId: undefined, ipfsPeerAddresses: null }
 
 /** What each peer is said to have of a pin with these holders; `gone` is no member and answers nobody. */
-async function statuses (allocations: readonly PeerId[] | null | undefined, { followerMode = false } = {}): Promise<Record<string, string>> {
+async function statuses (allocations: readonly PeerId[] | null | undefined, { followerMode = false, signal = new AbortController().signal } = {}): Promise<Record<string, string>> {
   const clock = virtualClock()
   const pin: Pin = { ...pinWithOptions(cid, { ...defaultPinOptions, replicationFactorMin: 1, replicationFactorMax: 3 }, clock.now()), allocations: allocations ?? null }
   const consensus = { pinset: () => ({ get: async () => allocations === undefined ? undefined : pin }), peers: async () => [self, holder, other] } as unknown as Consensus
@@ -25,7 +25,8 @@ async function statuses (allocations: readonly PeerId[] | null | undefined, { fo
     if (peer === gone) await new Promise((_resolve, reject) => { options.signal?.addEventListener('abort', () => { reject(options.signal?.reason as Error) }) })
     if (peer === other) throw new ClusterError('NOT_AUTHORIZED', 'it does not trust this one')
     return infoOfPin(pin, TrackerStatus.pinned, '', peer, identity)
-  }, {})
+  }, { signal })
+  answer.catch(() => {})
   await clock.advance(15_000)
   return Object.fromEntries(Object.entries((await answer).peerMap).map(([peer, { status, peername }]) => [peer, `${statusName(status)} ${peername}`]))
 }
@@ -46,4 +47,8 @@ test('of what is in no pinset nobody is asked', async () => {
 test('a follower tells of itself alone', async () => {
   assert.deepEqual(await statuses([holder, gone], { followerMode: true }), { self: 'pinned told' })
   assert.deepEqual(await statuses(undefined, { followerMode: true }), { self: 'unpinned known self' })
+})
+
+test('nobody is in error because whoever asked has gone away', async () => {
+  await assert.rejects(statuses([holder, gone], { signal: AbortSignal.abort(new Error('gone away')) }), { message: 'gone away' })
 })
