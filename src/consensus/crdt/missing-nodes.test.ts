@@ -9,7 +9,6 @@ import { virtualClock } from '../../platform/virtual-clock.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { CrdtPeers, namesOf, pinOf, seededRandom, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { encodeDeltaNode, type DeltaNode } from './delta.ts'
-import { historyProtocol } from './history.ts'
 import { keyOfPin } from './pin-values.ts'
 import { WalkRecords, type WalkRecord } from './walk-records.ts'
 
@@ -168,33 +167,4 @@ test('of more holes than are tried at once the next have their turn when the nex
   }
   assert.equal((await namesOf(a)).length, 1)
   await peers.stop()
-})
-
-test('a peer that has stopped leaves no timer behind, whatever it was waiting for', async () => {
-  const peers = new CrdtPeers(virtualClock())
-  const store = memoryStore()
-  const options = { store, exchange: { repairIntervalMs: hour }, batching: { maxSize: 100, maxAgeMs: hour } }
-  const [a, b] = [await peers.start(0, options), await peers.start(1)]
-  const other = await BarePeer.start(peers, 2)
-  const below = other.node(1, [], [pinOf(1)])
-  other.blocks.delete(below.cid.toString())
-  await other.tell([other.node(2, [below], [pinOf(2)]).cid, other.node(1, [], [pinOf(3)]).cid])
-  // It has looked over its set, is asked to once more, follows changes, and is asked for history.
-  for (let times = 0; times < 2; times++) {
-    a.consensus.repairSoon()
-    await peers.clock.advance(minute)
-  }
-  a.consensus.changes().acknowledge(1)
-  await b.network.open(a.id, historyProtocol, {})
-  await peers.done(a.consensus.logPin(pinOf(4)))
-  await peers.done(b.consensus.logPin(pinOf(5)))
-  await BarePeer.start(peers, 3)
-  await peers.clock.advance(1)
-  await peers.stop()
-  assert.equal(peers.clock.nextAt(), undefined)
-  const again = await peers.start(0, { store })
-  await peers.clock.advance(1)
-  assert.deepEqual((await namesOf(again)).toSorted(), ['pin 3', 'pin 4', 'pin 5'])
-  await peers.stop()
-  assert.equal(peers.clock.nextAt(), undefined)
 })

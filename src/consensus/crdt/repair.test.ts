@@ -205,13 +205,16 @@ test('a set that is as its nodes say is left as it is', async () => {
     await peers.clock.advance(1_000)
   }
   await peers.done(a.consensus.logMove(pinOf(6), pinOf(6, { name: 'moved' })))
+  await peers.clock.advance(1_000)
+  // In one node.
+  await peers.done(Promise.all([20, 21, 22].map(n => a.consensus.logPin(pinOf(n)))))
   await peers.stop()
   const entries = async (): Promise<unknown> => (await Array.fromAsync(a.store.iterate({}))).flat()
   const before = await entries()
   const parts = bareParts(a.store)
   await parts.replica.load()
   const report = await repair({ ...parts, onMissing: () => {} }, { withValues: true, signal: new AbortController().signal })
-  assert.deepEqual(report, { nodes: 16, missing: 0, falseHeads: 0, lostHeads: 0, corrected: 0 })
+  assert.deepEqual(report, { nodes: 17, missing: 0, falseHeads: 0, lostHeads: 0, corrected: 0 })
   assert.deepEqual(await entries(), before)
 })
 
