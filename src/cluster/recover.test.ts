@@ -41,6 +41,14 @@ test('on one peer sharded content is recovered with its parts, other content alo
   assert.deepEqual(parts.recovered.slice(3), [other])
 })
 
+test('so is content of so many shards that its cluster DAG has nodes between', async () => {
+  const parts = peer()
+  const node = cidOf('node')
+  parts.ipfs.getBlock = async cid => encode({ 0: CID.parse(cid === clusterDag ? node : shard) })
+  await recoverLocally(parts, root, {})
+  assert.deepEqual(parts.recovered, [shard, clusterDag, root])
+})
+
 test('what has no pin cannot be recovered on one peer, but for an unpin that failed', async () => {
   await assert.rejects(recoverLocally(peer(), unknown, {}), { code: 'NOT_FOUND', message: 'pin is not part of the pinset' })
   assert.equal((await recoverLocally(peer(), failedUnpin, {})).cid, failedUnpin)

@@ -20,7 +20,7 @@ export interface RecoverParts {
 export async function recoverLocally ({ consensus, ipfs, tracker }: RecoverParts, cid: Cid, options: CallOptions): Promise<PinInfo> {
   const pin = await consensus.pinset().get(cid)
   if (pin?.type === 'meta-pin' && pin.reference !== undefined) {
-    for (const part of [...await shardsOf(ipfs, pin.reference, options), pin.reference]) await tracker.recover(part, options)
+    for (const part of [...await shardsOf(consensus, ipfs, pin.reference, options), pin.reference]) await tracker.recover(part, options)
   }
   const info = await tracker.recover(cid, options)
   if (info.status === TrackerStatus.unpinned) throw notPinned()

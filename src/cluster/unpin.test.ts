@@ -40,17 +40,23 @@ async function peerWithShards () {
     await consensus.logPin(pin)
     return pin
   }
+  const put = (links: readonly Cid[]): Cid => {
+    const bytes = encode(Object.fromEntries(links.map(link => CID.parse(link)).entries()))
+    const cid = cidOf(bytes, 0x71)
+    blocks.set(cid, bytes)
+    return cid
+  }
   return {
     blocks,
     log,
     async unlog (cid: Cid): Promise<void> { await consensus.logUnpin(await consensus.pinset().get(cid) as Pin) },
     unpin: (cid: Cid) => unpin(consensus, ipfs, cid, {}),
     unpinMade: (pin: Pin) => unpinMade(consensus, pin),
+    /** A node that lists others. */
+    put,
     /** The pins of content that was added over these shards. */
     async add (root: Cid, ...shards: Cid[]): Promise<Cid> {
-      const bytes = encode(Object.fromEntries(shards.map(shard => CID.parse(shard)).entries()))
-      const clusterDag = cidOf(bytes, 0x71)
-      blocks.set(clusterDag, bytes)
+      const clusterDag = put(shards)
       for (const shard of shards) await log(shard, { type: 'shard-pin', maxDepth: 1 })
       await log(clusterDag, { type: 'clusterdag-pin', maxDepth: 0, reference: root })
       await log(root, { type: 'meta-pin', maxDepth: 0, reference: clusterDag })
@@ -76,6 +82,46 @@ test('what was added over shards goes with all of them, but for those that other
 
   await peer.unpin(second)
   assert.deepEqual(await peer.pinned(second, secondDag, shared, ofSecond, ordinary), [false, false, false, false, true])
+  await peer.stop()
+})
+
+test('content of so many shards that its cluster DAG has nodes between goes with all of them, and keeps those that other content had in common', async () => {
+  const peer = await peerWithShards()
+  const [large, small, alike] = ['large', 'small', 'alike'].map(text => cidOf(text)) as [Cid, Cid, Cid]
+  const shards = Array.from({ length: 5 }, (_, n) => cidOf(`shard ${n}`))
+  const nodes = [peer.put(shards.slice(0, 2)), peer.put(shards.slice(2, 4)), peer.put(shards.slice(4))]
+  const largeDag = peer.put(nodes)
+  for (const shard of shards) await peer.log(shard, { type: 'shard-pin', maxDepth: 1 })
+  await peer.log(largeDag, { type: 'clusterdag-pin', maxDepth: 0, reference: large })
+  await peer.log(large, { type: 'meta-pin', maxDepth: 0, reference: largeDag })
+  await peer.add(small, shards[3] as Cid)
+  await peer.unpin(small)
+  assert.deepEqual(await peer.pinned(small, ...shards), [false, true, true, true, true, true])
+  await assert.rejects(peer.unpin(shards[4] as Cid), { message: 'cannot unpin a shard directly. Unpin content root CID instead' })
+
+  await peer.add(alike, shards[0] as Cid)
+  const node = nodes[2] as Cid
+  const bytes = peer.blocks.get(node) as Uint8Array
+  peer.blocks.delete(node)
+  await assert.rejects(peer.unpin(large), { code: 'IPFS_ANSWER' }, 'what it lists is not known')
+  assert.deepEqual(await peer.pinned(large, largeDag, ...shards), Array.from({ length: 7 }, () => true))
+  peer.blocks.set(node, bytes)
+  await peer.unpin(large)
+  assert.deepEqual(await peer.pinned(large, largeDag, ...shards), [false, false, true, false, false, false, false])
+  await peer.stop()
+})
+
+test('content whose shards have gone already goes, whether nodes still have them or not, and holds up no other', async () => {
+  const peer = await peerWithShards()
+  const [root, other] = [cidOf('root'), cidOf('other')]
+  const kept = peer.put([cidOf('block of a shard')])
+  const clusterDag = await peer.add(root, kept, cidOf('thrown away'))
+  await peer.add(other, cidOf('shard'))
+  for (const shard of [kept, cidOf('thrown away')]) await peer.unlog(shard)
+  await peer.unpin(other)
+  assert.deepEqual(await peer.pinned(other, cidOf('shard')), [false, false])
+  await peer.unpin(root)
+  assert.deepEqual(await peer.pinned(root, clusterDag), [false, false])
   await peer.stop()
 })
 

@@ -48,7 +48,7 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
   const pinset = consensus.pinset()
   const otherDags = new Map<Cid, Cid[]>((await ownShards(consensus, ipfs, reference, options)).map(shard => [shard, []]))
   for await (const clusterDags of pinset.clusterDags(options)) {
-    for (const cid of clusterDags) if (cid !== reference) for (const shard of await shardsOf(ipfs, cid, options)) otherDags.get(shard)?.push(cid)
+    for (const cid of clusterDags) if (cid !== reference) for (const shard of await shardsOf(consensus, ipfs, cid, options)) otherDags.get(shard)?.push(cid)
   }
   /** Takes the shards out but for those that a pinned cluster DAG lists, which it answers. */
   const unpinUnlisted = async (shards: Iterable<Cid>): Promise<Cid[]> => {
@@ -73,7 +73,7 @@ async function unpinParts (consensus: Consensus, ipfs: IpfsConnector, { referenc
  */
 async function isListed (consensus: Consensus, ipfs: IpfsConnector, shard: Cid, options: CallOptions): Promise<boolean> {
   for await (const clusterDags of consensus.pinset().clusterDags(options)) {
-    for (const cid of clusterDags) if ((await shardsOf(ipfs, cid, options)).includes(shard)) return true
+    for (const cid of clusterDags) if ((await shardsOf(consensus, ipfs, cid, options)).includes(shard)) return true
   }
   return false
 }
@@ -85,7 +85,7 @@ async function hasRoot (consensus: Consensus, { cid, reference }: Pin): Promise<
 /** None when an unpin that did not come to its end has taken the cluster DAG, after its shards, and nodes have thrown its block away since. */
 async function ownShards (consensus: Consensus, ipfs: IpfsConnector, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
   try {
-    return await shardsOf(ipfs, clusterDag, options)
+    return await shardsOf(consensus, ipfs, clusterDag, options)
   } catch (error) {
     options.signal?.throwIfAborted()
     if (await consensus.pinset().has(clusterDag)) throw error
@@ -99,11 +99,35 @@ async function unpinPart (consensus: Consensus, part: Cid, options: UnpinOptions
   if (found?.type === 'shard-pin' || found?.type === 'clusterdag-pin') await consensus.logUnpin(found, options)
 }
 
-/** What a cluster DAG lists. */
-export async function shardsOf (ipfs: Pick<IpfsConnector, 'getBlock'>, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
+/**
+ * The shards of a cluster DAG. One of more than a node lists has nodes between (`shard-node.ts`), which
+ * are told from shards by having no pins; their shards are those that are pinned.
+ * @throws ClusterError of the IPFS node when the list cannot be read
+ */
+export async function shardsOf (consensus: Pick<Consensus, 'pinset'>, ipfs: Pick<IpfsConnector, 'getBlock'>, clusterDag: Cid, options: CallOptions): Promise<Cid[]> {
+  const pinset = consensus.pinset()
+  const listed = await linksOf(ipfs, clusterDag, options)
+  for (const cid of listed) if (await pinset.has(cid)) return listed
+  const shards: Cid[] = []
+  for (const node of listed) {
+    try {
+      const links = await linksOf(ipfs, node, options)
+      const pins = await pinset.getMany(links)
+      shards.push(...links.filter((_, i) => pins[i]?.type === 'shard-pin'))
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      // Shards whose pins went before that of the cluster DAG, as they do: no node needs to have them any more.
+      if (shards.length === 0) return listed
+      throw error
+    }
+  }
+  return shards.length > 0 ? shards : listed
+}
+
+async function linksOf (ipfs: Pick<IpfsConnector, 'getBlock'>, node: Cid, options: CallOptions): Promise<Cid[]> {
   // Sharded pins are rare: a start need not wait for what reads them.
   const [{ decode: decodeCbor }, { CID }] = await Promise.all([import('@ipld/dag-cbor'), import('multiformats/cid')])
-  const block = await ipfs.getBlock(clusterDag, options).catch((error: unknown) => {
+  const block = await ipfs.getBlock(node, options).catch((error: unknown) => {
     // Who unpins other content has not heard of this CID.
     throw error instanceof ClusterError ? new ClusterError(error.code, `error reading clusterDAG block from ipfs: ${error.message}`, { cause: error }) : error
   })
