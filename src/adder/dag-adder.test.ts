@@ -337,6 +337,15 @@ describe('an add that goes wrong', () => {
     await assert.rejects(collect(add([{ path: 'f', content: generatedContent(1, 2_200_000) }], { chunker: 'rabin-40' })), { message: 'object size limit exceeded' })
   })
 
+  test('a chunk that a block can hold, but not with what a leaf adds to it', async () => {
+    // A chunker that never cuts: the whole file is one leaf.
+    const add = (length: number, rawLeaves: boolean) => collect(peers().add([{ path: 'f', content: Buffer.alloc(length) }], { chunker: 'rabin-10', rawLeaves, cidVersion: 1 }))
+    assert.equal((await add(2 ** 21, true)).length, 1)
+    await assert.rejects(add(2 ** 21, false), { code: 'ADD_REFUSED', message: 'object size limit exceeded' })
+    assert.equal((await add(2 ** 21 - 14, false))[0]?.size, 2 ** 21, 'the largest')
+    await assert.rejects(add(2 ** 21 - 13, false), { message: 'object size limit exceeded' })
+  })
+
   test('identity keeps no large content', async () => {
     await assert.rejects(collect(peers().add([{ path: 'f', content: 'a'.repeat(400) }], { hash: 'identity', cidVersion: 1, rawLeaves: true })), { code: 'ADD_REFUSED', message: /identity.*limit of 128/ })
   })
