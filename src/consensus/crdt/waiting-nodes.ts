@@ -32,6 +32,8 @@ export class WaitingNodes {
     const { first, hasMore } = this.#of(on)
     const stored = hasMore ? await this.#records.waiting(on, limit) : []
     const names = new Set([...first === undefined ? [] : [first], ...stored, ...this.#here.get(on) ?? []])
+    // Those found last were all.
+    if (hasMore && names.size === 0) this.drained(on, true)
     return { names: [...names], mayBeMore: hasMore && stored.length >= limit, first }
   }
 

@@ -35,6 +35,26 @@ test('large nodes that wait for the same one are merged when it comes, though no
   await peers.stop()
 })
 
+test('nothing is left on the disk of nodes that wait for the same one, also of as many as one step looks at', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const a = await peers.start(0)
+  const other = await BarePeer.start(peers, 1)
+  const root = other.node(1, [], [pinOf(0)])
+  other.blocks.delete(root.cid.toString())
+  // The first one stands apart.
+  const nodes = Array.from({ length: 1_024 + 1 }, (_, n) => other.node(2, [root], [pinOf(n + 1)]))
+  for (let at = 0; at < nodes.length; at += 500) {
+    await other.tell(nodes.slice(at, at + 500).map(({ cid }) => cid))
+    await peers.clock.advance(2_000)
+  }
+  assert.deepEqual(a.consensus.inspect().unmerged, { missing: 1, stored: nodes.length })
+  other.blocks.set(root.cid.toString(), root.bytes)
+  await peers.clock.advance(60_000)
+  assert.deepEqual([a.consensus.inspect().unmerged, a.consensus.pinset().count()], [well, nodes.length + 1])
+  assert.deepEqual((await Array.fromAsync(a.store.keys({ gte: '/flotilla/walk/', lt: '/flotilla/walk0' }))).flat(), ['/flotilla/walk/summary'])
+  await peers.stop()
+})
+
 test('nodes that came faster than they can be merged are merged when no more come, however large they are together', async () => {
   const peers = new CrdtPeers(virtualClock())
   const a = await peers.start(0)
