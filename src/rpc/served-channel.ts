@@ -36,8 +36,6 @@ export class ServedChannel {
     this.#sender = new FrameSender(stream, this.#watch, context.clock)
   }
 
-  get runningCount (): number { return this.#running.size }
-
   /** Ends the channel and whatever works for its calls. */
   cancel (reason: ClusterError): void {
     for (const gone of this.#running.values()) gone.abort(reason)

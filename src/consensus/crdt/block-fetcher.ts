@@ -87,9 +87,6 @@ export class BlockFetcher {
     })
   }
 
-  /** Nodes that are queued, delayed or being fetched. */
-  get size (): number { return this.#known.size }
-
   /** True when there is room for more of those that stand on disk. */
   get hasRoom (): boolean { return this.#known.size < maxQueued / 4 }
 
