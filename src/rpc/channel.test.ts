@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { ClusterError } from '../domain/errors.ts'
+import { ClusterError } from '../domain/errors.ts'
 import { rpcProtocol } from '../domain/version.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { PeerStream } from '../platform/network.ts'
@@ -154,4 +154,28 @@ test('a call whose channel ends in the moment in which it opens fails at once', 
   assert.equal((await failed).code, 'PEER_UNREACHABLE')
   assert.equal(clock.nextAt(), undefined)
   await peers.stop()
+})
+
+test('whoever gives a call up is told why, before it is made and after', async () => {
+  const cases = [
+    [new DOMException('the time is over', 'TimeoutError'), 'TIMED_OUT'], [new DOMException('enough', 'AbortError'), 'CANCELLED'],
+    [new Error('enough'), 'CANCELLED'], [new ClusterError('QUEUE_FULL', 'too much'), 'QUEUE_FULL'],
+  ] as const
+  for (const knowsChannels of [false, true]) {
+    const clock = virtualClock()
+    const peers = await twoPeers(clock, { knowsChannels })
+    peers.service.isWaiting = true
+    for (const [reason, code] of cases) {
+      const controller = new AbortController()
+      const asked = failureOf(peers.calls.status(server, cidOf(1), { signal: controller.signal }))
+      await clock.settle()
+      controller.abort(reason)
+      await clock.settle()
+      const never = failureOf(peers.calls.status(server, cidOf(1), { signal: controller.signal }))
+      await clock.settle()
+      assert.deepEqual([(await asked).code, (await never).code], [code, code])
+    }
+    assert.equal(peers.service.calls.length, cases.length)
+    await peers.stop()
+  }
 })
