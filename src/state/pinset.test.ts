@@ -120,6 +120,28 @@ test('readers see what is stored with the changes over it that are not stored ye
   }), { numRuns: 200 })
 })
 
+test('no more is read than is listed', async () => {
+  const stored = memoryStore(Array.from({ length: 3_000 }, (_, n) => cidFromBytes(Buffer.concat([Buffer.from([1, 0x55, 0x12, 0x20]), Buffer.alloc(28), Buffer.from([0, 0, n >> 8, n])])))
+    .map(cid => ({ key: `/c/s/k/${cidKey(cid)}/v`, value: PinMessage.encodeProtobuf(pinWithOptions(cid, defaultPinOptions, 0)) })))
+  let read = 0
+  const store: Store = {
+    ...stored,
+    async * iterate (range) {
+      for await (const entries of stored.iterate(range)) {
+        read += entries.length
+        yield entries
+      }
+    },
+  }
+  const pinset = new Pinset({ store, clock: systemClock, codec: PinMessage, valuePrefix: '/c/s/k/' })
+  await pinset.load()
+  for (const list of [pinset.list({ limit: 10 }), pinset.listBoth({ limit: 10 })]) {
+    read = 0
+    assert.equal((await Array.fromAsync<readonly unknown[]>(list)).flat().length, 10)
+    assert.ok(read < 2_000, `${read} of 3,000`)
+  }
+})
+
 test('who gives up while pins are being listed gets no more of them', async () => {
   const pinset = new Pinset({ store: memoryStore(cids.map(cid => ({ key: `/c/s/k/${cidKey(cid)}/v`, value: PinMessage.encodeProtobuf(pinWithOptions(cid, defaultPinOptions, 0)) }))), clock: systemClock, codec: PinMessage, valuePrefix: '/c/s/k/' })
   await pinset.load()
