@@ -163,6 +163,7 @@ export class Exchange {
 
   /** Ends an answer that came in pieces. */
   finish (): void {
+    if (this.#isUploading()) this.#linger()
     this.response.end()
     this.#close()
   }
@@ -184,11 +185,10 @@ export class Exchange {
     const { response } = this
     this.#sentBytes = sizeBytes
     if (response.destroyed) this.#close()
-    else if (this.#isUploading()) this.#endBeforeUpload(headers, body)
     else {
-      response.writeHead(this.#status, headers as string[])
-      response.end(body)
-      this.#close()
+      response.writeHead(this.#status, this.#isUploading() ? closing(headers) : headers as string[])
+      if (body !== '') response.write(body)
+      this.finish()
     }
   }
 
@@ -197,20 +197,14 @@ export class Exchange {
     return !complete && (headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0')
   }
 
-  #endBeforeUpload (headers: HeaderLines, body: string): void {
-    const { request, response, context: { clock } } = this
-    response.writeHead(this.#status, closing(headers))
-    if (body === '') response.flushHeaders()
-    else response.write(body)
-    const end = (): void => {
-      stopWaiting()
-      request.off('end', end)
-      request.off('close', end)
-      this.finish()
+  /** The runtime would close the connection with the end of the answer; so the client sees that it ends, and may send on for a moment. */
+  #linger (): void {
+    const { request, context: { clock } } = this
+    const { socket } = request
+    socket.destroySoon = () => {
+      socket.end()
+      socket.once('close', clock.after(lingerMs, () => { socket.destroy() }))
     }
-    const stopWaiting = clock.after(lingerMs, end)
-    request.on('end', end)
-    request.on('close', end)
     request.resume()
   }
 

@@ -47,6 +47,26 @@ test('an error in the middle is in the trailer, or the answer when there is no s
   assert.deepEqual([collected.status, collected.body, collected.headers['cache-control']], [500, '{"code":500,"message":"not enough peers"}\n', ['no-cache']])
 })
 
+test('a client that is still sending is told why its add failed', async t => {
+  const { port, lines: log } = await startRest(t)
+  const body = multipartBody([{ path: 'a', content: 'hello' }, { path: 'b' }]).subarray(0, -15)
+  const piece = Buffer.alloc(1_000_000, 'a header that is too long')
+  const failure = 'multipart: NextPart: the headers of a part are too large'
+  for (const [query, answer] of [['', new RegExp(`\r\nX-Stream-Error: ${failure}\r\n\r\n$`)], ['?stream-channels=false', new RegExp(`"message":"${failure}"\\}\n$`)]] as const) {
+    const socket = await dial(t, port)
+    socket.write(`POST /add${query} HTTP/1.1\r\nHost: x\r\nContent-Type: ${multipartType}\r\nContent-Length: 1000000000\r\n\r\n`)
+    socket.write(body)
+    socket.write(piece)
+    const answers = (): number => log.filter(line => line.startsWith('restapilog')).length
+    const before = answers()
+    await eventually(() => answers() > before)
+    socket.write(piece)
+    let text = ''
+    for await (const data of socket.setEncoding('latin1')) text += data as string
+    assert.match(text, answer)
+  }
+})
+
 test('what is no upload, has no file or bad options is refused before anything is added', async t => {
   const { port, operations } = await startRest(t)
   const body = multipartBody(entries)
