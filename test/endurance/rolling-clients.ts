@@ -5,8 +5,8 @@ import type { Seeded } from './seeded.ts'
 
 /** A client that gets errors goes on this much slower. */
 const pauseAfterErrorMs = 100
-/** A client waits this long for an answer. */
-const answerMs = 30_000
+/** A client waits this long for an answer, unless told otherwise. */
+const defaultAnswerMs = 30_000
 /** A peer that has not heard of a pin yet cannot remove it. */
 const unpinTries = 20
 
@@ -29,14 +29,16 @@ export class RollingClients {
   readonly #members: readonly Member[]
   readonly #replication: number
   readonly #random: Seeded
+  readonly #answerMs: number
   /** Pinned by one request, so that one unpin takes them back. */
   readonly #removable: string[] = []
   #next = 0
 
-  constructor (members: readonly Member[], { replication, random }: { readonly replication: number, readonly random: Seeded }) {
+  constructor (members: readonly Member[], { replication, random, answerMs = defaultAnswerMs }: { readonly replication: number, readonly random: Seeded, readonly answerMs?: number }) {
     this.#members = members
     this.#replication = replication
     this.#random = random
+    this.#answerMs = answerMs
   }
 
   /** Pins `count` CIDs. */
@@ -98,7 +100,7 @@ export class RollingClients {
   /** The status of the answer of some peer, which may be one that is down; undefined when there was none. */
   async #send (method: string, path: string): Promise<number | undefined> {
     try {
-      const response = await this.#anyMember().request(path, { method, signal: AbortSignal.timeout(answerMs) })
+      const response = await this.#anyMember().request(path, { method, signal: AbortSignal.timeout(this.#answerMs) })
       await response.arrayBuffer()
       return response.status
     } catch {

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -20,7 +20,12 @@ export interface MemberOptions {
   /** The folder of the Go binaries. */
   readonly goPrograms: string | undefined
   readonly environment: Readonly<Record<string, string>>
+  /** The machine that it runs on, when not this one. */
+  readonly machine?: Machine | undefined
 }
+
+/** Where a member runs, and its addresses for the other members and for who uses it. */
+export interface Machine { readonly namespace: string, readonly clusterHost: string, readonly host: string }
 
 /** A pin as the REST API lists it, as far as it is compared. */
 export interface ListedPin {
@@ -47,6 +52,7 @@ export class Member {
   readonly folder: string
   readonly #programs: string
   readonly #environment: Readonly<Record<string, string>>
+  readonly machine: Machine | undefined
   readonly #ports: { readonly api: number, readonly cluster: number, readonly ipfs: number }
   readonly #ipfs: ChildProcess
   #daemon: ChildProcess | undefined
@@ -59,12 +65,13 @@ export class Member {
     return member
   }
 
-  private constructor ({ kind, name, root, goPrograms, environment }: MemberOptions, ports: { readonly [name in 'api' | 'cluster' | 'ipfs' | 'proxy' | 'pinning']: number }) {
+  private constructor ({ kind, name, root, goPrograms, environment, machine }: MemberOptions, ports: { readonly [name in 'api' | 'cluster' | 'ipfs' | 'proxy' | 'pinning']: number }) {
     const folder = join(root, name)
     mkdirSync(folder)
     this.kind = kind
     this.name = name
     this.folder = folder
+    this.machine = machine
     this.#ports = ports
     this.#programs = kind === 'ours' ? ourPrograms : goPrograms ?? ''
     this.#environment = {
@@ -79,22 +86,22 @@ export class Member {
       CLUSTER_PUBSUBMON_CHECKINTERVAL: '1s',
       CLUSTER_DISK_METRICTTL: '4s',
       CLUSTER_TAGS_METRICTTL: '4s',
-      CLUSTER_LISTENMULTIADDRESS: listen(ports.cluster),
-      CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS: listen(ports.api),
-      CLUSTER_IPFSPROXY_LISTENMULTIADDRESS: listen(ports.proxy),
-      CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS: listen(ports.pinning),
-      CLUSTER_IPFSHTTP_NODEMULTIADDRESS: listen(ports.ipfs),
-      CLUSTER_IPFSPROXY_NODEMULTIADDRESS: listen(ports.ipfs),
+      CLUSTER_LISTENMULTIADDRESS: this.#clusterListen,
+      CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS: this.#listen(ports.api),
+      CLUSTER_IPFSPROXY_LISTENMULTIADDRESS: this.#listen(ports.proxy),
+      CLUSTER_PINSVCAPI_HTTPLISTENMULTIADDRESS: this.#listen(ports.pinning),
+      CLUSTER_IPFSHTTP_NODEMULTIADDRESS: this.#listen(ports.ipfs),
+      CLUSTER_IPFSPROXY_NODEMULTIADDRESS: this.#listen(ports.ipfs),
       ...environment,
     }
     const { exit, stderr } = this.run('ipfs-cluster-service', ['init', '--datastore', 'leveldb'])
     if (exit !== 0) throw new Error(`${name} could not be initialised: ${stderr}`)
     const { id } = JSON.parse(readFileSync(join(folder, 'peer', 'identity.json'), 'utf8')) as { id: string }
     this.id = id
-    this.#ipfs = spawn(process.execPath, [standIn, String(ports.ipfs)], { stdio: 'ignore' })
+    this.#ipfs = this.#spawn(process.execPath, [standIn, String(ports.ipfs), '0', this.#host], { stdio: 'ignore' })
   }
 
-  get address (): string { return `${listen(this.#ports.cluster)}/p2p/${this.id}` }
+  get address (): string { return `${this.#clusterListen}/p2p/${this.id}` }
   get isRunning (): boolean { return this.#daemon !== undefined && this.#daemon.exitCode === null && this.#daemon.signalCode === null }
   get log (): string {
     const file = join(this.folder, 'log')
@@ -105,7 +112,7 @@ export class Member {
   async start (bootstrap: readonly string[] = [], environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const log = openSync(join(this.folder, 'log'), 'a')
     const flags = bootstrap.length > 0 ? ['--bootstrap', bootstrap.join(',')] : []
-    const daemon = spawn(join(this.#programs, 'ipfs-cluster-service'), ['daemon', ...flags], { env: { ...this.#environment, ...environment }, stdio: ['ignore', log, log] })
+    const daemon = this.#spawn(join(this.#programs, 'ipfs-cluster-service'), ['daemon', ...flags], { env: { ...this.#environment, ...environment }, stdio: ['ignore', log, log] })
     closeSync(log)
     this.#daemon = daemon
     try {
@@ -123,6 +130,9 @@ export class Member {
     daemon.kill(signal)
     await ended
   }
+
+  /** Sends a signal to the daemon, or to its IPFS node, and waits for nothing: `SIGSTOP` lets it hang until `SIGCONT`. */
+  signal (signal: 'SIGSTOP' | 'SIGCONT', to: 'daemon' | 'node' = 'daemon'): void { (to === 'node' ? this.#ipfs : this.#daemon)?.kill(signal) }
 
   /** Ends all that belongs to it. */
   async close (): Promise<void> {
@@ -142,15 +152,15 @@ export class Member {
 
   /** What its own `ipfs-cluster-ctl` says when it asks `target`. */
   ctl (args: readonly string[], target: Member = this): string {
-    const { exit, stdout, stderr } = this.run('ipfs-cluster-ctl', ['--host', listen(target.#ports.api), ...args])
+    const { exit, stdout, stderr } = this.run('ipfs-cluster-ctl', ['--host', target.#listen(target.#ports.api), ...args])
     if (exit !== 0) throw new Error(`ctl ${args.join(' ')} ended with ${exit}: ${stdout}${stderr}`)
     return stdout
   }
 
-  request (path: string, init: RequestInit = {}): Promise<Response> { return fetch(`http://127.0.0.1:${this.#ports.api}${path}`, init) }
+  request (path: string, init: RequestInit = {}): Promise<Response> { return fetch(`http://${this.#host}:${this.#ports.api}${path}`, init) }
 
   /** Asks its IPFS node. */
-  node (command: string): Promise<Response> { return fetch(`http://127.0.0.1:${this.#ports.ipfs}/api/v0/${command}`, { method: 'POST' }) }
+  node (command: string): Promise<Response> { return fetch(`http://${this.#host}:${this.#ports.ipfs}/api/v0/${command}`, { method: 'POST' }) }
 
   /** The values of an answer, one a line. @throws Error also with the error that a stream ends with */
   async list<T> (path: string, init: RequestInit = {}): Promise<T[]> {
@@ -169,6 +179,13 @@ export class Member {
     const [free = [], tags = []] = await Promise.all(['freespace', 'tag:group'].map(async name => (await this.list<Array<{ peer: string }>>(`/monitor/metrics/${name}`)).flat()))
     return free.map(({ peer }) => peer).filter(peer => tags.some(tag => tag.peer === peer))
   }
-}
 
-function listen (port: number): string { return `/ip4/127.0.0.1/tcp/${port}` }
+  get #host (): string { return this.machine?.host ?? '127.0.0.1' }
+  get #clusterListen (): string { return `/ip4/${this.machine?.clusterHost ?? '127.0.0.1'}/tcp/${this.#ports.cluster}` }
+  #listen (port: number): string { return `/ip4/${this.#host}/tcp/${port}` }
+
+  #spawn (program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+    // It becomes the program: a signal to it is one to the program.
+    return this.machine === undefined ? spawn(program, args, options) : spawn('ip', ['netns', 'exec', this.machine.namespace, program, ...args], options)
+  }
+}

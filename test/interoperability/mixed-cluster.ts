@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cidFromBytes } from '../../src/domain/cid.ts'
-import { Member, type Kind } from './member.ts'
+import { Member, type Kind, type Machine } from './member.ts'
 
 /** Requests of one client that are on their way at once. */
 const requestsAtOnce = 50
@@ -15,6 +15,8 @@ export interface ClusterOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** How long the cluster may take for anything, in milliseconds. */
   readonly patienceMs: number
+  /** Where the next member runs, when not on this machine. */
+  readonly machineFor?: (() => Machine) | undefined
 }
 
 /** Peers of both kinds that share a secret, on loopback. */
@@ -48,7 +50,7 @@ export class MixedCluster {
   /** Makes a peer that does not count as a member: whoever starts it closes it. */
   prepareStranger (kind: Kind, name: string, environment: Readonly<Record<string, string>> = {}): Promise<Member> {
     return Member.make({
-      kind, name, root: this.folder, goPrograms: this.#options.goPrograms, environment: { CLUSTER_SECRET: this.#secret, ...this.#options.environment, ...environment },
+      kind, name, root: this.folder, goPrograms: this.#options.goPrograms, machine: this.#options.machineFor?.(), environment: { CLUSTER_SECRET: this.#secret, ...this.#options.environment, ...environment },
     })
   }
 
