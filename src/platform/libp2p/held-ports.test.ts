@@ -32,7 +32,8 @@ async function dialled (port: number): Promise<Socket> {
 
 test('who dials while the host is being loaded is served when it is there, and who comes later too', async t => {
   const early = await listening(t)
-  const [dialler, later] = [await testNetwork(t), await testNetwork(t)]
+  // To load a host takes longer than peers usually wait where the machine has much else to do.
+  const [dialler, later] = [await testNetwork(t, { dialPeerTimeoutMs: 60_000 }), await testNetwork(t, { dialPeerTimeoutMs: 60_000 })]
   const address = `/ip4/127.0.0.1/tcp/${early.port}/p2p/${early.self}` as Multiaddress
   await dialler.network.start(signal)
   const connected = dialler.network.connect(address, {})
