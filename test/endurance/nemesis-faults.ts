@@ -1,4 +1,4 @@
-import type { Member } from '../interoperability/member.ts'
+import type { Machine, Member } from '../interoperability/member.ts'
 import type { MachineNetwork } from './machine-network.ts'
 import type { Seeded } from './seeded.ts'
 
@@ -51,4 +51,4 @@ function restarted (victim: Member, signal: 'SIGKILL' | 'SIGTERM'): () => Promis
   }
 }
 
-function machinesOf (members: readonly Member[]) { return members.flatMap(({ machine }) => machine ?? []) }
+function machinesOf (members: readonly Member[]): Machine[] { return members.flatMap(({ machine }) => machine ?? []) }

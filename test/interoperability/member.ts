@@ -50,9 +50,9 @@ export class Member {
   readonly name: string
   readonly id: string
   readonly folder: string
+  readonly machine: Machine | undefined
   readonly #programs: string
   readonly #environment: Readonly<Record<string, string>>
-  readonly machine: Machine | undefined
   readonly #ports: { readonly api: number, readonly cluster: number, readonly ipfs: number }
   readonly #ipfs: ChildProcess
   #daemon: ChildProcess | undefined
