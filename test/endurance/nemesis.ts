@@ -66,7 +66,8 @@ export async function nemesis ({ peers, rounds, seed, faultsPerRound, faultMs, p
         await running
       }
       const healedAt = performance.now()
-      const pinned = await agreed(cluster)
+      for (const member of cluster.members) await cluster.wait(`${member.name} to see all again`, () => cluster.seesAll(member))
+      const pinned = await cluster.agree()
       for (const cid of load.pinned) if (!pinned.has(cid)) lost.add(cid)
       for (const cid of load.unpinned) if (pinned.has(cid)) undone.add(cid)
       const agreedAt = performance.now()
@@ -104,21 +105,6 @@ async function strike (victims: { readonly network: MachineNetwork, readonly mem
 }
 
 function isCut (name: string): boolean { return name.startsWith('is cut off') }
-
-/** The CIDs that all have, with the same holders. */
-async function agreed (cluster: MixedCluster): Promise<Set<string>> {
-  for (const member of cluster.members) await cluster.wait(`${member.name} to see all again`, () => cluster.seesAll(member))
-  let cids = new Set<string>()
-  await cluster.wait('all peers to agree', async () => {
-    const [first = [], ...others] = await Promise.all(cluster.members.map(async member => (await member.pins()).map(({ cid, allocations }) => `${cid} ${allocations.toSorted().join(' ')}`)))
-    for (const [i, other] of others.entries()) {
-      if (other.length !== first.length || other.some((line, at) => first[at] !== line)) throw new Error(`${cluster.members[i + 1]?.name} has ${other.length} pins, ${cluster.members[0]?.name} ${first.length}, or other ones`)
-    }
-    cids = new Set(first.map(line => line.slice(0, line.indexOf(' '))))
-    return true
-  })
-  return cids
-}
 
 function seconds (since: number, until = performance.now()): string { return `${((until - since) / 1000).toFixed(1)} s` }
 

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { Seeded } from './seeded.ts'
 import { RollingClients, type RollingCounts } from './rolling-clients.ts'
 import type { Member } from '../interoperability/member.ts'
-import { MixedCluster } from '../interoperability/mixed-cluster.ts'
+import { holders, MixedCluster } from '../interoperability/mixed-cluster.ts'
 
 const replication = 3
 const clients = 32
@@ -100,13 +100,7 @@ async function underLoad (load: RollingClients, work: () => Promise<void>): Prom
 async function settled (cluster: MixedCluster, load: RollingClients, before: ReadonlyMap<string, string>, say: (line: string) => void): Promise<RollingReport> {
   const { members } = cluster
   const [first] = members as [Member]
-  await cluster.wait('all peers to agree', async () => {
-    const [one, ...others] = await Promise.all(members.map(holders))
-    for (const [i, other] of others.entries()) {
-      if (other.size !== one?.size || [...other].some(([cid, peers]) => one.get(cid) !== peers)) throw new Error(`${members[i + 1]?.name} has other pins than ${first.name}`)
-    }
-    return true
-  })
+  await cluster.agree()
   say('all peers have the same pins')
   await cluster.settle(first, replication)
   say(`every pin is held by ${replication}`)
@@ -120,11 +114,6 @@ async function settled (cluster: MixedCluster, load: RollingClients, before: Rea
     folder: cluster.folder,
     repinned: [...before].filter(([cid, peers]) => after.has(cid) && after.get(cid) !== peers).length,
   }
-}
-
-/** Who holds each pin, as the peer sees it. */
-async function holders (member: Member): Promise<Map<string, string>> {
-  return new Map((await member.pins()).map(({ cid, allocations }) => [cid, allocations.toSorted().join(' ')]))
 }
 
 function seconds (since: number, until = performance.now()): string { return `${((until - since) / 1000).toFixed(1)} s` }

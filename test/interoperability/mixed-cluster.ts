@@ -128,6 +128,20 @@ export class MixedCluster {
     })
   }
 
+  /** Waits until all members have the same pins with the same holders; answers these by CID. */
+  async agree (): Promise<Map<string, string>> {
+    let agreed = new Map<string, string>()
+    await this.wait('all peers to agree', async () => {
+      const [first = agreed, ...others] = await Promise.all(this.members.map(holders))
+      for (const [i, other] of others.entries()) {
+        if (other.size !== first.size || [...other].some(([cid, peers]) => first.get(cid) !== peers)) throw new Error(`${this.members[i + 1]?.name} has other pins than ${this.members[0]?.name}`)
+      }
+      agreed = first
+      return true
+    })
+    return agreed
+  }
+
   /** Waits until, as `member` sees it, each pin is held by its allocations, `replication` members that run. */
   async settle (member: Member, replication: number): Promise<void> {
     const ids = new Set(this.living.map(({ id }) => id))
@@ -163,6 +177,11 @@ export function cidsOf (label: string, count: number): string[] {
 /** What all members must agree on: pins with their names and holders, one line each, sorted. */
 export async function pinsetOf (member: Member): Promise<string[]> {
   return (await member.pins()).map(({ cid, name, allocations }) => `${cid} ${name} ${allocations.toSorted().join(' ')}`).toSorted()
+}
+
+/** Who holds each pin, as the peer sees it. */
+export async function holders (member: Member): Promise<Map<string, string>> {
+  return new Map((await member.pins()).map(({ cid, allocations }) => [cid, allocations.toSorted().join(' ')]))
 }
 
 /** Compares long lists; the error shows where they part. */
