@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { errorText } from '../../src/domain/errors.ts'
 import type { Machine } from '../interoperability/member.ts'
+import { run } from '../interoperability/namespaces.ts'
 
 /** Addresses for tests of networks (RFC 2544): those of the members among themselves, and those under which this process reaches them. */
 const [clusterNet, outsideNet] = ['198.18.0', `198.19.${process.pid % 256}`]
@@ -86,9 +87,3 @@ export class MachineNetwork {
 }
 
 function ip (...args: string[]): void { run('ip', args) }
-
-function run (program: string, args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' })
-  if (error !== undefined) throw error
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${status}: ${stderr}`)
-}

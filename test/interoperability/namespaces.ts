@@ -184,7 +184,8 @@ export class Machine {
 
 function hiddenAddress (host: number): string { return `10.99.0.${host}` }
 
-function run (program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
+/** Runs a program to its end; answers what it wrote. @throws Error with what it says of its failure */
+export function run (program: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): string {
   const { status, stdout, stderr, error } = spawnSync(program, args, { env, encoding: 'utf8' })
   if (error !== undefined) throw error
   if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${status}: ${stderr}`)
