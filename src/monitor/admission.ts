@@ -1,7 +1,7 @@
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Time } from '../domain/time.ts'
-import type { KeptMetric } from './metric-window.ts'
+import type { KeptMetric, Rhythm } from './metric-window.ts'
 
 /**
  * No metric counts for longer than this, in milliseconds: whoever dies with one that says "for
@@ -9,8 +9,8 @@ import type { KeptMetric } from './metric-window.ts'
  */
 const longestLifeMs = 24 * 3_600_000
 /**
- * The same of a peer's first ping, whose rhythm is not known yet, in milliseconds: one whose clock is
- * an hour ahead and who dies right after it would be alive for that hour, and its pins without a holder.
+ * The same of a peer's first pings, whose rhythm is not known yet, in milliseconds: one whose clock is
+ * an hour ahead and who dies right after them would be alive for that hour, and its pins without a holder.
  */
 const longestFirstPingMs = 15 * 60_000
 const pingName = 'ping'
@@ -32,6 +32,8 @@ const clockSetBack = { ms: 60_000, intervals: 4 }
 const leastIntervalsPerLife = 1.5
 /** A lifetime up to this is believed whatever the rhythm, in milliseconds: bursts of updates make short intervals. */
 const believedLifeMs = 120_000
+/** An interval that was long once counts less with every arrival. */
+const intervalDecay = 0.9
 
 /** Why a metric is not taken. */
 export type Refusal = 'signed by another peer' | 'without a name' | 'not valid' | 'older than the last one' | 'expired' | 'from the future' | 'too large' | 'unreadable' | 'no room'
@@ -53,8 +55,8 @@ export interface Arrival {
   readonly isConnected: () => boolean
 }
 
-/** How long the metric counts from now, and as what it is kept. */
-export interface Admitted { readonly metric: Metric, readonly lifeMs: number }
+/** How long the metric counts from now, as what it is kept, and what is known of its rhythm then. */
+export interface Admitted { readonly metric: Metric, readonly lifeMs: number, readonly rhythm: Rhythm }
 
 /**
  * Decides on a metric that came over the network. A peer speaks for itself only: nobody else can
@@ -68,11 +70,23 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   if (!metric.valid) return 'not valid'
   const isRunning = kept !== undefined && kept.deadline >= moment
   if (isRunning && metric.expire < kept.signedExpire && !isLater(arrival, kept)) return 'older than the last one'
+  const rhythm = rhythmWith(arrival)
   const claimedMs = metric.expire - now
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
-  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric, kept, ownLifeMs))
+  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric.name, moment, rhythm, ownLifeMs))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
-  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs }
+  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs, rhythm }
+}
+
+/** What is known of the rhythm with this arrival. */
+function rhythmWith ({ metric, kept, moment }: Arrival): Rhythm {
+  if (kept === undefined) return { firstAt: moment, interval: 0, absence: 0 }
+  const { firstAt, interval } = kept
+  const pause = moment - kept.arrivedAt
+  if (kept.deadline >= moment) return { firstAt, interval: Math.max(pause, interval * intervalDecay), absence: 0 }
+  // Who was away once was dead, perhaps. Who is away each time speaks less often than was believed.
+  const absence = Math.min(pause, periodOf(metric, kept))
+  return { firstAt, interval: Math.max(interval, Math.min(absence, kept.absence)), absence }
 }
 
 /**
@@ -123,7 +137,8 @@ function isLater ({ metric: { expire }, sequence, isConnected }: Arrival, kept: 
   return isConnected() && kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
 }
 
-function believableLife ({ name }: Metric, kept: KeptMetric | undefined, ownLifeMs: number): number {
-  if (kept === undefined || kept.interval === 0) return name === pingName ? Math.max(longestFirstPingMs, ownLifeMs) : longestLifeMs
-  return Math.min(longestLifeMs, Math.max(believedLifeMs, ownLifeMs, intervalsPerLife * kept.interval))
+function believableLife (name: string, moment: number, { firstAt, interval }: Rhythm, ownLifeMs: number): number {
+  // Who joins greets all others at once: before a pause as long as pauses are says nothing.
+  if (moment - firstAt < believedLifeMs) return name === pingName ? Math.max(longestFirstPingMs, ownLifeMs) : longestLifeMs
+  return Math.min(longestLifeMs, Math.max(believedLifeMs, ownLifeMs, intervalsPerLife * interval))
 }

@@ -312,7 +312,7 @@ test('a wall clock that is set forward makes nobody dead', async () => {
 test('a peer whose clock runs ahead does not outlive its death by hours', async () => {
   const setup = await started()
   const { clock, metric, send } = setup
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < 10; i++) {
     await send(other, metric({ expire: clock.now() + 3_630_000 }))
     await clock.advance(15_000)
   }
@@ -353,11 +353,33 @@ test('where metrics are rare no peer lacks one between them, however the first o
   }
 })
 
+test('a peer that speaks less often than this one lives on between its pings, however it greeted; one that begins to is missed twice', async () => {
+  const often = 15_000
+  const rarely = 300_000
+  for (const [pauses, alerts] of [
+    [[rarely, rarely, rarely, rarely, rarely], 0],
+    [[3_000, rarely, rarely, rarely, rarely], 0],
+    [[3_000, 50, 3_000, rarely, rarely, rarely, rarely], 0],
+    [[...Array.from({ length: 20 }, () => often), 3_000, rarely, rarely, rarely, rarely], 2],
+  ] as const) {
+    const setup = await started()
+    const { clock, monitor, metric, send } = setup
+    await monitor.publish(metric({ expire: clock.now() + 2 * often }))
+    for (const pause of pauses) {
+      await send(other, metric({ expire: clock.now() + 2 * (pause === often ? often : rarely) }))
+      assert.deepEqual(values(setup), ['v'])
+      await clock.advance(pause)
+    }
+    assert.deepEqual(setup.alerts, Array.from({ length: alerts }, () => 'ping of other'), `pauses ${pauses}`)
+    await setup.stop()
+  }
+})
+
 test('a peer that is heard by way of others only lives on when its clock, which ran ahead, is set right: its messages have numbers', async () => {
   const metric = (expire: number): Metric => ({ name: 'ping', peer: other, value: '', expire, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
-  const kept = { metric: metric(3_630_000), signedExpire: 3_630_000, sequence: 7n, deadline: 30_000, arrivedAt: 0, interval: 15_000, roundsExpired: 0 }
+  const kept = { metric: metric(3_630_000), signedExpire: 3_630_000, sequence: 7n, deadline: 30_000, arrivedAt: 0, firstAt: 0, interval: 15_000, absence: 0, roundsExpired: 0 }
   const arrival = { metric: metric(45_000), from: other, now: 15_000, moment: 15_000, kept, ownLifeMs: 30_000, isConnected: () => false }
-  assert.deepEqual(admit({ ...arrival, sequence: 8n }), { metric: metric(45_000), lifeMs: 30_000 })
+  assert.deepEqual(admit({ ...arrival, sequence: 8n }), { metric: metric(45_000), lifeMs: 30_000, rhythm: { firstAt: 0, interval: 15_000, absence: 0 } })
   for (const sequence of [undefined, 7n, 6n]) assert.equal(admit({ ...arrival, sequence }), 'older than the last one')
   assert.equal(admit({ ...arrival, now: 50_000, sequence: 8n }), 'expired')
 })
@@ -379,11 +401,12 @@ test('a long absence does not make the next claims of a clock that runs ahead be
   const setup = await started()
   const { clock, metric, send } = setup
   const ahead = () => send(other, metric({ expire: clock.now() + 3_630_000 }))
-  for (let i = 0; i < 3; i++) {
+  for (let i = 0; i < 10; i++) {
     await ahead()
     await clock.advance(15_000)
   }
   await clock.advance(280_000)
+  assert.deepEqual(values(setup), [])
   await ahead()
   await clock.advance(15_000)
   await ahead()

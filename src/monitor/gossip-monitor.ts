@@ -84,10 +84,10 @@ export class GossipMonitor implements PeerMonitor {
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
-    else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs })) this.#refusals.add(from, 'no room')
+    else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs, rhythm: admitted.rhythm })) this.#refusals.add(from, 'no room')
   }
 
-  #keep (metric: Metric, told: Pick<Placement, 'signedExpire' | 'sequence' | 'lifeMs'>): boolean {
+  #keep (metric: Metric, told: Omit<Placement, 'now' | 'isPreferred'>): boolean {
     const { network, platform: { clock } } = this.#options
     let connected: Set<PeerId> | undefined
     return this.#window.put({ ...metric, receivedAt: clock.now() }, {

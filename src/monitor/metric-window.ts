@@ -19,11 +19,19 @@ const defaultBounds: WindowBounds = { peers: 10_000, namesOfPeer: 64, bytesOfPee
 const overheadBytes = 500
 /** The full window is not searched for a place again within this time, in milliseconds: a flood is not to cost more. */
 const searchAgainMs = 1_000
-/** An interval that was long once counts less with every arrival. */
-const intervalDecay = 0.9
+
+/** How often a metric comes. */
+export interface Rhythm {
+  /** When the first one came, by the monotonic clock. */
+  readonly firstAt: number
+  /** The longest of the recent times between two arrivals of a peer that was alive, in milliseconds; 0 before the second. */
+  readonly interval: number
+  /** The time since the one before it, in milliseconds, when that had expired meanwhile; 0 otherwise. */
+  readonly absence: number
+}
 
 /** The latest metric of one name and peer. Moments are of the monotonic clock. */
-export interface KeptMetric {
+export interface KeptMetric extends Rhythm {
   metric: Metric
   /** When its sender, by its own clock, said that it expires; -Infinity when it did not come from its peer. */
   signedExpire: Time
@@ -32,8 +40,6 @@ export interface KeptMetric {
   /** The metric counts up to here. */
   deadline: number
   arrivedAt: number
-  /** The longest of the recent times between two arrivals of a peer that was alive; 0 before the second. */
-  interval: number
   /** Rounds of the failure detector since the deadline. */
   roundsExpired: number
 }
@@ -43,6 +49,8 @@ export interface Placement {
   readonly signedExpire: Time
   readonly sequence: bigint | undefined
   readonly lifeMs: number
+  /** Without one that of the metric before stays. */
+  readonly rhythm?: Rhythm
   readonly now: number
   readonly isPreferred: (peer: PeerId) => boolean
 }
@@ -67,7 +75,7 @@ export class MetricWindow {
    * gives way, or one for which `isPreferred` is false to one for which it is true.
    * False: there is no room.
    */
-  put (metric: Metric, { signedExpire, sequence, lifeMs, now, isPreferred }: Placement): boolean {
+  put (metric: Metric, { signedExpire, sequence, lifeMs, rhythm, now, isPreferred }: Placement): boolean {
     const kept = this.#peers.get(metric.peer)?.byName.get(metric.name)
     const growth = sizeOf(metric) - (kept === undefined ? 0 : sizeOf(kept.metric))
     if (!this.#hasRoom(metric, growth, now, isPreferred)) return false
@@ -76,11 +84,10 @@ export class MetricWindow {
     ofPeer.bytes += growth
     const deadline = now + lifeMs
     if (kept !== undefined) {
-      if (kept.deadline >= now) kept.interval = Math.max(now - kept.arrivedAt, kept.interval * intervalDecay)
-      Object.assign(kept, { metric, signedExpire, sequence, deadline, arrivedAt: now, roundsExpired: 0 })
+      Object.assign(kept, { metric, signedExpire, sequence, deadline, arrivedAt: now, roundsExpired: 0 }, rhythm)
       return true
     }
-    const added: KeptMetric = { metric, signedExpire, sequence, deadline, arrivedAt: now, interval: 0, roundsExpired: 0 }
+    const added: KeptMetric = { metric, signedExpire, sequence, deadline, arrivedAt: now, roundsExpired: 0, ...rhythm ?? { firstAt: now, interval: 0, absence: 0 } }
     ofPeer.byName.set(metric.name, added)
     entryOf(this.#names, metric.name, () => new Map<PeerId, KeptMetric>()).set(metric.peer, added)
     return true

@@ -24,6 +24,8 @@ const stopTimeoutMs = 30_000
 /** One life of the process. */
 export interface PeerProcess {
   readonly number: number
+  /** By the world's monotonic clock. */
+  readonly startedAt: number
   readonly clock: PeerClock
   readonly figures: Figures
   /** Undefined until it is made. */
@@ -94,7 +96,7 @@ export class SimulatedPeer {
     this.#isWanted = true
     if (this.#process !== undefined) return
     this.goneSince = Infinity
-    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController(), unpins: [] }
+    const process: PeerProcess = { number: ++this.#processes, startedAt: this.#world.clock.monotonic(), clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController(), unpins: [] }
     this.#process = process
     this.#world.trace.note(this.name, `process ${process.number} starts`)
     process.clock.soon(() => {
