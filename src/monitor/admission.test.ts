@@ -31,7 +31,7 @@ test('of two that end at the same moment the later one counts', () => {
 })
 
 test('of a peer whose clock is behind the metric is kept with the end that it has by the clock of this peer', () => {
-  assert.deepEqual(admitted({ metric: metric(5_000), kept: undefined }), { metric: metric(40_000), lifeMs: 30_000 })
+  assert.deepEqual(admitted({ metric: metric(5_000), kept: undefined }), { metric: metric(130_000), lifeMs: 120_000 }, 'how often its metrics come is not known')
   // Each 15 seconds, and by the clock of this peer each is there for one second only.
   const short = { ...kept, signedExpire: 5_000, deadline: 20_000, interval: 15_000 }
   assert.deepEqual(admitted({ metric: metric(11_000), kept: short }), { metric: metric(22_000), lifeMs: 12_000 })

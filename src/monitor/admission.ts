@@ -16,7 +16,7 @@ const longestFirstPingMs = 15 * 60_000
 const pingName = 'ping'
 /** Longest name in characters: `tag:` and an operator's word. */
 const maxNameLength = 256
-/** Lifetime assumed of a living peer whose clock is wrong, before its rhythm is known, and the least of it after. */
+/** The least lifetime assumed of a living peer whose clock is wrong. */
 const assumedLifeMs = 30_000
 /**
  * Peers send at half of a lifetime; so a metric that is to outlive this many of its own intervals
@@ -73,7 +73,7 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   const rhythm = rhythmWith(arrival)
   const claimedMs = metric.expire - now
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
-  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : Math.max(lifeAfter(arrival), rhythmOf(arrival)), believableLife(metric.name, moment, rhythm, ownLifeMs))
+  const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : lifeWhenImpossible(arrival, rhythm), believableLife(metric.name, moment, rhythm, ownLifeMs))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
   return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs, rhythm }
 }
@@ -99,11 +99,18 @@ function lifeAfter ({ metric, kept, moment }: Arrival): number {
   return kept === undefined || kept.signedExpire === -Infinity ? 0 : kept.deadline + (metric.expire - kept.signedExpire) - moment
 }
 
+/** The life of a metric that has expired when it comes, or says that it counts for days: one of both clocks is wrong. */
+function lifeWhenImpossible (arrival: Arrival, rhythm: Rhythm): number {
+  const byRhythm = rhythmOf(arrival, rhythm)
+  // What was assumed of it at first is not to go on for ever.
+  return byRhythm > 0 && isKnown(rhythm, arrival.moment) ? byRhythm : Math.max(lifeAfter(arrival), byRhythm)
+}
+
 /** What a peer that is connected has by the rhythm in which its metrics come: it lives, and another one will come. 0 for all others. */
-function rhythmOf ({ metric, now, kept, isConnected }: Arrival): number {
+function rhythmOf ({ metric, now, moment, ownLifeMs, isConnected }: Arrival, rhythm: Rhythm): number {
   if (metric.expire > now || !isConnected()) return 0
   // Pings that greet a connection come out of turn: a short pause says nothing.
-  return kept === undefined ? assumedLifeMs : Math.max(assumedLifeMs, 2 * longestPause(metric, kept))
+  return isKnown(rhythm, moment) ? Math.max(assumedLifeMs, 2 * rhythm.interval) : Math.max(believedLifeMs, ownLifeMs)
 }
 
 /**
@@ -137,8 +144,10 @@ function isLater ({ metric: { expire }, sequence, isConnected }: Arrival, kept: 
   return isConnected() && kept.signedExpire - expire > Math.max(clockSetBack.ms, clockSetBack.intervals * kept.interval)
 }
 
-function believableLife (name: string, moment: number, { firstAt, interval }: Rhythm, ownLifeMs: number): number {
-  // Who joins greets all others at once: before a pause as long as pauses are says nothing.
-  if (moment - firstAt < believedLifeMs) return name === pingName ? Math.max(longestFirstPingMs, ownLifeMs) : longestLifeMs
-  return Math.min(longestLifeMs, Math.max(believedLifeMs, ownLifeMs, intervalsPerLife * interval))
+function believableLife (name: string, moment: number, rhythm: Rhythm, ownLifeMs: number): number {
+  if (!isKnown(rhythm, moment)) return name === pingName ? Math.max(longestFirstPingMs, ownLifeMs) : longestLifeMs
+  return Math.min(longestLifeMs, Math.max(believedLifeMs, ownLifeMs, intervalsPerLife * rhythm.interval))
 }
+
+/** Who joins greets all others at once: only then come pauses as long as they are. */
+function isKnown ({ firstAt }: Rhythm, moment: number): boolean { return moment - firstAt >= believedLifeMs }

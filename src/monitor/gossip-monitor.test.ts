@@ -375,6 +375,25 @@ test('a peer that speaks less often than this one lives on between its pings, ho
   }
 })
 
+test('nor does this peer miss one that pings rarely when one of both clocks is an hour wrong from the start, and it finds its death', async () => {
+  for (const minutes of [0.25, 1, 5]) {
+    const setup = await started()
+    const { clock, monitor, metric, send } = setup
+    await setup.network(other).start(AbortSignal.any([]))
+    const lifeMs = 2 * minutes * 60_000
+    for (let n = 0; n < 12; n++) {
+      await monitor.publish(metric({ expire: clock.now() + lifeMs }))
+      await send(other, metric({ expire: clock.now() + lifeMs - 3_600_000 }))
+      assert.deepEqual(values(setup), ['v'], `each ${minutes} minutes, after ${n}`)
+      await clock.advance(n < 2 ? 1_000 : minutes * 60_000)
+    }
+    assert.deepEqual(setup.alerts, [])
+    await clock.advance(2 * lifeMs)
+    assert.deepEqual(setup.alerts, ['ping of other'])
+    await setup.stop()
+  }
+})
+
 test('a peer that is heard by way of others only lives on when its clock, which ran ahead, is set right: its messages have numbers', async () => {
   const metric = (expire: number): Metric => ({ name: 'ping', peer: other, value: '', expire, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
   const kept = { metric: metric(3_630_000), signedExpire: 3_630_000, sequence: 7n, deadline: 30_000, arrivedAt: 0, firstAt: 0, interval: 15_000, absence: 0, roundsExpired: 0 }
