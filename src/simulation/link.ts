@@ -7,8 +7,10 @@ interface Lane {
   /** When the last thing that was sent arrives. */
   lastAt: number
   isCut: boolean
-  /** Held up by the cut: TCP sends it again when the way is free, unless the connection is given up before. */
-  stalled: Array<() => void>
+  /** What is on its way, the oldest first. */
+  underWay: Array<() => void>
+  /** So much of it the cut holds up: TCP sends it again when the way is free, unless the connection is given up before. */
+  stalled: number
 }
 
 /** The way between two peers: at most one connection at a time, which can be cut in either direction. */
@@ -16,7 +18,7 @@ export class Link {
   readonly #clock: Clock
   readonly #delayMs: () => number
   /** To the peer of the greater and of the lesser ID. */
-  readonly #lanes: readonly [Lane, Lane] = [{ lastAt: 0, isCut: false, stalled: [] }, { lastAt: 0, isCut: false, stalled: [] }]
+  readonly #lanes: readonly [Lane, Lane] = [{ lastAt: 0, isCut: false, underWay: [], stalled: 0 }, { lastAt: 0, isCut: false, underWay: [], stalled: 0 }]
   /** The processes that the connection is between. */
   #ends: readonly [NetworkMember, NetworkMember] | undefined
   #streams = new Set<SimulatedEnd>()
@@ -42,23 +44,20 @@ export class Link {
     for (const side of [0, 1] as const) {
       const lane = this.#lanes[side]
       lane.isCut = false
-      for (const land of lane.stalled.splice(0)) this.#send(side, land)
+      for (; lane.stalled > 0; lane.stalled--) this.#landOneLater(side)
     }
   }
 
   connect (ends: readonly [NetworkMember, NetworkMember]): void {
-    this.#ends = ends
-    this.#session++
+    this.#begin(ends)
   }
 
   /** Ends the connection: both sides see their streams break, whatever was under way is gone. */
   lose (): void {
     const [streams, pending] = [this.#streams, this.#pending]
-    this.#ends = undefined
-    this.#session++
     this.#streams = new Set()
     this.#pending = new Set()
-    for (const lane of this.#lanes) lane.stalled = []
+    this.#begin(undefined)
     for (const give of pending) give()
     for (const stream of streams) stream.lose()
   }
@@ -82,15 +81,27 @@ export class Link {
     }
   }
 
+  #begin (ends: readonly [NetworkMember, NetworkMember] | undefined): void {
+    this.#ends = ends
+    this.#session++
+    for (const lane of this.#lanes) Object.assign(lane, { underWay: [], stalled: 0 })
+  }
+
   #send (side: 0 | 1, land: () => void): void {
+    this.#lanes[side].underWay.push(land)
+    this.#landOneLater(side)
+  }
+
+  /** The oldest, whichever that is then: what was held up stays before what was sent after it. */
+  #landOneLater (side: 0 | 1): void {
     const lane = this.#lanes[side]
     const now = this.#clock.monotonic()
     lane.lastAt = Math.max(lane.lastAt, now + this.#delayMs())
     const session = this.#session
     this.#clock.after(lane.lastAt - now, () => {
       if (session !== this.#session) return
-      if (lane.isCut) lane.stalled.push(land)
-      else land()
+      if (lane.isCut) lane.stalled++
+      else lane.underWay.shift()?.()
     })
   }
 }

@@ -38,13 +38,16 @@ test('what is written arrives in order, also what was held up by a partition tha
   networks.cut(a.self, b.self)
   for (let n = 0; n < 50; n++) await stream.write(Buffer.from(`${n} `))
   await clock.advance(5_000)
+  Object.assign(networks.conditions, { leastDelayMs: 2_000, mostDelayMs: 2_000 })
+  await stream.write(Buffer.from('on the way while it heals'))
+  await clock.advance(1_000)
   networks.healAll()
   clocks[1]?.pause()
   await stream.closeWrite()
-  await clock.advance(5_000)
+  await clock.advance(10_000)
   clocks[1]?.resume()
   await clock.advance(5_000)
-  assert.equal(await heard, Array.from({ length: 50 }, (_, n) => `${n} `).join(''))
+  assert.equal(await heard, `${Array.from({ length: 50 }, (_, n) => `${n} `).join('')}on the way while it heals`)
 })
 
 test('a partition that lasts breaks the connection on both sides, and it comes back with the way', async () => {
@@ -67,6 +70,15 @@ test('a partition that lasts breaks the connection on both sides, and it comes b
   await clock.advance(10_000)
   assert.equal(a.peers().includes(b.self), true)
   assert.deepEqual(told, [false, true])
+  let heard: Promise<string> | undefined
+  b.handle('/test', again => { heard = read(again) })
+  const openingAgain = a.open(b.self, '/test', {})
+  await clock.advance(1_000)
+  const again = await openingAgain
+  await again.write(Buffer.from('all'))
+  await again.closeWrite()
+  await clock.advance(1_000)
+  assert.equal(await heard, 'all')
 })
 
 test('gossip reaches who is not connected to the sender by way of others, unless they refuse it', async () => {
