@@ -15,7 +15,7 @@ import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { systemRandom } from '../../platform/random.ts'
-import type { Store } from '../../platform/store.ts'
+import type { Store, StoreOperation } from '../../platform/store.ts'
 import { CrdtConsensus } from './crdt-consensus.ts'
 
 const platform: Platform = { clock: systemClock, random: systemRandom, loggers: silentLoggers, metrics: noMetrics }
@@ -185,6 +185,30 @@ test('what was acknowledged but stands in no delta yet is replayed', async () =>
   assert.deepEqual(await listed(after), ['pin 2'])
   assert.equal(after.pinset().count(), 1)
   await after.stop()
+})
+
+test('of changes that were journalled together those that stand in deltas are not made again after a crash', async () => {
+  const batching = { maxSize: 2, maxAgeMs: 1 }
+  for (const deltasOfEachRun of [[0], [1], [2], [1, 1], [2, 1], [0, 2, 0]]) {
+    const store = memoryStore()
+    for (const [run, deltas] of deltasOfEachRun.entries()) {
+      let left = deltas
+      const { promise: hasCrashed, resolve: crash } = Promise.withResolvers<void>()
+      const isDelta = ({ key }: StoreOperation): boolean => key.startsWith('/c/h/')
+      const crashing: Store = { ...store, batch: (operations, options) => operations.some(isDelta) && left-- === 0 ? new Promise(() => { crash() }) : store.batch(operations, options) }
+      const crashed = await started(crashing, Infinity, PinMessage, batching)
+      if (run === 0) await Promise.all([1, 2, 3, 4, 5, 6, 7].map(n => crashed.logPin(pin(n))))
+      await hasCrashed
+    }
+    const after = await started(store, Infinity, PinMessage, batching)
+    await after.settled()
+    const elements = await keysOf(store, '/c/s/s/')
+    assert.equal(new Set(elements.map(key => key.slice(0, key.lastIndexOf('/')))).size, 7)
+    assert.equal(elements.length, 7, `a pin is there twice after ${deltasOfEachRun} deltas`)
+    await after.stop()
+    assert.deepEqual((await keysOf(store, '/flotilla/journal')).filter(key => key !== '/flotilla/journal-last'), [])
+    assert.deepEqual((await listed(after)).toSorted(), [1, 2, 3, 4, 5, 6, 7].map(n => `pin ${n}`))
+  }
 })
 
 test('a peer starts, however many changes wait for their delta', async () => {

@@ -100,7 +100,7 @@ export class DeltaWriter {
     }
     const later = this.#later.of(removals)
     const next = after?.entry ?? Infinity
-    const extra = [...journal.removal(finishedEntries(batch, after)), ...this.#later.removal(next)]
+    const extra = [...journal.finish(batch, after), ...this.#later.removal(next)]
     // Without fsync the intents stay in the journal until this is on disk, and the next journal
     // entry takes it there. Others may hear of a node only when it cannot be lost any more.
     const { prepared, sync } = await this.#lastPart(removals, left => replica.prepareLocal(additions, left, { priorityFloor: this.#options.priorityFloor(), moves, later }))
@@ -190,11 +190,4 @@ export class DeltaWriter {
     if (cid !== undefined && journal.isRemoving(cid)) return journal.last + 1
     return this.#isRemoved(key) ? journal.last : undefined
   }
-}
-
-/** Journal entries of which no intent waits any more: entries come in order, so only the last can be cut in two. */
-function finishedEntries (batch: readonly Intent[], after: Intent | undefined): Set<number> {
-  const entries = new Set(batch.map(intent => intent.entry))
-  if (after !== undefined) entries.delete(after.entry)
-  return entries
 }

@@ -5,12 +5,14 @@ import type { ProtobufMessage } from '../../codec/message.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import { digestBytes } from './keys.ts'
-import { packRecords, sequenceKey, unpackRecords } from '../../state/record-list.ts'
+import { packRecords, sequenceKey, unpackRecords, type PackedRecord } from '../../state/record-list.ts'
 
 const prefix = '/flotilla/journal/'
 const prefixEnd = '/flotilla/journal0'
 /** The highest number that an entry has had. */
 const lastKey = '/flotilla/journal-last'
+/** The entry that a delta has cut in two, and how many of its intents stand in deltas. */
+const cutKey = '/flotilla/journal-cut'
 const moveTag = 2
 const pinTag = 1
 const unpinTag = 0
@@ -27,10 +29,15 @@ export interface Intent {
   readonly observed?: Uint8Array | undefined
   /** The journal entry that holds it. */
   readonly entry: number
+  /** How many intents stand before it in that entry. */
+  readonly place: number
 }
 
+/** An intent that is in no entry yet. */
+type NewIntent = Omit<Intent, 'entry' | 'place'>
+
 interface WaitingGroup {
-  readonly intents: Array<Omit<Intent, 'entry'>>
+  readonly intents: NewIntent[]
   /** The opening of the store that its callers have read. */
   readonly opening: number | undefined
   readonly done: Promise<void>
@@ -41,7 +48,9 @@ interface WaitingGroup {
 /**
  * Accepted but not yet published changes. All callers that wait while an earlier write is under
  * way share the next write and its fsync (group commit), so that nobody waits longer when idle
- * and a burst costs few fsyncs. One entry a group; it goes with the delta that took its intents.
+ * and a burst costs few fsyncs. One entry a group; it goes with the delta that took the last of its
+ * intents. Which of them are in deltas before that is noted too: made once more after a crash they
+ * would pin anew what somebody has unpinned since, or unpin what was pinned again.
  */
 export class Journal {
   readonly #store: Store
@@ -97,23 +106,24 @@ export class Journal {
   /** What the store has of the entries up to `last`, in their order. */
   async stored (last: number): Promise<Intent[]> {
     const intents: Intent[] = []
+    const cut = await this.#store.get(cutKey)
+    const [cutEntry = 0, done = 0] = cut === undefined ? [] : Buffer.from(cut).toString().split(' ').map(Number)
     for await (const entries of this.#store.iterate({ gte: prefix, lt: prefixEnd })) {
       for (const { key, value } of entries) {
         const entry = Number(key.slice(prefix.length))
         if (entry > last) return intents
-        for (const { tag, payload } of unpackRecords(value)) {
-          if (tag === unpinTag) {
-            intents.push({ cid: cidFromBytes(payload), pin: undefined, bytes: nothing, entry })
-            continue
-          }
-          const observed = tag === moveTag ? payload.subarray(0, digestLength) : undefined
-          const bytes = payload.subarray(observed?.length ?? 0)
-          const pin = this.#codec.decodeProtobuf(bytes)
-          intents.push({ cid: pin.cid, pin, bytes, observed, entry })
-        }
+        for (const [place, record] of unpackRecords(value).entries()) if (entry !== cutEntry || place >= done) intents.push({ ...this.#read(record), entry, place })
       }
     }
     return intents
+  }
+
+  #read ({ tag, payload }: PackedRecord): NewIntent {
+    if (tag === unpinTag) return { cid: cidFromBytes(payload), pin: undefined, bytes: nothing }
+    const observed = tag === moveTag ? payload.subarray(0, digestLength) : undefined
+    const bytes = payload.subarray(observed?.length ?? 0)
+    const pin = this.#codec.decodeProtobuf(bytes)
+    return { cid: pin.cid, pin, bytes, observed }
   }
 
   /**
@@ -121,7 +131,7 @@ export class Journal {
    * @throws ClusterError `INVALID_WIRE_DATA` for a pin that could not be read again, and what the store throws
    */
   append (cid: Cid, pin: Pin | undefined, observed?: Pin): Promise<void> {
-    let intent: Omit<Intent, 'entry'>
+    let intent: NewIntent
     try {
       intent = this.#asStored(cid, pin, observed)
     } catch (error) {
@@ -162,10 +172,16 @@ export class Journal {
     void drop()
   }
 
-  /** What the store has to do when the intents of these entries stand in a delta. */
-  removal (entries: Iterable<number>): StoreOperation[] {
-    const removals: StoreOperation[] = [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
-    return removals.length === 0 ? removals : [...removals, this.#lastOperation()]
+  /** What the store has to do when these intents stand in deltas, with all before them; `after` is the first one that still waits. */
+  finish (intents: readonly Intent[], after: Intent | undefined): StoreOperation[] {
+    const entries = new Set(intents.map(({ entry }) => entry))
+    if (after !== undefined) entries.delete(after.entry)
+    const operations: StoreOperation[] = [...entries].map(entry => ({ type: 'del', key: prefix + sequenceKey(entry) }))
+    if (operations.length > 0) operations.push(this.#lastOperation())
+    const isCut = after !== undefined && after.place > 0
+    if (isCut) operations.push({ type: 'put', key: cutKey, value: Buffer.from(`${after.entry} ${after.place}`) })
+    else if (operations.length > 0) operations.push({ type: 'del', key: cutKey })
+    return operations
   }
 
   #lastOperation (): StoreOperation { return { type: 'put', key: lastKey, value: Buffer.from(String(this.last)) } }
@@ -174,7 +190,7 @@ export class Journal {
    * The pin as it reads from the store: readers must not see another one for the time until its delta. One that
    * cannot be read never gets into the journal, from which the next start would have to read it.
    */
-  #asStored (cid: Cid, pin: Pin | undefined, observed: Pin | undefined): Omit<Intent, 'entry'> {
+  #asStored (cid: Cid, pin: Pin | undefined, observed: Pin | undefined): NewIntent {
     if (pin === undefined) return { cid, pin, bytes: nothing }
     const bytes = this.#codec.encodeProtobuf(pin)
     return { cid, pin: this.#codec.decodeProtobuf(bytes), bytes, observed: observed && pinDigest(this.#codec, observed) }
@@ -202,7 +218,7 @@ export class Journal {
         this.#next++
         this.#removing = new Map()
         this.#hasRefused = false
-        this.#onDurable(group.intents.map(intent => ({ ...intent, entry })))
+        this.#onDurable(group.intents.map((intent, place) => ({ ...intent, entry, place })))
         group.resolve()
       },
       (error: unknown) => {

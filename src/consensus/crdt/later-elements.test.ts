@@ -208,7 +208,7 @@ for (const lost of ['value', 'block'] as const) {
 
 test('what comes once more, because a failing disk has lost it, is noted once more', async () => {
   const later = new LaterElements()
-  const unpin: Intent = { cid: pinOf(1).cid, pin: undefined, bytes: new Uint8Array(0), entry: 5 }
+  const unpin: Intent = { cid: pinOf(1).cid, pin: undefined, bytes: new Uint8Array(0), entry: 5, place: 0 }
   const key = keyOfPin(unpin)
   const parts = new Map([[key, { elements: [{ blockId: '/CIQ', origin: '', priority: 1, value: new Uint8Array(0) }], tombstones: new Set<string>() }]])
   const entryOf = (): number => 5
