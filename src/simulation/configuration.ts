@@ -9,14 +9,27 @@ import type { SeededRandom } from './seeded-random.ts'
  */
 export type Role = 'member' | 'follower' | 'outsider'
 
-/** What all peers of one simulated cluster have in common. */
-export interface ClusterSettings {
-  readonly batching: { readonly maxBatchSize: number, readonly maxBatchAgeMs: number }
+/** How often a peer does what it does again and again. */
+export interface Periods {
   readonly rebroadcastIntervalMs: number
   readonly repairIntervalMs: number
   readonly pinRecoverIntervalMs: number
   readonly stateSyncIntervalMs: number
   readonly pingIntervalMs: number
+}
+
+/** What each peer has its own way. */
+export interface PeerSettings extends Periods {
+  readonly batching: { readonly maxBatchSize: number, readonly maxBatchAgeMs: number }
+  readonly disableRepinning: boolean
+}
+
+/** What is set in one simulated cluster. */
+export interface ClusterSettings {
+  /** Of each peer; those that come later have them as the first ones, in turn. */
+  readonly ofPeers: readonly PeerSettings[]
+  /** The longest that any peer has. */
+  readonly longest: Periods
   readonly replicationFactorMin: number
   readonly replicationFactorMax: number
   readonly trustsAll: boolean
@@ -28,6 +41,8 @@ export interface ClusterSettings {
 
 /** With fewer there would not be two whom all trust. */
 const leastPeersForRoles = 4
+/** One in so many peers may leave repairs to the others. */
+const peersPerIdle = 3
 
 /** As an operator might have chosen them, with shorter periods, so that an hour holds more. */
 export function randomSettings (random: SeededRandom, peers: number): ClusterSettings {
@@ -42,16 +57,38 @@ export function randomSettings (random: SeededRandom, peers: number): ClusterSet
 
 function commonSettings (random: SeededRandom, peers: number): Omit<ClusterSettings, 'roles' | 'speaksGo'> {
   const factor = random.chance(0.3) ? -1 : 1 + random.integer(Math.min(3, peers))
+  const common = peerSettings(random, [5_000, 15_000])
+  const own = random.fork('own')
+  // Operators change one machine after the other, and those of others have ideas of their own.
+  const ofPeers = own.chance(0.3) ? Array.from({ length: peers }, (_, n) => ({ ...peerSettings(own, [5_000, 15_000, 60_000]), disableRepinning: n % peersPerIdle === peersPerIdle - 1 && own.chance(0.5) })) : Array.from({ length: peers }, () => common)
+  return {
+    ofPeers,
+    longest: ofPeers.reduce<Periods>(longestOf, common),
+    replicationFactorMin: factor === -1 ? -1 : Math.max(1, factor - random.integer(2)),
+    replicationFactorMax: factor,
+    trustsAll: random.chance(0.5),
+  }
+}
+
+function peerSettings (random: SeededRandom, pingIntervals: readonly number[]): PeerSettings {
   return {
     batching: random.chance(0.5) ? { maxBatchSize: 0, maxBatchAgeMs: 0 } : { maxBatchSize: random.pick([5, 100]), maxBatchAgeMs: random.pick([200, 1_000, 5_000]) },
     rebroadcastIntervalMs: random.pick([10_000, 30_000]),
     repairIntervalMs: random.pick([30_000, 60_000]),
     pinRecoverIntervalMs: random.pick([30_000, 60_000]),
     stateSyncIntervalMs: random.pick([20_000, 30_000]),
-    pingIntervalMs: random.pick([5_000, 15_000]),
-    replicationFactorMin: factor === -1 ? -1 : Math.max(1, factor - random.integer(2)),
-    replicationFactorMax: factor,
-    trustsAll: random.chance(0.5),
+    pingIntervalMs: random.pick(pingIntervals),
+    disableRepinning: false,
+  }
+}
+
+function longestOf (a: Periods, b: Periods): Periods {
+  return {
+    rebroadcastIntervalMs: Math.max(a.rebroadcastIntervalMs, b.rebroadcastIntervalMs),
+    repairIntervalMs: Math.max(a.repairIntervalMs, b.repairIntervalMs),
+    pinRecoverIntervalMs: Math.max(a.pinRecoverIntervalMs, b.pinRecoverIntervalMs),
+    stateSyncIntervalMs: Math.max(a.stateSyncIntervalMs, b.stateSyncIntervalMs),
+    pingIntervalMs: Math.max(a.pingIntervalMs, b.pingIntervalMs),
   }
 }
 
@@ -60,6 +97,7 @@ const base = createConfiguration({ folder: '/simulated', random: { bytes: length
 /** The configuration of the peer of that number, which trusts `members` unless all trust all. */
 export async function peerConfiguration (settings: ClusterSettings, number: number, role: Role, members: readonly PeerId[]): Promise<Configuration> {
   const initial = await base
+  const own = settings.ofPeers[number % settings.ofPeers.length] as PeerSettings
   return {
     ...initial,
     cluster: {
@@ -67,10 +105,10 @@ export async function peerConfiguration (settings: ClusterSettings, number: numb
       peername: `peer${number}`,
       followerMode: role === 'follower',
       // What an outsider moves nobody else knows: it would lack what the others then give it.
-      disableRepinning: role === 'outsider',
-      monitorPingIntervalMs: settings.pingIntervalMs,
-      pinRecoverIntervalMs: settings.pinRecoverIntervalMs,
-      stateSyncIntervalMs: settings.stateSyncIntervalMs,
+      disableRepinning: role === 'outsider' || own.disableRepinning,
+      monitorPingIntervalMs: own.pingIntervalMs,
+      pinRecoverIntervalMs: own.pinRecoverIntervalMs,
+      stateSyncIntervalMs: own.stateSyncIntervalMs,
       replicationFactorMin: settings.replicationFactorMin,
       replicationFactorMax: settings.replicationFactorMax,
     },
@@ -79,12 +117,12 @@ export async function peerConfiguration (settings: ClusterSettings, number: numb
       crdt: {
         ...initial.consensus.crdt,
         trustedPeers: settings.trustsAll ? 'all' : members,
-        batching: { ...initial.consensus.crdt.batching, ...settings.batching },
-        rebroadcastIntervalMs: settings.rebroadcastIntervalMs,
-        repairIntervalMs: settings.repairIntervalMs,
+        batching: { ...initial.consensus.crdt.batching, ...own.batching },
+        rebroadcastIntervalMs: own.rebroadcastIntervalMs,
+        repairIntervalMs: own.repairIntervalMs,
       },
     },
-    monitor: { ...initial.monitor, pubsubmon: { ...initial.monitor.pubsubmon, checkIntervalMs: settings.pingIntervalMs } },
+    monitor: { ...initial.monitor, pubsubmon: { ...initial.monitor.pubsubmon, checkIntervalMs: own.pingIntervalMs } },
     informer: { ...initial.informer, tags: { ...initial.informer.tags, tags: { group: `region${number % 2}` } } },
   }
 }

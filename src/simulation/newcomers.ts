@@ -53,14 +53,14 @@ export async function takeInOne (world: World, random: SeededRandom): Promise<vo
 
 /** A machine is lost for ever; another one joins, and the lost one is removed. */
 export async function replaceOne (world: World, random: SeededRandom): Promise<void> {
-  const spare = world.servingMembers().length >= leastMembers
+  const spare = world.servingMembers().length >= leastMembers && world.repairing().length > 1
   const victim = world.lost ?? random.shuffled(world.peers).find(peer => (spare || peer.role !== 'member') && isReplicated(peer, world.peers))
   if (victim === undefined) return
   world.retire(victim)
   await world.clock.advance(random.between(0, replacedWithinMs))
   const newcomer = await join(world, random)
   await world.clock.advance(random.between(0, metricsMs))
-  const by = random.pick(world.servingMembers())
+  const by = random.pick(world.repairing())
   if (await world.while(removePeer(world, by, victim), answerMs) !== 'moved') world.violate(`a peer that is lost can be removed: ${by.name} has not moved the pins of ${victim.name}`)
   await welcome(world, newcomer, random)
   const pinset = agreed(world)

@@ -46,7 +46,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   world.calm()
   const began = world.clock.monotonic()
   const elapsed = (): number => world.clock.monotonic() - began
-  const { rebroadcastIntervalMs, pinRecoverIntervalMs, stateSyncIntervalMs } = world.settings
+  const { rebroadcastIntervalMs, pinRecoverIntervalMs, stateSyncIntervalMs } = world.settings.longest
   await wait(world, () => agreed(world) !== undefined, spreadMs + 1.5 * rebroadcastIntervalMs)
   const agreedMs = elapsed()
   if (agreed(world) === undefined) {

@@ -31,7 +31,9 @@ export async function removeOne (world: World, random: SeededRandom): Promise<vo
   await world.clock.advance(metricsMs)
   const before = agreed(world)?.values
   const removed = random.pick(world.peers)
-  const by = random.pick(world.servingMembers().filter(peer => peer !== removed))
+  const repairing = world.repairing().filter(peer => peer !== removed)
+  if (repairing.length === 0) return
+  const by = random.pick(repairing)
   if (before === undefined || await world.while(removePeer(world, by, removed), removalMs) !== 'moved') {
     world.violate(`a peer can be removed: ${by.name} has not moved the pins of ${removed.name}`)
     return

@@ -30,9 +30,8 @@ export async function watch (world: World, signal: AbortSignal): Promise<void> {
 
 /** Whoever serves all the while knows of a peer that has been gone for long enough. Once for each death. */
 function checkAlerts (world: World, dead: SimulatedPeer, told: Set<string>): void {
-  const { pingIntervalMs } = world.settings
   const now = world.clock.monotonic()
-  const detectableMs = 2 * pingIntervalMs + 2 * pingIntervalMs + alertSlackMs
+  const detectableMs = 2 * world.pingIntervalOf(dead.self) + 2 * world.settings.longest.pingIntervalMs + alertSlackMs
   // Pings of a peer with the wrong time have expired when they come, or count for longer than they should.
   if (dead.goneSince - dead.wasSteadySince < believedMs) return
   if (now - dead.goneSince < detectableMs || told.has(`${dead.name} ${dead.goneSince}`)) return
@@ -56,13 +55,13 @@ const oldestPingMs = 10_000
 /** Nobody is told dead whom the observer has just heard. Once for each alert. */
 function checkFalseAlerts (world: World, observer: SimulatedPeer, told: Set<string>): void {
   const { process, serving } = observer
-  const { pingIntervalMs } = world.settings
-  const countsForMs = Math.min(pingIntervalMs, 2 * pingIntervalMs - oldestPingMs)
   const now = world.clock.monotonic()
   for (const { name, peer, triggeredAt } of serving?.cluster.alerts() ?? []) {
     const key = `${observer.name} ${process?.number} ${name} ${peer} ${triggeredAt}`
     if (name !== 'ping' || told.has(key)) continue
     told.add(key)
+    const pingIntervalMs = world.pingIntervalOf(peer)
+    const countsForMs = Math.min(pingIntervalMs, 2 * pingIntervalMs - oldestPingMs)
     const alertAt = now - (world.clock.now() - triggeredAt)
     // It is new: another time is that of a clock that was wrong by far more than this.
     if (alertAt <= now - lookMs || alertAt > now) continue

@@ -117,6 +117,11 @@ export class World {
 
   nameOf (peer: PeerId): string { return this.#byId.get(peer)?.name ?? (peer === this.#strangerId ? 'stranger' : peer.slice(-6)) }
   peer (id: PeerId): SimulatedPeer | undefined { return this.#byId.get(id) }
+  /** In milliseconds; 0 of who is no peer. */
+  pingIntervalOf (id: PeerId): number { return this.#byId.get(id)?.configuration.cluster.monitorPingIntervalMs ?? 0 }
+
+  /** Members that move pins when others are gone. */
+  repairing (): SimulatedPeer[] { return this.servingMembers().filter(peer => !peer.configuration.cluster.disableRepinning) }
 
   /** Peers that answer requests. */
   serving (): SimulatedPeer[] { return this.peers.filter(peer => peer.serving !== undefined) }
@@ -170,7 +175,7 @@ export class World {
     const at = this.clock.monotonic()
     const ofPeer = this.heard.get(peer) ?? new Map<PeerId, { at: number, previousAt: number, since: number }>()
     const before = ofPeer.get(from)
-    this.heard.set(peer, ofPeer.set(from, { at, previousAt: before?.at ?? -Infinity, since: before === undefined || at - before.at > 2 * this.settings.pingIntervalMs ? at : before.since }))
+    this.heard.set(peer, ofPeer.set(from, { at, previousAt: before?.at ?? -Infinity, since: before === undefined || at - before.at > 2 * this.pingIntervalOf(from) ? at : before.since }))
   }
 
   /**
@@ -179,7 +184,7 @@ export class World {
    */
   #isSignOfLife (receiver: PeerId, sender: PeerId): boolean {
     const behindMs = (this.peer(receiver)?.wallOffsetMs ?? 0) - (this.peer(sender)?.wallOffsetMs ?? 0)
-    return behindMs < 2 * this.settings.pingIntervalMs || this.networks.areConnected(receiver, sender)
+    return behindMs < 2 * this.pingIntervalOf(sender) || this.networks.areConnected(receiver, sender)
   }
 }
 

@@ -8,7 +8,8 @@ import { pinOf, pinsetOn } from '../disk-contents.ts'
 import type { SimulatedPeer } from '../simulated-peer.ts'
 import type { World } from '../world.ts'
 
-const limitMs = 60_000
+/** Who has gone silent is waited for as long as it counts as alive, in milliseconds. */
+const limitMs = 180_000
 
 /** What is wrong with a list of statuses of a peer that has these pins all the while. */
 export function listFaults (listed: readonly GlobalPinInfo[], kept: readonly Cid[]): string[] {

@@ -48,7 +48,7 @@ function moveFaults (world: World, { peer: by, isMove }: Change, before: Pin, pi
   for (const holder of before.allocations ?? []) {
     if (isRemoved(world, by, holder)) continue
     const { at = -Infinity, since = -Infinity } = world.heard.get(by)?.get(holder) ?? {}
-    const isThere = now - at < world.settings.pingIntervalMs && now - since > returnMs
+    const isThere = now - at < world.pingIntervalOf(holder) && now - since > returnMs
     if (isThere && pin.allocations?.includes(holder) !== true) faults.push(`moves ${pin.cid} away from ${world.nameOf(holder)}, which it heard ${((now - at) / 1_000).toFixed(1)} s ago`)
     // A process that has just started has not heard what the one before it had, and may make little of a wrong clock.
     if (holder === by || (isThere && at > Math.max(steadySince(by), steadySince(holder)))) counted++
