@@ -27,7 +27,7 @@ import { publishOnDemand } from './metric-loops.ts'
 import { peerService } from './peer-service.ts'
 import { Membership } from './peers.ts'
 import { Pinning } from './pin.ts'
-import { pingMetric } from './ping.ts'
+import { pingMetric, recordAnswer } from './ping.ts'
 import { RepairLoop } from './repair/repair.ts'
 import { StatusSorter } from './status/status-sorter.ts'
 import { unpinMade } from './unpin.ts'
@@ -119,11 +119,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
     self, consensus, pinning, monitor, calls, store, platform, settings: { ...settings, livenessMetric: crdt.peersetMetric, changesHeldMs: maxBatchSize > 0 ? maxBatchAgeMs : 0 },
   })
   const sorter = new StatusSorter({ store, codec: PinInfoMessage })
-  const pingOf = ({ id, peername, ipfs: node }: Pick<PeerInformation, 'id' | 'peername' | 'ipfs'>) => pingMetric(id, peername, node, clock.now(), settings.monitorPingIntervalMs)
-  const answered = (information: PeerInformation): void => {
-    const known = monitor.latest('ping').find(ping => ping.peer === information.id)
-    if (known === undefined || known.value === '') monitor.record(pingOf(information))
-  }
+  const answered = (information: PeerInformation): void => { recordAnswer(monitor, information, clock.now(), settings.monitorPingIntervalMs) }
   const membership = new Membership({
     self, peername: settings.peername, network, consensus, calls, ipfsIdentity, clock, answered, vacate: (peer, options) => repair.vacate(peer, options),
   })
@@ -150,7 +146,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const service = peerService({ self, peername: settings.peername, membership, consensus, tracker, ipfs, clock })
   return {
     configuration, platform, network, calls, cluster, consensus, tracker, monitor, ipfs, ipfsIdentity, pinning, informers, alerts, repair, answered,
-    ping: { name: 'ping', metrics: async () => [pingOf({ id: self, peername: settings.peername, ipfs: ipfsIdentity.last() })] },
+    ping: { name: 'ping', metrics: async () => [pingMetric(self, settings.peername, ipfsIdentity.last(), clock.now(), settings.monitorPingIntervalMs)] },
     components: [
       { doing: 'creating libp2p host', component: network, isSlow: true },
       { doing: 'creating Monitor component', component: monitor },

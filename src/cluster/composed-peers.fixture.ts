@@ -32,19 +32,23 @@ export class ComposedPeers {
     const world = new ComposedPeers()
     const random = seededRandom(7)
     const ids = Array.from({ length: count }, () => createIdentity(random).id)
-    for (const [index, id] of ids.entries()) {
-      const initial = await createConfiguration({ folder: '/none', random, environment: {}, warn: () => {}, datastore: 'leveldb' })
-      const configuration: Configuration = {
-        ...initial,
-        cluster: { ...initial.cluster, peername: `peer${index}`, ...options.settings },
-        consensus: { ...initial.consensus, crdt: { ...initial.consensus.crdt, trustedPeers: options.trustedPeers?.(ids, index) ?? 'all' } },
-      }
-      world.peers.push(new ComposedPeer(world, id, configuration))
-    }
+    for (const [index, id] of ids.entries()) await world.add(id, options.settings, options.trustedPeers?.(ids, index))
     for (const peer of world.peers) await peer.start()
     // Once every peer has heard every other.
     await world.clock.until(() => world.peers.every(({ peer }) => peer.monitor.latest('freespace').length === count && peer.monitor.latest('ping').length === count), 120_000)
     return world
+  }
+
+  /** One more peer, not started. */
+  async add (id: PeerId, settings: Partial<Configuration['cluster']> = {}, trustedPeers: readonly PeerId[] | 'all' = 'all'): Promise<ComposedPeer> {
+    const initial = await createConfiguration({ folder: '/none', random: seededRandom(8), environment: {}, warn: () => {}, datastore: 'leveldb' })
+    const peer = new ComposedPeer(this, id, {
+      ...initial,
+      cluster: { ...initial.cluster, peername: `peer${this.peers.length}`, ...settings },
+      consensus: { ...initial.consensus, crdt: { ...initial.consensus.crdt, trustedPeers } },
+    })
+    this.peers.push(peer)
+    return peer
   }
 
   peer (index: number): ComposedPeer { return this.peers[index] as ComposedPeer }

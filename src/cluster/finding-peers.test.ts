@@ -189,11 +189,42 @@ test('who connects is asked who it is, and its own addresses are kept, not those
     platform,
     calls: { id: async peer => informationOf(peer, { id: peerOf('another'), addresses: [addressOf(peer, 5), addressOf(peerOf(7)), through(peerOf(8), peer), through(peer, peerOf(7))] }) },
     answered: information => { answered.push(information.id) },
+    hasTold: () => false,
   }, stop.signal)
   await network.connect(addressOf(peerOf(0)), {})
   await clock.settle()
   assert.deepEqual(answered, [peerOf(0)])
   assert.deepEqual([...known], [[peerOf(0), [addressOf(peerOf(0), 5), through(peerOf(8), peerOf(0))]]])
+  stop.abort()
+  await greeting
+})
+
+test('who has answered is asked again until it tells by itself that it lives, as long as it is connected, and all have their turn', async () => {
+  const peers = Array.from({ length: 80 }, (_, n) => peerOf(n))
+  const { clock, platform, network, connected } = world(peers)
+  const answers = new Map<PeerId, number>()
+  const told = new Set<PeerId>()
+  const stop = new AbortController()
+  const greeting = greetPeers({
+    network,
+    platform,
+    calls: { id: async peer => informationOf(peer) },
+    answered: ({ id }) => { answers.set(id, (answers.get(id) ?? 0) + 1) },
+    hasTold: peer => told.has(peer),
+  }, stop.signal)
+  for (const peer of peers) {
+    await network.connect(addressOf(peer), {})
+    await clock.settle()
+  }
+  await clock.advance(100_000)
+  assert.equal(answers.size, 80)
+  for (const count of answers.values()) assert.ok(count > 6, `${count} answers in 100 s`)
+  told.add(peerOf(0))
+  connected.splice(connected.indexOf(peerOf(1)), 1)
+  const [first, second, third] = [0, 1, 2].map(n => answers.get(peerOf(n)))
+  await clock.advance(100_000)
+  assert.deepEqual([answers.get(peerOf(0)), answers.get(peerOf(1))], [first, second])
+  assert.notEqual(answers.get(peerOf(2)), third)
   stop.abort()
   await greeting
 })

@@ -1,5 +1,6 @@
 import { multiaddressPeer } from '../domain/multiaddress.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
+import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
@@ -8,6 +9,8 @@ import { within } from '../platform/deadline.ts'
 
 /** Peers that are asked at the same time; those beyond are known by their first ping. */
 const mostAtOnce = 64
+/** How often a peer is asked again that has not told by itself that it lives, in milliseconds: its first ping may be minutes away. */
+const askAgainMs = 10_000
 /** Addresses that are taken from one peer. */
 const maxAddresses = 32
 
@@ -17,21 +20,29 @@ export interface GreetingParts {
   readonly platform: Platform
   /** Takes a peer for alive that has answered. */
   readonly answered: (information: PeerInformation) => void
+  /** True of a peer that tells by itself that it lives. */
+  readonly hasTold: (peer: PeerId) => boolean
 }
 
 /**
  * Asks each peer that connects who it is: a peer that answers is a member at once, where its first
- * ping may be half a minute away. Ends with the signal.
+ * ping may be half a minute away, and stays one for as long as it answers until that ping comes.
+ * Ends with the signal.
  */
 export async function greetPeers (parts: GreetingParts, signal: AbortSignal): Promise<void> {
-  const { network, calls, platform: { clock }, answered } = parts
+  const { network, calls, platform: { clock }, answered, hasTold } = parts
   const asked = new Set<PeerId>()
+  /** Peers that are there by their answers alone. */
+  const unheard = new Set<PeerId>()
   const greet = (peer: PeerId): void => {
     if (signal.aborted || asked.has(peer) || asked.size >= mostAtOnce) return
     asked.add(peer)
     within(clock, peerAnswerMs, { signal }, options => calls.id(peer, options))
       .then(information => {
         answered({ ...information, id: peer })
+        // To the end: where there are more than are asked at once, all have their turn.
+        unheard.delete(peer)
+        unheard.add(peer)
         return network.remember((information.addresses ?? []).slice(0, maxAddresses).filter(address => multiaddressPeer(address) === peer))
       })
       .catch(() => {})
@@ -39,6 +50,13 @@ export async function greetPeers (parts: GreetingParts, signal: AbortSignal): Pr
   }
   const stop = network.onPeer((peer, isConnected) => { if (isConnected) greet(peer) })
   for (const peer of network.peers()) greet(peer)
-  await new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
+  while (!signal.aborted) {
+    await sleep(clock, askAgainMs, signal).catch(() => {})
+    const connected = new Set(network.peers())
+    for (const peer of unheard) {
+      if (connected.has(peer) && !hasTold(peer)) greet(peer)
+      else unheard.delete(peer)
+    }
+  }
   stop()
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Metric } from '../domain/metric.ts'
 import type { Multiaddress, PeerId } from '../domain/peer.ts'
-import { isPublic, pingMetric, readPing, recordPresence } from './ping.ts'
+import { isPublic, pingMetric, readPing, recordAnswer, recordPresence } from './ping.ts'
 
 const [known, unknown] = ['12D3KooWKnown', '12D3KooWUnknown'] as const as readonly [PeerId, PeerId]
 const node = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
@@ -16,6 +16,21 @@ test('a peer that is connected to at the start is there, and what it has said of
   for (const peer of [known, unknown]) recordPresence(monitor, peer, 1_000, 15_000)
   assert.deepEqual([known, unknown].map(peer => readPing(metrics.get(peer)).peername), ['its name', ''])
   assert.equal(metrics.get(unknown)?.expire, 31_000)
+})
+
+test('a peer that answers is there, by each answer anew until a ping of its own counts, and for half a minute however short the pings of this peer live', () => {
+  const recorded: Metric[] = []
+  let [hears, hasTold] = [true, false]
+  const monitor = { hears: () => hears, hasTold: () => hasTold, record: (metric: Metric) => { recorded.push(metric) } }
+  const answer = { id: known, peername: 'its name', ipfs: { id: node, addresses: null, error: '' } }
+  recordAnswer(monitor, answer, 1_000, 15_000)
+  recordAnswer(monitor, answer, 11_000, 1_000)
+  hasTold = true
+  recordAnswer(monitor, answer, 21_000, 15_000)
+  hears = false
+  recordAnswer(monitor, answer, 31_000, 300_000)
+  assert.deepEqual(recorded.map(({ name, peer, expire }) => [name, peer, expire]), [31_000, 41_000, 631_000].map(expire => ['ping', known, expire]))
+  assert.deepEqual(readPing(recorded[0]), { peername: 'its name', ipfsPeerId: node, ipfsPeerAddresses: null })
 })
 
 test('a ping tells the name and the IPFS node, with the addresses that others can reach', () => {

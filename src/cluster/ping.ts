@@ -1,5 +1,5 @@
 import type { Metric } from '../domain/metric.ts'
-import type { IpfsId, Multiaddress, PeerId } from '../domain/peer.ts'
+import type { IpfsId, Multiaddress, PeerId, PeerInformation } from '../domain/peer.ts'
 import type { PeerPinStatus } from '../domain/status.ts'
 import { parseMultiaddress } from '../domain/multiaddress.ts'
 import { parsePeerId } from '../domain/peer-id.ts'
@@ -7,6 +7,8 @@ import type { PeerMonitor } from '../monitor/monitor.ts'
 
 /** Addresses taken from one ping: more would be an attack on the memory of every status. */
 const maxAddresses = 64
+/** A peer that answers is taken for alive for so long at least, in milliseconds, however short the pings of this one live: others may ping less often. */
+const leastPresenceMs = 30_000
 /** Characters of a name that are kept: another peer may have chosen it. */
 const maxNameLength = 1_024
 
@@ -52,5 +54,13 @@ export function isPublic (address: Multiaddress): boolean {
 /** Takes a peer for there that has not told anything of itself yet; one of which more is known stays known. */
 export function recordPresence (monitor: Pick<PeerMonitor, 'latest' | 'record'>, peer: PeerId, now: number, pingIntervalMs: number): void {
   if (monitor.latest('ping').some(ping => ping.peer === peer)) return
-  monitor.record({ name: 'ping', peer, value: '', expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
+  monitor.record({ name: 'ping', peer, value: '', expire: now + presenceMs(pingIntervalMs), valid: true, weight: 0, partitionable: false, receivedAt: 0 })
 }
+
+/** Takes a peer for there that has just said who it is, unless a ping of its own counts. */
+export function recordAnswer (monitor: Pick<PeerMonitor, 'hears' | 'hasTold' | 'record'>, { id, peername, ipfs }: Pick<PeerInformation, 'id' | 'peername' | 'ipfs'>, now: number, pingIntervalMs: number): void {
+  if (monitor.hears('ping', id) && monitor.hasTold('ping', id)) return
+  monitor.record({ ...pingMetric(id, peername, ipfs, now, pingIntervalMs), expire: now + presenceMs(pingIntervalMs) })
+}
+
+function presenceMs (pingIntervalMs: number): number { return Math.max(leastPresenceMs, 2 * pingIntervalMs) }

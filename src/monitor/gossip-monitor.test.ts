@@ -375,6 +375,45 @@ test('a peer that speaks less often than this one lives on between its pings, ho
   }
 })
 
+test('one that pings rarely lives on between its pings when its first one comes minutes after this peer vouched for it', async () => {
+  const { clock, monitor, network, metric, send, alerts, stop } = await started()
+  await network(other).start(AbortSignal.any([]))
+  const vouch = (): void => { monitor.record(metric({ name: 'ping', peer: other, expire: clock.now() + 30_000 })) }
+  for (let s = 0; s < 270; s += 10) {
+    vouch()
+    assert.equal(monitor.hasTold('ping', other), false)
+    await clock.advance(10_000)
+  }
+  for (let n = 0; n < 4; n++) {
+    await send(other, metric({ name: 'ping', peer: other, expire: clock.now() + 600_000 }))
+    for (let s = 0; s < 300; s += 10) {
+      assert.ok(monitor.hears('ping', other) && monitor.hasTold('ping', other), `${s} s after ping ${n}`)
+      await clock.advance(10_000)
+    }
+  }
+  assert.deepEqual(alerts, [])
+  await clock.advance(310_000)
+  assert.deepEqual([monitor.hears('ping', other), monitor.hasTold('ping', other), alerts.length], [false, true, 1])
+  await stop()
+})
+
+test('that this peer vouches for one whose clock runs ahead does not make its claims believable again', async () => {
+  const { clock, monitor, network, metric, send, stop } = await started()
+  await network(other).start(AbortSignal.any([]))
+  const ping = (): Promise<void> => send(other, metric({ name: 'ping', peer: other, expire: clock.now() + 3_600_000 }))
+  for (let n = 0; n < 20; n++) {
+    await ping()
+    await clock.advance(15_000)
+  }
+  await clock.advance(120_000)
+  assert.equal(monitor.hears('ping', other), false)
+  monitor.record(metric({ name: 'ping', peer: other, expire: clock.now() + 30_000 }))
+  await ping()
+  await clock.advance(130_000)
+  assert.equal(monitor.hears('ping', other), false)
+  await stop()
+})
+
 test('nor does this peer miss one that pings rarely when one of both clocks is an hour wrong from the start, and it finds its death', async () => {
   for (const minutes of [0.25, 1, 5]) {
     const setup = await started()

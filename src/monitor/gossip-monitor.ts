@@ -6,7 +6,7 @@ import type { GossipMessage, Network } from '../platform/network.ts'
 import { admit } from './admission.ts'
 import { AlertQueue } from './alert-queue.ts'
 import { FailureDetector } from './failure-detector.ts'
-import { MetricWindow, type Placement, type WindowBounds } from './metric-window.ts'
+import { MetricWindow, type KeptMetric, type Placement, type WindowBounds } from './metric-window.ts'
 import type { PeerMonitor, PeerPresence } from './monitor.ts'
 import { Refusals } from './refusals.ts'
 
@@ -65,6 +65,7 @@ export class GossipMonitor implements PeerMonitor {
   latest (name: string): Metric[] { return this.#window.latest(name, this.#moment()) }
   latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.get(name, peer)?.metric }
   hears (name: string, peer: PeerId): boolean { return (this.#window.get(name, peer)?.deadline ?? -Infinity) >= this.#moment() }
+  hasTold (name: string, peer: PeerId): boolean { return (this.#window.get(name, peer)?.signedExpire ?? -Infinity) !== -Infinity }
   names (): string[] { return this.#window.names() }
   presences (name: string): PeerPresence[] { return this.#window.presences(name, this.#moment()) }
   alerts ({ signal }: { readonly signal: AbortSignal }): AsyncIterable<Alert> { return this.#alerts.read(signal) }
@@ -79,12 +80,18 @@ export class GossipMonitor implements PeerMonitor {
       sequence,
       now: this.#options.platform.clock.now(),
       moment: this.#moment(),
-      kept: this.#window.get(metric.name, from),
+      kept: this.#heardBefore(metric.name, from),
       ownLifeMs: this.#ownLives.get(metric.name) ?? 0,
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
     else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs, rhythm: admitted.rhythm })) this.#refusals.add(from, 'no room')
+  }
+
+  /** What others vouch for says nothing of the rhythm of a peer that was not heard itself. */
+  #heardBefore (name: string, peer: PeerId): KeptMetric | undefined {
+    const kept = this.#window.get(name, peer)
+    return this.hasTold(name, peer) || (kept?.interval ?? 0) > 0 ? kept : undefined
   }
 
   #keep (metric: Metric, told: Omit<Placement, 'now' | 'isPreferred'>): boolean {

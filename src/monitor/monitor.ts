@@ -23,6 +23,8 @@ export interface PeerMonitor extends Startable {
   latestFor (name: string, peer: PeerId): Metric | undefined
   /** True while the latest metric of that name of the peer is valid and has not expired. */
   hears (name: string, peer: PeerId): boolean
+  /** True when the latest metric of that name of the peer came from itself, also when it has expired. */
+  hasTold (name: string, peer: PeerId): boolean
   names (): string[]
   /** Every peer of which a metric of that name is known, dead ones too until they are forgotten. */
   presences (name: string): PeerPresence[]
