@@ -275,9 +275,12 @@ export class CrdtConsensus implements Consensus {
   /** How this peer's set stands. */
   inspect (): ReplicaHealth {
     const { heads } = this.#replica
+    const { headCount, digest, pins } = this.#report()
     const walk = this.#exchange?.walk
     return {
-      ...this.#report(),
+      headCount,
+      digest,
+      pins,
       heads: heads.cids().map(cid => cid.toString()),
       maxHeight: heads.maxHeight(),
       isDirty: this.#exchange?.repair.isDirty ?? false,
@@ -293,7 +296,8 @@ export class CrdtConsensus implements Consensus {
 
   #report (): SetReport {
     const { heads } = this.#replica
-    return { heads: heads.fingerprint(), headCount: heads.size, digest: this.#pinset.digest(), pins: this.#pinset.count() }
+    const { fetch = 0, waits = 0, ready = 0 } = this.#exchange?.walk ?? {}
+    return { heads: heads.fingerprint(), headCount: heads.size, digest: this.#pinset.digest(), pins: this.#pinset.count(), unmergedNodes: fetch + waits + ready }
   }
 
   /** Looks soon whether anything is missing or other than the nodes say, and repairs it. */

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { PeerId } from '../../domain/peer.ts'
 import { virtualClock, type VirtualClock } from '../../platform/virtual-clock.ts'
+import { sleep } from '../../platform/clock.ts'
+import type { ExchangeOptions } from './crdt-consensus.ts'
 import { CrashStore } from './crash-store.fixture.ts'
 import { cidOf, CrdtPeers, namesOf, peerOf, pinOf, type CrdtPeer, type StartOptions } from './crdt-peers.fixture.ts'
 import { DivergenceWatch, encodeReport, type Divergence, type SetReport } from './divergence-watch.ts'
@@ -11,7 +13,7 @@ import { systemRandom } from '../../platform/random.ts'
 
 interface Watched { readonly clock: VirtualClock, readonly watch: DivergenceWatch, readonly told: Divergence[], own: SetReport, reports: Array<{ peer: PeerId, value: string }> }
 
-const report = (heads: string, digest: string): SetReport => ({ heads, headCount: 1, digest, pins: 1 })
+const report = (heads: string, digest: string): SetReport => ({ heads, headCount: 1, digest, pins: 1, unmergedNodes: 0 })
 
 function watched (own: SetReport, isTrusted: (peer: PeerId) => boolean = () => true): Watched {
   const clock = virtualClock()
@@ -84,6 +86,22 @@ test('other heads are told when nothing changes any more', async () => {
   scene.watch.stop()
 })
 
+test('nor are they told while one of both brings in what it lacks, which may take hours', async () => {
+  const scene = watched(report('a', '1'))
+  for (let n = 0; n < 100; n++) {
+    scene.reports = [{ peer: peerOf(1), value: encodeReport({ ...report('x', '2'), unmergedNodes: n }) }]
+    await scene.clock.advance(60_000)
+  }
+  for (let n = 0; n < 100; n++) {
+    scene.own = { ...scene.own, unmergedNodes: n }
+    await scene.clock.advance(60_000)
+  }
+  assert.deepEqual(scene.told, [])
+  await scene.clock.advance(240_000)
+  assert.deepEqual(scene.told.map(({ kind }) => kind), ['other heads'])
+  scene.watch.stop()
+})
+
 test('reports that cannot be read, of this peer, and of peers that are not trusted do not count', async () => {
   const scene = watched(report('a', '1'), peer => peer !== peerOf(2))
   const other = encodeReport(report('a', '2'))
@@ -120,6 +138,42 @@ test('a peer whose values are wrong sees it from another one\'s report, and repa
   assert.deepEqual(told.toSorted(), [[0, 'wrong set'], [1, 'wrong set']])
   assert.deepEqual(await namesOf(again), await namesOf(a))
   assert.equal(again.consensus.digestReport(), a.consensus.digestReport())
+  await peers.stop()
+})
+
+test('a newcomer to which a long chain comes one node after the other, as from peers of the Go program, is not told to be cut off', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const told: Array<[number, string]> = []
+  const running: CrdtPeer[] = []
+  const exchangeOf = (n: number): Partial<ExchangeOptions> => ({
+    reports: () => running.flatMap((peer, other) => other === n ? [] : [{ peer: peer.id, value: peer.consensus.digestReport() }]),
+    onDivergence: ({ kind }) => { told.push([n, kind]) },
+  })
+  const old = await peers.start(0, { exchange: exchangeOf(0) })
+  running.push(old)
+  const count = 30
+  for (let n = 0; n < count; n++) {
+    await peers.done(old.consensus.logPin(pinOf(n)))
+    await peers.clock.advance(200)
+  }
+  await peers.clock.advance(30_000)
+  const isHistory = (protocol: string): boolean => protocol.includes('history')
+  running.push(await peers.start(1, {
+    exchange: exchangeOf(1),
+    network: network => ({
+      ...network,
+      open: (peer, protocol, options) => isHistory(protocol) ? Promise.reject(new Error('not spoken')) : network.open(peer, protocol, options),
+      fetchBlock: async (cid, options) => {
+        await sleep(peers.clock, 20_000, options.signal)
+        return network.fetchBlock(cid, options)
+      },
+    }),
+  }))
+  await peers.clock.advance(count * 20_000 - 60_000)
+  assert.equal(running[1]?.consensus.pinset().count(), 0, 'it is still on its way')
+  await peers.clock.advance(120_000)
+  assert.equal(running[1]?.consensus.pinset().count(), count)
+  assert.deepEqual(told, [])
   await peers.stop()
 })
 

@@ -24,6 +24,8 @@ export interface SetReport {
   /** The order-free digest of the pinset. */
   readonly digest: string
   readonly pins: number
+  /** Nodes that are known but not merged. As long as they change something is on its way, which may take hours: a chain is fetched down to its beginning before any of it is merged. */
+  readonly unmergedNodes: number
 }
 
 export interface Divergence {
@@ -109,7 +111,7 @@ export class DivergenceWatch {
 
   #suspect (peer: PeerId, kind: Divergence['kind'], own: SetReport, other: SetReport): void {
     const { clock } = this.#options.platform
-    const mark = kind === 'wrong set' ? '' : `${own.heads} ${other.heads}`
+    const mark = kind === 'wrong set' ? '' : `${own.heads} ${own.unmergedNodes} ${other.heads} ${other.unmergedNodes}`
     let suspicion = this.#suspicions.get(peer)
     if (suspicion?.kind !== kind || suspicion.mark !== mark) {
       this.#suspicions.set(peer, suspicion = { kind, mark, since: clock.monotonic(), isTold: false })
@@ -131,7 +133,7 @@ function decodeReport (text: string): SetReport | undefined {
   try {
     const report = JSON.parse(text) as Partial<SetReport> | null
     if (typeof report?.heads !== 'string' || typeof report.digest !== 'string') return undefined
-    return { heads: report.heads, digest: report.digest, pins: Number(report.pins), headCount: Number(report.headCount) }
+    return { heads: report.heads, digest: report.digest, pins: Number(report.pins), headCount: Number(report.headCount), unmergedNodes: Number(report.unmergedNodes ?? 0) }
   } catch {
     return undefined
   }
