@@ -550,6 +550,29 @@ describe('a sharded add', () => {
     assert.deepEqual(items.map(({ type, maxDepth }) => [type, maxDepth]), [['shard-pin', 2], ['clusterdag-pin', 0], ['meta-pin', 0]])
   })
 
+  const folder = (path: string): FixtureEntry => ({ path, kind: 'directory' })
+  const file = (path: string, content: string): FixtureEntry => ({ path, content })
+  /** Uploads, and the shard that the reference makes of each: as it is, and with a folder around it. */
+  const shardsOfReference: ReadonlyArray<readonly [entries: readonly FixtureEntry[], shard: string, wrapped: string]> = [
+    [[file('f', 'a')], 'bafyreib7taxqqlfanrcrrzxk7zplcwq3ar67xrya7ujc3ipwzqxgo4zmdi', 'bafyreig3ervrkutihjupaiwummicwqrltti634qmjabeiz65p64isztu4q'],
+    [[folder('d')], 'bafyreicrepaxj7ztwkpj75k7ht56y6hzp76i6usptnquwldwts7uecmiii', 'bafyreicrdh4rfgnnmh2twdpzk3t3yk62vhxv4lzf4cpwlocjdfwjsc4g3y'],
+    [[folder('d'), file('d/a', 'a'), folder('d/e'), file('d/e/b', 'b')], 'bafyreihccnttxe5zjy2w5qcka3vy2z6fdrmsavsvku32u2u77nqj3q5kci', 'bafyreiepxvkx4ymjiwhb5engwrx6yjoz6syect3juxl44j6ucsqcxsv35m'],
+    [[file('d/a', 'a'), file('d/e/b', 'b')], 'bafyreihccnttxe5zjy2w5qcka3vy2z6fdrmsavsvku32u2u77nqj3q5kci', 'bafyreiepxvkx4ymjiwhb5engwrx6yjoz6syect3juxl44j6ucsqcxsv35m'],
+    [[file('d/a/b', 'b'), file('d/c', 'c')], 'bafyreia7adouqc4pvysl64ap3rc3bm7a75bprv4rmcv5oaingvqhovg4lu', 'bafyreiejgzgof342kicq3e6qkxvndiuwuzueeo27qjryoa47doxr5w3f3i'],
+    [[folder('d'), folder('d/e'), file('d/f', 'a')], 'bafyreibv3wndp4ogj63c54shfgqzxm6q4g22b7alkn6nbi45fvjhsbtuty', 'bafyreihhetshtsx35nqprpdzyl3hxgtus5n4fuqcs2wne4gvgpx3wzgruq'],
+    [[folder('d'), { path: 'd/l', kind: 'symlink', content: 'a' }], 'bafyreicqr5cqex637vev5mxh2ia7wlndpykxt44nq4sqsvxmie6u7zfagy', 'bafyreibshzpmry5s34pjhz6etj5rzyjnqzkiobo7m4deprcoa4s6lda3ja'],
+  ]
+
+  test('lists what it makes on the way where the reference does', async () => {
+    for (const [entries, shard, wrapped] of shardsOfReference) {
+      for (const [wrap, expected] of [[false, shard], [true, wrapped]] as const) {
+        const { add, items } = peers()
+        await collect(add(entries, { shard: true, wrap, pin, rawLeaves: true, cidVersion: 1 }))
+        assert.equal(items[0]?.cid, expected, `${entries.map(({ path }) => path).join(' ')}${wrap ? ', wrapped' : ''}`)
+      }
+    }
+  })
+
   test('refuses what cannot be', async () => {
     await assert.rejects(collect(peers().add([{ path: 'f', content: 'x' }], { shard: true })), { message: 'block doesn\'t fit in empty shard: shard size too small?' })
     await assert.rejects(collect(peers().add([{ path: 'a', content: 'x' }, { path: 'b', content: 'y' }], { shard: true, pin })), { code: 'ADD_REFUSED', message: /one root/ })
