@@ -30,7 +30,7 @@ export function unlessAborted<T> (answer: Promise<T>, signal: AbortSignal | unde
   if (signal === undefined) return answer
   return new Promise((resolve, reject) => {
     const abort = (): void => { reject(signal.reason as Error) }
-    if (signal.aborted) { abort(); return }
+    if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
     answer.then(resolve, reject).finally(() => { signal.removeEventListener('abort', abort) })
   })
