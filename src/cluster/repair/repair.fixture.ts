@@ -51,6 +51,7 @@ export class TestCluster {
   readonly moves: Move[] = []
   readonly unpins: Array<{ readonly by: PeerId, readonly cid: Cid }> = []
   readonly warnings: string[] = []
+  readonly informations: string[] = []
   /** Peers that were asked to ask all their members. */
   readonly membersAsked: PeerId[] = []
   /** How long an unpin takes, in milliseconds. */
@@ -127,7 +128,7 @@ export class TestPeer {
     const clock: Clock = { ...this.#cluster.clock, now: () => this.#cluster.clock.now() + this.wallOffsetMs, after: (delayMs, callback) => this.#cluster.clock.after(delayMs, () => { if (this.isPaused) this.#whilePaused.push(callback); else callback() }) }
     this.#stopping = new AbortController()
     const { signal } = this.#stopping
-    const platform: Platform = { clock, random: systemRandom, metrics: this.metrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) } }) } }
+    const platform: Platform = { clock, random: systemRandom, metrics: this.metrics, loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { this.#cluster.warnings.push(String(told.at(-1))) }, info: (...told: unknown[]) => { this.#cluster.informations.push(String(told.at(-1))) } }) } }
     await this.connect()
     const network: Network = {
       ...this.#network,

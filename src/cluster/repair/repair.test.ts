@@ -79,6 +79,23 @@ test('a peer whose metrics get lost but that answers keeps its pins', async () =
   await cluster.stop()
 })
 
+test('that a peer lives which is not heard is told once an hour, and again when it is not heard once more', async () => {
+  const cluster = await clusterOf(2)
+  cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  cluster.peer(0).isUnheard = true
+  await cluster.clock.advance(50 * minute)
+  const told = `peer ${cluster.peer(0).self} is not heard here but lives: its pins stay where they are`
+  assert.deepEqual(cluster.informations, [told])
+  await cluster.clock.advance(60 * minute)
+  assert.deepEqual(cluster.informations, [told, told])
+  cluster.peer(0).isUnheard = false
+  await cluster.clock.advance(minute)
+  cluster.peer(0).isUnheard = true
+  await cluster.clock.advance(5 * minute)
+  assert.deepEqual(cluster.informations, [told, told, told])
+  await cluster.stop()
+})
+
 test('a peer that one other cannot reach, but the rest can, keeps its pins', async () => {
   const cluster = await clusterOf(5)
   for (let n = 0; n < 20; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })

@@ -33,6 +33,8 @@ const maxRepairs = 64
 /** How often the index is asked who holds pins, in milliseconds; the answer is bounded. */
 const holdersMs = 10 * 60_000
 const maxHolders = 1_000
+/** That a peer lives which is not heard is told again after so long, in milliseconds: it may be so for days. */
+const tellAgainMs = 3_600_000
 /** When to look again at a peer that is silent but lives, holds nothing, or could not be repaired, in milliseconds. */
 const againMs = { 'lives': 30_000, 'holds nothing': 60_000, 'failed': 60_000 }
 
@@ -75,6 +77,8 @@ export class RepairLoop {
   readonly #repairs = new Map<PeerId, { readonly repair: PeerRepair, readonly stop: AbortController, isConfirmed: boolean, readonly ended: Promise<void> }>()
   /** When a peer is looked at again that was not repaired, by the monotonic clock. */
   readonly #postponed = new Map<PeerId, number>()
+  /** When it was told of peers that are not heard here that they live, by the monotonic clock. */
+  readonly #toldAlive = new Map<PeerId, number>()
   /** Last signs of life of peers that are not heard, as long as they matter, by the monotonic clock. */
   readonly #signs = new Map<PeerId, number>()
   /** Holders that were not heard since the start, and since when that is known. */
@@ -145,6 +149,7 @@ export class RepairLoop {
       this.#unheard.delete(peer)
       if (expiredMs > 0) continue
       this.#postponed.delete(peer)
+      this.#toldAlive.delete(peer)
       if (this.#cursors.delete(peer)) this.#notes.remove(peer).catch(() => {})
     }
     this.#greet(new Set(heard.filter(({ expiredMs }) => expiredMs === 0).map(({ peer }) => peer)))
@@ -185,6 +190,7 @@ export class RepairLoop {
       onConfirmed: () => {
         const entry = this.#repairs.get(peer)
         if (entry !== undefined) entry.isConfirmed = true
+        this.#toldAlive.delete(peer)
         this.#cursors.set(peer, undefined)
       },
       onMoved: count => { this.#moved.add(count) },
@@ -195,7 +201,7 @@ export class RepairLoop {
       try {
         outcome = await repair.run(this.#cursors.get(peer), AbortSignal.any([signal, stop.signal]))
         if (outcome === 'holds nothing' && this.#cursors.delete(peer)) await this.#notes.remove(peer)
-        if (outcome === 'lives') logger.info({ peer }, `peer ${peer} is not heard here but lives: its pins stay where they are`)
+        if (outcome === 'lives') this.#tellAlive(peer)
       } catch (error) {
         if (stop.signal.aborted || monitor.hears(livenessOf(settings), peer)) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
         else if (!signal.aborted) logger.error({ peer }, `the pins of peer ${peer} could not be repaired and are tried again: ${errorText(error)}`)
@@ -226,6 +232,15 @@ export class RepairLoop {
   #greet (present: Set<PeerId>): void {
     if (!present.isSubsetOf(this.#present)) for (const { repair } of this.#repairs.values()) repair.retry()
     this.#present = present
+  }
+
+  #tellAlive (peer: PeerId): void {
+    const { clock, loggers } = this.#parts.platform
+    const now = clock.monotonic()
+    for (const [told, at] of this.#toldAlive) if (now - at >= tellAgainMs) this.#toldAlive.delete(told)
+    if (this.#toldAlive.has(peer)) return
+    this.#toldAlive.set(peer, now)
+    loggers.component('cluster').info({ peer }, `peer ${peer} is not heard here but lives: its pins stay where they are`)
   }
 
   #tellAlone (isAlone: boolean): void {
