@@ -57,19 +57,24 @@ async function * single<T> (values: AsyncIterable<T>): AsyncGenerator<T[]> { for
 async function * flat<T> (values: AsyncIterable<T[]>): AsyncGenerator<T> { for await (const batch of values) yield * batch }
 async function * infosOf (lister: Lister) { for await (const step of listed(lister)) yield step.map(({ info }) => info) }
 
+/** What the first of the members has to ask all of them with. */
+function partsOf (members: readonly PeerId[], clock = virtualClock()): AllStatusParts {
+  return {
+    self: members[0] as PeerId,
+    consensus: { peers: async () => members.toSorted(), pinset: () => ({ count: () => 1_000 }) } as unknown as Consensus,
+    followerMode: false,
+    lastKnown: () => known,
+    isAlive: () => true,
+    sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }),
+    platform: { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics },
+  }
+}
+
 /** The lines of all statuses and the error at their end, as the first of the peers gives them; `said` is told what came from the others by ranges, which the `older` of them do not know. */
 async function linesOf (listers: readonly Lister[], knowing: ReadonlySet<PeerId>, said: (reply: RangeReply) => void = () => {}, older: ReadonlySet<PeerId> = new Set(), read: typeof encodedStatuses = encodedStatuses): Promise<string[]> {
   const [own, ...others] = listers as [Lister, ...Lister[]]
   const byPeer = new Map(others.map(lister => [lister.peer, lister]))
-  const parts: AllStatusParts = {
-    self: own.peer,
-    consensus: { peers: async () => listers.map(({ peer }) => peer).toSorted(), pinset: () => ({ count: () => 1000 }) } as unknown as Consensus,
-    followerMode: false,
-    lastKnown: () => ({ peername: 'last known', ipfsPeerId: undefined, ipfsPeerAddresses: null }),
-    isAlive: () => true,
-    sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }),
-    platform: { clock: virtualClock(), random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics },
-  }
+  const parts: AllStatusParts = { ...partsOf(listers.map(({ peer }) => peer)), lastKnown: () => ({ peername: 'last known', ipfsPeerId: undefined, ipfsPeerAddresses: null }) }
   async function * replies (peer: PeerId, ranges: AsyncIterable<StatusRange>): AsyncGenerator<RangeReply[]> {
     if (older.has(peer)) throw new ClusterError('UNSUPPORTED', "rpc: can't find method StatusRanges")
     for await (const batch of sent(RangeReplyValue, answerRanges(listed(byPeer.get(peer) as Lister), flat(sent(StatusRangeValue, single(ranges)))))) {
@@ -216,8 +221,7 @@ test('a peer that has nothing of what this one has does not hold it up', { timeo
 test('a peer that answers questions is not held silent while another one, which answers none, holds the next up', async () => {
   const clock = virtualClock()
   const [own, other, mute] = peers as [PeerId, PeerId, PeerId]
-  const consensus = { peers: async () => peers, pinset: () => ({ count: () => pins.length }) } as unknown as Consensus
-  const parts: AllStatusParts = { self: own, consensus, followerMode: false, lastKnown: () => known, isAlive: () => true, sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }), platform: { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics } }
+  const parts = partsOf(peers, clock)
   let longestWaitMs = 0
   const ask: AskAll = {
     local: () => infosOf({ peer: own, steps: [] }),
@@ -257,6 +261,41 @@ test('a peer that answers questions is not held silent while another one, which 
   assert.ok(longestWaitMs < 9 * 60_000, 'a peer waits ten minutes for its next question')
 })
 
+test('who stops reading ends the listing and the questions, also to a peer that has stopped answering', async () => {
+  const clock = virtualClock()
+  const [own, other] = peers as [PeerId, PeerId]
+  const ended: string[] = []
+  const ask: AskAll = {
+    local: () => infosOf({ peer: own, steps: [] }),
+    remote: () => { throw new Error('not asked so') },
+    ranges: {
+      async * listed () {
+        try {
+          yield * listed({ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) })
+        } finally {
+          ended.push('listing')
+        }
+      },
+      isAnsweredBy: () => true,
+      async * remote (_peer, ranges) {
+        void (async () => {
+          for await (const _ of ranges) { /* It takes all that it is asked. */ }
+          ended.push('questions')
+        })()
+        yield [equal]
+        await new Promise(() => {})
+      },
+    },
+  }
+  const reading = statusesOfAllPeers(partsOf([own, other], clock), ask, {})
+  assert.equal((await reading.next()).done, false)
+  await clock.settle()
+  assert.deepEqual(ended, [])
+  await reading.return(undefined)
+  await clock.settle()
+  assert.deepEqual(ended.toSorted(), ['listing', 'questions'])
+})
+
 test('a peer of an earlier version, which does not know the question, is asked for all', async () => {
   const [own, other] = peers as [PeerId, PeerId]
   const listers = [{ peer: own, steps: stepsOf(pins.map(pin => rowOf(pin, own, known)), 100) }, { peer: other, steps: stepsOf(pins.map(pin => rowOf(pin, other, known)), 100) }]
@@ -285,8 +324,6 @@ test('nor are large pins', async () => {
 async function answeredWith (replies: (range: StatusRange, at: number) => RangeReply[]): Promise<string> {
   const [own, other] = peers as [PeerId, PeerId]
   const some = pins.slice(0, 4).map(pin => rowOf(pin, own, known))
-  const consensus = { peers: async () => [own, other], pinset: () => ({ count: () => 4 }) } as unknown as Consensus
-  const parts: AllStatusParts = { self: own, consensus, followerMode: false, lastKnown: () => known, isAlive: () => true, sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }), platform: { clock: virtualClock(), random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics } }
   const ask: AskAll = {
     local: () => infosOf({ peer: own, steps: [some] }),
     remote: () => { throw new Error('not asked so') },
@@ -300,7 +337,7 @@ async function answeredWith (replies: (range: StatusRange, at: number) => RangeR
     },
   }
   try {
-    for await (const _ of statusesOfAllPeers(parts, ask, {})) { /* Only the end counts. */ }
+    for await (const _ of statusesOfAllPeers(partsOf([own, other]), ask, {})) { /* Only the end counts. */ }
     return ''
   } catch (error) {
     assert.ok(error instanceof ClusterError)
