@@ -17,7 +17,7 @@ export class SimulatedIpfs {
   readonly requests: Cid[][] = []
   readonly unpinRequests: Cid[][] = []
   isDown = false
-  /** Takes lists of pins and questions who it is, and never answers them. */
+  /** Takes lists of pins, questions for one and questions who it is, and never answers them. */
   isHung = false
   /** Why no unpin is done. */
   unpinRefusal: ClusterError | undefined
@@ -53,7 +53,8 @@ export class SimulatedIpfs {
         for (const cid of cids) await this.#unpin(cid, options)
         return cids.map(() => undefined)
       }),
-      pinStatus: async (cid): Promise<IpfsPinType> => {
+      pinStatus: async (cid, options): Promise<IpfsPinType> => {
+        if (this.isHung) await never(options)
         this.#answer(`pin/ls?arg=${cid}`)
         return this.pins.get(cid) ?? 'unpinned'
       },

@@ -102,6 +102,47 @@ test('statuses of a node that is down: what is known, the error for the rest, an
   await world.stop()
 })
 
+test('the status of one pin is the error of a node that is down, also for who may stop asking, and who does gets none', async () => {
+  const world = new World()
+  await world.start()
+  const { cid } = world.pin('here')
+  await world.idle()
+  const controller = new AbortController()
+  const { signal } = controller
+  world.ipfs.isDown = true
+  const { status, error, name } = await world.tracker.status(cid, { signal })
+  assert.deepEqual([status, name], [TrackerStatus.clusterError, 'here'])
+  assert.match(error, /connection refused$/)
+  world.ipfs.isDown = false
+  world.ipfs.isHung = true
+  const asked = world.tracker.status(cid, { signal })
+  await world.clock.settle()
+  controller.abort()
+  await assert.rejects(asked, { code: 'CANCELLED' })
+  world.ipfs.isHung = false
+  await world.stop()
+})
+
+test('other work has its turn after each few thousand pins of a list, though the pinset never waits for the disk', async () => {
+  const world = new World()
+  await world.start()
+  for (let n = 0; n < 10_000; n++) world.pin(n, { type: 'meta-pin' })
+  await world.idle()
+  let listed = 0
+  const atTurns: number[] = []
+  const listing = (async () => { for await (const infos of world.tracker.statusAll(TrackerStatus.sharded)) listed += infos.length })()
+  const takeTurn = (): void => {
+    atTurns.push(listed)
+    if (listed < 10_000) world.clock.soon(takeTurn)
+  }
+  world.clock.soon(takeTurn)
+  await world.whileRunning(listing)
+  await world.clock.settle()
+  // The pinset gives a hundred at a time.
+  assert.deepEqual(atTurns, [4_100, 8_200, 10_000])
+  await world.stop()
+})
+
 test('a node that hangs does not hold up the list: what is known is told, with the error', async () => {
   const world = new World()
   await world.start()
