@@ -180,3 +180,47 @@ test('a pin made while the node is known to be down shows the error within secon
   assert.equal(await world.status(pin.cid), 'pin_error')
   await world.stop()
 })
+
+/** A tracker with one slot whose node was down and takes pins again, but does not say who it is: what waits is tried one by one. */
+async function worldInDoubt (before: (world: World) => Promise<void> = async () => {}): Promise<World> {
+  const world = new World({ concurrentPins: 1 })
+  await world.start()
+  await before(world)
+  world.ipfs.isDown = true
+  world.pin('parked')
+  await world.clock.advance(100)
+  world.ipfs.isDown = false
+  world.ipfs.isHung = true
+  return world
+}
+
+/** Lets time go on until the node has been asked once more to pin something. */
+async function nextRequest ({ clock, ipfs }: World): Promise<void> {
+  const before = ipfs.requests.length
+  await clock.until(() => ipfs.requests.length > before, 200_000)
+}
+
+test('what has hung before and is tried while nobody knows whether the node is back gives way to others when it is', async () => {
+  const world = await worldInDoubt(async before => {
+    before.ipfs.content.set(before.pin('bad').cid, 'unreachable')
+    await before.clock.until(() => before.metrics.value('ipfscluster_pins_pin_error') === 1, 200_000)
+  })
+  await nextRequest(world)
+  assert.deepEqual(world.ipfs.requests.at(-1), [cidOf('bad')])
+  world.ipfs.isHung = false
+  world.pin('good')
+  await world.clock.until(() => world.ipfs.pins.size === 2, 8_000)
+  await world.stop()
+})
+
+test('a new pin that is tried while nobody knows whether the node is back goes on when it is', async () => {
+  const world = await worldInDoubt()
+  world.ipfs.pinMs = 3_000
+  const first = world.pin('first')
+  await nextRequest(world)
+  world.ipfs.isHung = false
+  world.pin('second')
+  await world.clock.until(() => world.ipfs.pins.size === 3, 20_000)
+  assert.deepEqual(world.ipfs.requests.filter(request => request.includes(first.cid)), [[first.cid]], 'asked for once')
+  await world.stop()
+})
