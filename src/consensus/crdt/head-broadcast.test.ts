@@ -7,7 +7,7 @@ import type { Network } from '../../platform/network.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { decodeBroadcast, encodeBroadcast } from './broadcast-message.ts'
-import { CrdtPeers, namesOf, pinOf } from './crdt-peers.fixture.ts'
+import { CrdtPeers, namesOf, peerOf, pinOf } from './crdt-peers.fixture.ts'
 import { CrashStore } from './crash-store.fixture.ts'
 import { decodeDeltaNode } from './delta.ts'
 import { crdtTopic } from './head-broadcast.ts'
@@ -63,6 +63,19 @@ test('of peers with the same heads, one tells of them in each interval', async (
   await peers.clock.advance(20 * intervalMs)
   // Each peer is silent in an interval in which it has heard somebody.
   assert.ok(messages.length >= 14 && messages.length <= 60, `${messages.length} messages`)
+  await peers.stop()
+})
+
+test('who trusts one of two peers only hears of what the other one has changed too, though that one tells of it more often', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const [trusted, writer] = [peerOf(0), peerOf(1)]
+  await peers.start(0, { trustedPeers: [writer], exchange: { rebroadcastIntervalMs: 60_000 } })
+  const b = await peers.start(1, { exchange: { rebroadcastIntervalMs: 10_000 } })
+  const follower = await peers.start(2, { isFollower: true, trustedPeers: [trusted] })
+  await peers.clock.advance(60_000)
+  await peers.done(b.consensus.logPin(pinOf(1)))
+  await peers.clock.advance(15 * 60_000)
+  assert.deepEqual(await namesOf(follower), ['pin 1'])
   await peers.stop()
 })
 

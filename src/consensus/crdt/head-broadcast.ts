@@ -21,6 +21,8 @@ const maxHeadsPerMessage = 1_000
 const maxSeen = 20_000
 /** The rebroadcast interval varies by this share, so that peers do not speak all at once (spec/wire.md 7). */
 const intervalVariation = 0.3
+/** Once in so many rebroadcasts heads are told that others tell of too: there may be peers that trust this one and not those, and those may speak more often than this one. */
+const tellAllEvery = 10
 /**
  * When a peer has connected, heads are told after these delays (plus as much again at random): at
  * once, when it has surely said what it wants to hear, and when it has surely been taken into the
@@ -57,6 +59,7 @@ export class HeadBroadcast {
   readonly #ends: Array<() => void> = []
   /** Heads that somebody has told of since the last rebroadcast. */
   readonly #seen = new Set<string>()
+  #rebroadcasts = 0
   /** By greeting that is due at a random moment: heads that somebody has told of since it became due. */
   readonly #seenSinceDue = new Map<number, Set<string>>()
   /** Greetings that are to be said once more, to peers that have connected too late for those that are due. */
@@ -167,7 +170,7 @@ export class HeadBroadcast {
   #scheduleRebroadcast (): void {
     const { rebroadcastIntervalMs, platform: { random } } = this.#options
     this.#after(-1, rebroadcastIntervalMs * (1 + (2 * random.fraction() - 1) * intervalVariation), () => {
-      const seen = new Set(this.#seen)
+      const seen = ++this.#rebroadcasts % tellAllEvery === 0 ? new Set<string>() : new Set(this.#seen)
       this.#seen.clear()
       void this.tellHeads(seen)
       this.#scheduleRebroadcast()
