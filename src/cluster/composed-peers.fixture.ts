@@ -76,6 +76,8 @@ export class ComposedPeer {
   /** Blocks that came to the node. */
   readonly blocks: string[] = []
   peer!: Peer
+  /** How often it was told that it is no longer a member. */
+  timesRemoved = 0
   isUp = false
   /** The node takes questions and answers none. */
   isNodeHung = false
@@ -101,7 +103,7 @@ export class ComposedPeer {
     this.peer = await composePeer(this.#configuration, { self: this.id, network, store: memoryStore(), ipfs: () => this.#connector(), platform })
     await startAll(this.peer.components, { signal: this.#life.signal, logger: platform.loggers.component('cluster') })
     const addressBook: AddressBook = { read: () => this.saved, write: addresses => { this.written.push(addresses.join(' ')) } }
-    this.#living = livePeer(this.peer, { bootstrap: this.bootstrap, addressBook, connectSwarmsDelayMs: 1_000 }, this.#life.signal)
+    this.#living = livePeer(this.peer, { bootstrap: this.bootstrap, addressBook, connectSwarmsDelayMs: 1_000, onRemoved: () => { this.timesRemoved++ } }, this.#life.signal)
     this.isUp = true
   }
 
