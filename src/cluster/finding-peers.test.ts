@@ -189,7 +189,7 @@ test('who connects is asked who it is, and its own addresses are kept, not those
     platform,
     calls: { id: async peer => informationOf(peer, { id: peerOf('another'), addresses: [addressOf(peer, 5), addressOf(peerOf(7)), through(peerOf(8), peer), through(peer, peerOf(7))] }) },
     answered: information => { answered.push(information.id) },
-    hasTold: () => false,
+    monitor: { hears: () => false, hasTold: () => false },
   }, stop.signal)
   await network.connect(addressOf(peerOf(0)), {})
   await clock.settle()
@@ -210,7 +210,7 @@ test('who has answered is asked again until it tells by itself that it lives, as
     platform,
     calls: { id: async peer => informationOf(peer) },
     answered: ({ id }) => { answers.set(id, (answers.get(id) ?? 0) + 1) },
-    hasTold: peer => told.has(peer),
+    monitor: { hears: () => false, hasTold: (_, peer) => told.has(peer) },
   }, stop.signal)
   for (const peer of peers) {
     await network.connect(addressOf(peer), {})
@@ -225,6 +225,32 @@ test('who has answered is asked again until it tells by itself that it lives, as
   await clock.advance(100_000)
   assert.deepEqual([answers.get(peerOf(0)), answers.get(peerOf(1))], [first, second])
   assert.notEqual(answers.get(peerOf(2)), third)
+  stop.abort()
+  await greeting
+})
+
+test('who did not answer when it connected is asked again while it says that it is there for longer than is believed', async () => {
+  const { clock, platform, network } = world([0, 1].map(peerOf))
+  let isThere = false
+  const answered: PeerId[] = []
+  const stop = new AbortController()
+  const greeting = greetPeers({
+    network,
+    platform,
+    calls: {
+      id: async peer => {
+        if (!isThere) throw new ClusterError('PEER_UNREACHABLE', 'not yet')
+        return informationOf(peer)
+      },
+    },
+    answered: ({ id }) => { answered.push(id) },
+    monitor: { hears: (_, peer) => peer === peerOf(0), hasTold: () => false },
+  }, stop.signal)
+  for (const peer of [0, 1].map(peerOf)) await network.connect(addressOf(peer), {})
+  await clock.settle()
+  isThere = true
+  await clock.advance(30_000)
+  assert.deepEqual(answered, [peerOf(0), peerOf(0), peerOf(0)])
   stop.abort()
   await greeting
 })

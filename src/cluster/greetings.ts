@@ -4,6 +4,7 @@ import { sleep } from '../platform/clock.ts'
 import type { Platform } from '../platform/lifecycle.ts'
 import type { Network } from '../platform/network.ts'
 import type { PeerCalls } from '../rpc/peer-calls.ts'
+import type { PeerMonitor } from '../monitor/monitor.ts'
 import { peerAnswerMs } from './peer-answer.ts'
 import { within } from '../platform/deadline.ts'
 
@@ -20,8 +21,7 @@ export interface GreetingParts {
   readonly platform: Platform
   /** Takes a peer for alive that has answered. */
   readonly answered: (information: PeerInformation) => void
-  /** True of a peer that tells by itself that it lives. */
-  readonly hasTold: (peer: PeerId) => boolean
+  readonly monitor: Pick<PeerMonitor, 'hears' | 'hasTold'>
 }
 
 /**
@@ -30,9 +30,9 @@ export interface GreetingParts {
  * Ends with the signal.
  */
 export async function greetPeers (parts: GreetingParts, signal: AbortSignal): Promise<void> {
-  const { network, calls, platform: { clock }, answered, hasTold } = parts
+  const { network, calls, platform: { clock }, answered, monitor } = parts
   const asked = new Set<PeerId>()
-  /** Peers that are there by their answers alone. */
+  /** Peers that are there by their answers alone, or say that they are there for longer than is believed. */
   const unheard = new Set<PeerId>()
   const greet = (peer: PeerId): void => {
     if (signal.aborted || asked.has(peer) || asked.size >= mostAtOnce) return
@@ -53,8 +53,9 @@ export async function greetPeers (parts: GreetingParts, signal: AbortSignal): Pr
   while (!signal.aborted) {
     await sleep(clock, askAgainMs, signal).catch(() => {})
     const connected = new Set(network.peers())
+    for (const peer of connected) if (monitor.hears('ping', peer) && !monitor.hasTold('ping', peer)) unheard.add(peer)
     for (const peer of unheard) {
-      if (connected.has(peer) && !hasTold(peer)) greet(peer)
+      if (connected.has(peer) && !monitor.hasTold('ping', peer)) greet(peer)
       else unheard.delete(peer)
     }
   }

@@ -46,7 +46,7 @@ export async function livePeer (peer: Peer, options: LifeOptions, signal: AbortS
     running.push(work.catch((error: unknown) => { if (!signal.aborted) logger.error(`${what} has ended, restart the peer: ${errorText(error)}`) }))
   }
   run('recording alerts', peer.alerts.record(peer.monitor, logger, signal))
-  run('asking peers who they are', greetPeers({ network, calls, platform, answered: peer.answered, hasTold: other => peer.monitor.hasTold('ping', other) }, signal))
+  run('asking peers who they are', greetPeers({ network, calls, platform, answered: peer.answered, monitor: peer.monitor }, signal))
   // Peers that are all gone must not keep this one from its work.
   const meeting = meetOthers(peer, connections, options, signal)
   run('connecting to known peers', meeting)

@@ -8,11 +8,11 @@ import type { KeptMetric } from './metric-window.ts'
 const from = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
 const metric = (expire: number, name = 'ping'): Metric => ({ name, peer: from, value: 'v', expire, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
 /** One that came at 0 and says that it ends at 100,000. */
-const kept: KeptMetric = { metric: metric(100_000), signedExpire: 100_000, sequence: undefined, deadline: 100_000, arrivedAt: 0, firstAt: 0, interval: 0, absence: 0, roundsExpired: 0 }
+const kept: KeptMetric = { metric: metric(100_000), signedExpire: 100_000, sequence: undefined, deadline: 100_000, arrivedAt: 0, firstAt: 0, interval: 0, absence: 0, isDoubted: false, roundsExpired: 0 }
 const arrival = (changes: Partial<Arrival>): Arrival => ({ metric: metric(110_000), from, sequence: undefined, now: 10_000, moment: 10_000, kept, ownLifeMs: 30_000, isConnected: () => true, ...changes })
 
-/** What is admitted of an arrival, but for its rhythm. */
-const admitted = (changes: Partial<Arrival>): Omit<Admitted, 'rhythm'> | string => {
+/** How an arrival is kept. */
+const admitted = (changes: Partial<Arrival>): Pick<Admitted, 'metric' | 'lifeMs'> | string => {
   const answer = admit(arrival(changes))
   return typeof answer === 'string' ? answer : { metric: answer.metric, lifeMs: answer.lifeMs }
 }

@@ -8,11 +8,6 @@ import type { KeptMetric, Rhythm } from './metric-window.ts'
  * ever" would be a member for ever. The longest periods in use are some hours.
  */
 const longestLifeMs = 24 * 3_600_000
-/**
- * The same of a peer's first pings, whose rhythm is not known yet, in milliseconds: one whose clock is
- * an hour ahead and who dies right after them would be alive for that hour, and its pins without a holder.
- */
-const longestFirstPingMs = 15 * 60_000
 const pingName = 'ping'
 /** Longest name in characters: `tag:` and an operator's word. */
 const maxNameLength = 256
@@ -30,7 +25,11 @@ const intervalsPerLife = 4
 const clockSetBack = { ms: 60_000, intervals: 4 }
 /** A metric that counts for less than so many of its own intervals comes from a clock that is behind: it would expire before its successor is there. */
 const leastIntervalsPerLife = 1.5
-/** A lifetime up to this is believed whatever the rhythm, in milliseconds: bursts of updates make short intervals. */
+/**
+ * A lifetime up to this is believed whatever the rhythm, in milliseconds: bursts of updates make short intervals.
+ * More is not believed of pings whose rhythm is not known: a peer whose clock is an hour ahead and that
+ * dies right after them would be alive for that hour, and its pins without a holder.
+ */
 const believedLifeMs = 120_000
 /** An interval that was long once counts less with every arrival. */
 const intervalDecay = 0.9
@@ -56,7 +55,13 @@ export interface Arrival {
 }
 
 /** How long the metric counts from now, as what it is kept, and what is known of its rhythm then. */
-export interface Admitted { readonly metric: Metric, readonly lifeMs: number, readonly rhythm: Rhythm }
+export interface Admitted {
+  readonly metric: Metric
+  readonly lifeMs: number
+  readonly rhythm: Rhythm
+  /** The metric may live longer than is believed: nobody knows yet how often its peer sends it. */
+  readonly isDoubted: boolean
+}
 
 /**
  * Decides on a metric that came over the network. A peer speaks for itself only: nobody else can
@@ -75,7 +80,7 @@ export function admit (arrival: Arrival): Admitted | Refusal {
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
   const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : lifeWhenImpossible(arrival, rhythm), believableLife(metric.name, moment, rhythm, ownLifeMs))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
-  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs, rhythm }
+  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs, rhythm, isDoubted: !isKnown(rhythm, moment) && (!isPossible || lifeMs < claimedMs) }
 }
 
 /** What is known of the rhythm with this arrival. */
@@ -145,7 +150,7 @@ function isLater ({ metric: { expire }, sequence, isConnected }: Arrival, kept: 
 }
 
 function believableLife (name: string, moment: number, rhythm: Rhythm, ownLifeMs: number): number {
-  if (!isKnown(rhythm, moment)) return name === pingName ? Math.max(longestFirstPingMs, ownLifeMs) : longestLifeMs
+  if (name !== pingName && !isKnown(rhythm, moment)) return longestLifeMs
   return Math.min(longestLifeMs, Math.max(believedLifeMs, ownLifeMs, intervalsPerLife * rhythm.interval))
 }
 

@@ -60,12 +60,22 @@ export class GossipMonitor implements PeerMonitor {
     await this.#options.network.publish(metricsTopic, this.#options.codec.encodeMsgpack(metric))
   }
 
-  record (metric: Metric): void { this.#keep(metric, { signedExpire: -Infinity, sequence: undefined, lifeMs: metric.expire - this.#options.platform.clock.now() }) }
+  record (metric: Metric): void {
+    const lifeMs = metric.expire - this.#options.platform.clock.now()
+    const deadline = this.#moment() + lifeMs
+    const kept = this.#window.get(metric.name, metric.peer)
+    // What the peer says itself, and when, stays known while it counts: it only counts for longer.
+    if (kept === undefined || kept.deadline < this.#moment() || kept.signedExpire === -Infinity) this.#keep(metric, { signedExpire: -Infinity, sequence: undefined, lifeMs })
+    else if (kept.deadline < deadline) Object.assign(kept, { deadline, metric: { ...kept.metric, expire: metric.expire } })
+  }
 
   latest (name: string): Metric[] { return this.#window.latest(name, this.#moment()) }
   latestFor (name: string, peer: PeerId): Metric | undefined { return this.#window.get(name, peer)?.metric }
   hears (name: string, peer: PeerId): boolean { return (this.#window.get(name, peer)?.deadline ?? -Infinity) >= this.#moment() }
-  hasTold (name: string, peer: PeerId): boolean { return (this.#window.get(name, peer)?.signedExpire ?? -Infinity) !== -Infinity }
+  hasTold (name: string, peer: PeerId): boolean {
+    const kept = this.#window.get(name, peer)
+    return kept !== undefined && kept.signedExpire !== -Infinity && !kept.isDoubted
+  }
   names (): string[] { return this.#window.names() }
   presences (name: string): PeerPresence[] { return this.#window.presences(name, this.#moment()) }
   alerts ({ signal }: { readonly signal: AbortSignal }): AsyncIterable<Alert> { return this.#alerts.read(signal) }
@@ -85,13 +95,13 @@ export class GossipMonitor implements PeerMonitor {
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
-    else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs, rhythm: admitted.rhythm })) this.#refusals.add(from, 'no room')
+    else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs, rhythm: admitted.rhythm, isDoubted: admitted.isDoubted })) this.#refusals.add(from, 'no room')
   }
 
   /** What others vouch for says nothing of the rhythm of a peer that was not heard itself. */
   #heardBefore (name: string, peer: PeerId): KeptMetric | undefined {
     const kept = this.#window.get(name, peer)
-    return this.hasTold(name, peer) || (kept?.interval ?? 0) > 0 ? kept : undefined
+    return kept !== undefined && (kept.signedExpire !== -Infinity || kept.interval > 0) ? kept : undefined
   }
 
   #keep (metric: Metric, told: Omit<Placement, 'now' | 'isPreferred'>): boolean {

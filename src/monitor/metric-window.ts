@@ -40,6 +40,8 @@ export interface KeptMetric extends Rhythm {
   /** The metric counts up to here. */
   deadline: number
   arrivedAt: number
+  /** It may live longer than to the deadline, by what its peer says. */
+  isDoubted: boolean
   /** Rounds of the failure detector since the deadline. */
   roundsExpired: number
 }
@@ -51,6 +53,7 @@ export interface Placement {
   readonly lifeMs: number
   /** Without one that of the metric before stays. */
   readonly rhythm?: Rhythm
+  readonly isDoubted?: boolean
   readonly now: number
   readonly isPreferred: (peer: PeerId) => boolean
 }
@@ -75,7 +78,7 @@ export class MetricWindow {
    * gives way, or one for which `isPreferred` is false to one for which it is true.
    * False: there is no room.
    */
-  put (metric: Metric, { signedExpire, sequence, lifeMs, rhythm, now, isPreferred }: Placement): boolean {
+  put (metric: Metric, { signedExpire, sequence, lifeMs, rhythm, isDoubted = false, now, isPreferred }: Placement): boolean {
     const kept = this.#peers.get(metric.peer)?.byName.get(metric.name)
     const growth = sizeOf(metric) - (kept === undefined ? 0 : sizeOf(kept.metric))
     if (!this.#hasRoom(metric, growth, now, isPreferred)) return false
@@ -84,10 +87,10 @@ export class MetricWindow {
     ofPeer.bytes += growth
     const deadline = now + lifeMs
     if (kept !== undefined) {
-      Object.assign(kept, { metric, signedExpire, sequence, deadline, arrivedAt: now, roundsExpired: 0 }, rhythm)
+      Object.assign(kept, { metric, signedExpire, sequence, deadline, arrivedAt: now, isDoubted, roundsExpired: 0 }, rhythm)
       return true
     }
-    const added: KeptMetric = { metric, signedExpire, sequence, deadline, arrivedAt: now, roundsExpired: 0, ...rhythm ?? { firstAt: now, interval: 0, absence: 0 } }
+    const added: KeptMetric = { metric, signedExpire, sequence, deadline, arrivedAt: now, isDoubted, roundsExpired: 0, ...rhythm ?? { firstAt: now, interval: 0, absence: 0 } }
     ofPeer.byName.set(metric.name, added)
     entryOf(this.#names, metric.name, () => new Map<PeerId, KeptMetric>()).set(metric.peer, added)
     return true

@@ -15,7 +15,7 @@ export interface PeerPresence {
 export interface PeerMonitor extends Startable {
   /** Sends a metric of this peer to all peers, itself included. Invalid ones are not sent. */
   publish (metric: Metric): Promise<void>
-  /** Takes a metric in that this peer vouches for. */
+  /** Takes a metric in that this peer vouches for; where one of its peer counts, that counts for as long at least. */
   record (metric: Metric): void
   /** The latest valid and unexpired metric of that name of each peer, sorted by peer ID. */
   latest (name: string): Metric[]
@@ -23,7 +23,7 @@ export interface PeerMonitor extends Startable {
   latestFor (name: string, peer: PeerId): Metric | undefined
   /** True while the latest metric of that name of the peer is valid and has not expired. */
   hears (name: string, peer: PeerId): boolean
-  /** True when the latest metric of that name of the peer came from itself, also when it has expired. */
+  /** True when the latest metric of that name of the peer came from itself and counts as long as it says, also when it has expired. */
   hasTold (name: string, peer: PeerId): boolean
   names (): string[]
   /** Every peer of which a metric of that name is known, dead ones too until they are forgotten. */
