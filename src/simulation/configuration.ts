@@ -37,6 +37,8 @@ export interface ClusterSettings {
   readonly roles: readonly Role[]
   /** Of each peer: whether it speaks only what the Go program does. */
   readonly speaksGo: readonly boolean[]
+  /** Operators try both programs: any process of those peers may be either. */
+  readonly changesPrograms: boolean
 }
 
 /** With fewer there would not be two whom all trust. */
@@ -52,10 +54,11 @@ export function randomSettings (random: SeededRandom, peers: number): ClusterSet
   const roles = Array.from({ length: peers }, (_, n): Role => n < peers - others ? 'member' : random.chance(0.6) ? 'follower' : 'outsider')
   const isMixed = random.chance(0.25)
   const speaksGo = roles.map(() => isMixed && random.chance(0.5))
-  return { ...settings, trustsAll: settings.trustsAll && !hasOthers, roles, speaksGo }
+  const changesPrograms = isMixed && random.fork('programs').chance(0.5)
+  return { ...settings, trustsAll: settings.trustsAll && !hasOthers, roles, speaksGo, changesPrograms }
 }
 
-function commonSettings (random: SeededRandom, peers: number): Omit<ClusterSettings, 'roles' | 'speaksGo'> {
+function commonSettings (random: SeededRandom, peers: number): Omit<ClusterSettings, 'roles' | 'speaksGo' | 'changesPrograms'> {
   const factor = random.chance(0.3) ? -1 : 1 + random.integer(Math.min(3, peers))
   const common = peerSettings(random, [5_000, 15_000])
   const own = random.fork('own')

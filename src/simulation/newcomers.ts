@@ -17,7 +17,7 @@ import type { World } from './world.ts'
 /** How often one joins while faults strike. */
 const joinChance = 0.1
 /** In which all peers have told all others of their free space, and who is gone is no longer a member, in milliseconds. */
-const metricsMs = 120_000
+const metricsMs = 150_000
 /** In which `peers rm` and a pin are answered, in milliseconds. */
 const answerMs = 180_000
 /** Up to so long after a machine was lost another one takes its place, in milliseconds. */

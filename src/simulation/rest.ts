@@ -20,6 +20,8 @@ const checks: readonly Check[] = [trust, replication, sharding, holders, truth, 
 
 /** What a peer may need to start, to connect and to hear of what it missed, besides the time between two rebroadcasts, in milliseconds. */
 const spreadMs = 30_000
+/** The same where all nodes may have to come one by one, as the Go program asks for them, and a datastore was lost. */
+const spreadByOneMs = 120_000
 /** What it may take until pins of a peer that stays away have other holders, also when it went with most others, in milliseconds. */
 const repairMs = 1_200_000
 /** How often one of the peers stays away. */
@@ -46,8 +48,9 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   world.calm()
   const began = world.clock.monotonic()
   const elapsed = (): number => world.clock.monotonic() - began
-  const { rebroadcastIntervalMs, pinRecoverIntervalMs, stateSyncIntervalMs } = world.settings.longest
-  await wait(world, () => agreed(world) !== undefined, spreadMs + 1.5 * rebroadcastIntervalMs)
+  const { longest: { rebroadcastIntervalMs, pinRecoverIntervalMs, stateSyncIntervalMs }, speaksGo } = world.settings
+  const toldMs = (speaksGo.includes(true) ? spreadByOneMs : spreadMs) + 1.5 * rebroadcastIntervalMs
+  await wait(world, () => agreed(world) !== undefined, toldMs)
   const agreedMs = elapsed()
   if (agreed(world) === undefined) {
     const pinsets = world.present().map(peer => `${peer.name} ${peer.serving === undefined ? 'does not serve' : `${pinsetOn(peer.disk).values.size} pins, ${journalled(peer.disk)} journalled`}`)
@@ -71,7 +74,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   if (drawn < newcomerChance) await takeInOne(world, newcomersRandom)
   else if (drawn < 2 * newcomerChance && world.peers.length >= leastPeersForLoss) await replaceOne(world, newcomersRandom)
   // A disk that was full may have taken back, just now, what it had not synced: that comes again with the next rebroadcast.
-  await wait(world, () => agreed(world) !== undefined, spreadMs + 1.5 * rebroadcastIntervalMs)
+  await wait(world, () => agreed(world) !== undefined, toldMs)
   const found = agreed(world)
   if (found === undefined) {
     world.violate('the peers had agreed, and do not agree any more')

@@ -24,8 +24,6 @@ const stopTimeoutMs = 30_000
 /** One life of the process. */
 export interface PeerProcess {
   readonly number: number
-  /** By the world's monotonic clock. */
-  readonly startedAt: number
   readonly clock: PeerClock
   readonly figures: Figures
   /** Undefined until it is made. */
@@ -96,7 +94,7 @@ export class SimulatedPeer {
     this.#isWanted = true
     if (this.#process !== undefined) return
     this.goneSince = Infinity
-    const process: PeerProcess = { number: ++this.#processes, startedAt: this.#world.clock.monotonic(), clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController(), unpins: [] }
+    const process: PeerProcess = { number: ++this.#processes, clock: new PeerClock(this.#world.clock, this.wallOffsetMs), figures: new Figures(), peer: undefined, isServing: false, isReady: false, steadySince: Infinity, loops: new AbortController(), unpins: [] }
     this.#process = process
     this.#world.trace.note(this.name, `process ${process.number} starts`)
     process.clock.soon(() => {
@@ -178,9 +176,12 @@ export class SimulatedPeer {
 
   async #run (process: PeerProcess): Promise<void> {
     const { clock, figures, loops } = process
-    const platform: Platform = { clock, random: this.#world.random.fork(`${this.name}/${process.number}`), loggers: traceLoggers(this.#world.trace, this.name), metrics: figures }
+    const random = this.#world.random.fork(`${this.name}/${process.number}`)
+    const platform: Platform = { clock, random, loggers: traceLoggers(this.#world.trace, this.name), metrics: figures }
     const joined = this.#world.networks.join(this.self, this.number, clock)
-    const network = this.#world.settings.speaksGo[this.number] === true ? goWire(joined) : joined
+    const { speaksGo, changesPrograms } = this.#world.settings
+    const isGo = speaksGo[this.number] === true && !(changesPrograms && random.fork('program').chance(0.5))
+    const network = isGo ? goWire(joined) : joined
     const peer = await composePeer(this.configuration, {
       self: this.self,
       network,
