@@ -133,7 +133,7 @@ export class CrdtConsensus implements Consensus {
     })
     this.#lastCommit = clock.monotonic()
     writer.onCommit(() => { this.#lastCommit = clock.monotonic() })
-    this.#journal = new Journal({ store, clock, codec, onDurable: intents => { this.#publisher.enqueue(intents) } })
+    this.#journal = new Journal({ store, clock, codec, heads: this.#replica.heads, onDurable: intents => { this.#publisher.enqueue(intents) } })
     this.#deltas = new DeltaWriter({
       writer,
       replica: this.#replica,
@@ -183,6 +183,7 @@ export class CrdtConsensus implements Consensus {
     if (this.#isStopped) return
     this.#isStopped = true
     await this.#journal.settled()
+    await this.#journal.dropRefused()
     // A delta that cannot be written stays in the journal: do not wait for a full disk.
     if (this.#running !== undefined && this.#publisher.failing === undefined) await this.#publisher.flush()
     this.#stopping.abort()

@@ -309,6 +309,7 @@ export class DagWalk {
     await this.records.load()
     this.#hasDrains = true
     this.#missing.lookOnDisk()
+    this.#wake.call()
   }
 
   #noteFailure (error: unknown): void {

@@ -208,7 +208,7 @@ export class DeltaPublisher {
     this.#due = Math.min(this.#due, this.#queue.length)
     for (const intent of this.#queue) this.#show(intent)
     await this.#options.deltas.takeUp(this.#queue)
-    journal.dropRefused()
+    void journal.dropRefused()
   }
 
   #isStale (): boolean { return this.#options.writer.isStale() }

@@ -7,6 +7,7 @@ import type { PeerId } from '../../domain/peer.ts'
 import { defaultPinOptions, pinWithOptions, type Pin } from '../../domain/pin.ts'
 import type { Platform } from '../../platform/lifecycle.ts'
 import { silentLoggers } from '../../platform/logger.ts'
+import { memoryStore } from '../../platform/memory-store.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { systemRandom } from '../../platform/random.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
@@ -195,6 +196,53 @@ test('a change that was refused is not made by a later start, though the disk ke
     assert.deepEqual([...(await listed(again)).values()], ['one'], action)
     await again.stop()
   }
+})
+
+test('a change that was refused is not made by a later start, though another one was being refused when it was to be taken off the disk', async () => {
+  const clock = virtualClock()
+  const store = new FaultyStore()
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  let isSlow = false
+  const slow = beforeDeltas(store, async (operations, written) => {
+    if (isSlow && operations.some(({ type, key }) => type === 'put' && key.startsWith('/flotilla/journal/'))) await written.catch(() => gate)
+    return written
+  })
+  const consensus = await started(slow, clock)
+  store.faults = ['all']
+  await Promise.all([assert.rejects(consensus.logPin(pinOf(0, 'refused', false))), clock.settle()])
+  isSlow = true
+  // The store is opened anew for it, and so it is refused.
+  const second = assert.rejects(consensus.logUnpin(pinOf(1, '', false)))
+  await clock.advance(1_000)
+  open()
+  await Promise.all([second, clock.advance(1_000)])
+  const again = await started(store, clock)
+  await clock.advance(1_000)
+  assert.deepEqual([...(await listed(again)).values()], [])
+  await Promise.all([again.stop(), clock.advance(1_000)])
+})
+
+test('a change that was refused is not made by the start after a stop', async () => {
+  const clock = virtualClock()
+  const memory = memoryStore()
+  let mayFail = true
+  // What a failed fsync leaves: it was written, nobody knows how long it stays.
+  const store: Store = {
+    ...memory,
+    batch: async (operations, options) => {
+      await memory.batch(operations, options)
+      if (!mayFail || !operations.some(({ key }) => key.startsWith('/flotilla/journal/'))) return
+      mayFail = false
+      throw new Error('fsync failed')
+    },
+  }
+  const consensus = await started(store, clock)
+  await Promise.all([assert.rejects(consensus.logPin(pinOf(0, 'refused', false))), clock.settle()])
+  await Promise.all([consensus.stop(), clock.advance(1_000)])
+  const again = await started(memory, clock)
+  await clock.advance(1_000)
+  assert.deepEqual([...(await listed(again)).values()], [])
+  await Promise.all([again.stop(), clock.advance(1_000)])
 })
 
 test('a change takes the place of none that an earlier process has left, of whatever number', async () => {

@@ -62,6 +62,9 @@ export class Heads {
    */
   get highestSeen (): number { return this.#highestSeen }
 
+  /** Takes a height that users have seen in an earlier run. */
+  saw (height: number): void { this.#highestSeen = Math.max(this.#highestSeen, height) }
+
   has (multihash: string): boolean { return this.#heads.has(multihash) }
 
   /** The multihashes of the heads, as they stand in keys. */
@@ -78,7 +81,7 @@ export class Heads {
 
   #take (heads: ReadonlyMap<string, Head>): void {
     this.#heads = heads
-    this.#highestSeen = Math.max(this.#highestSeen, this.maxHeight())
+    this.saw(this.maxHeight())
   }
 }
 

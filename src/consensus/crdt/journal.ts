@@ -4,6 +4,7 @@ import type { Pin } from '../../domain/pin.ts'
 import type { ProtobufMessage } from '../../codec/message.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
+import type { Heads } from './heads.ts'
 import { digestBytes } from './keys.ts'
 import { packRecords, sequenceKey, unpackRecords, type PackedRecord } from '../../state/record-list.ts'
 
@@ -13,6 +14,8 @@ const prefixEnd = '/flotilla/journal0'
 const lastKey = '/flotilla/journal-last'
 /** The entry that a delta has cut in two, and how many of its intents stand in deltas. */
 const cutKey = '/flotilla/journal-cut'
+/** The highest priority of what users could see when the last entry was written. */
+const seenKey = '/flotilla/journal-seen'
 const moveTag = 2
 const pinTag = 1
 const unpinTag = 0
@@ -36,6 +39,16 @@ export interface Intent {
 /** An intent that is in no entry yet. */
 type NewIntent = Omit<Intent, 'entry' | 'place'>
 
+export interface JournalOptions {
+  readonly store: Store
+  readonly clock: Clock
+  readonly codec: ProtobufMessage<Pin>
+  /** What users have seen of them is kept with the entries: a disk that fails may lose it, and what was changed after it must win over it. */
+  readonly heads: Pick<Heads, 'highestSeen' | 'saw'>
+  /** Told of each group before its callers are answered. */
+  readonly onDurable: (intents: readonly Intent[]) => void
+}
+
 interface WaitingGroup {
   readonly intents: NewIntent[]
   /** The opening of the store that its callers have read. */
@@ -56,6 +69,7 @@ export class Journal {
   readonly #store: Store
   readonly #clock: Clock
   readonly #codec: ProtobufMessage<Pin>
+  readonly #heads: JournalOptions['heads']
   readonly #onDurable: (intents: readonly Intent[]) => void
   #next = 1
   #group: WaitingGroup | undefined
@@ -66,12 +80,14 @@ export class Journal {
   #removing: ReadonlyMap<Cid, boolean> = new Map()
   /** The last write failed, and its entry may be on disk. */
   #hasRefused = false
+  /** That entry could not be taken off the disk while the next one was being written. */
+  #isDropDue = false
 
-  /** `onDurable` is told of each group before its callers are answered. */
-  constructor (options: { store: Store, clock: Clock, codec: ProtobufMessage<Pin>, onDurable: (intents: readonly Intent[]) => void }) {
+  constructor (options: JournalOptions) {
     this.#store = options.store
     this.#clock = options.clock
     this.#codec = options.codec
+    this.#heads = options.heads
     this.#onDurable = options.onDurable
   }
 
@@ -83,8 +99,9 @@ export class Journal {
    */
   async load (): Promise<Intent[]> {
     const intents = await this.stored(Infinity)
-    const last = await this.#store.get(lastKey)
-    this.#next = Math.max(intents.at(-1)?.entry ?? 0, last === undefined ? 0 : Number(Buffer.from(last).toString())) + 1
+    const [last, seen] = (await this.#store.getMany([lastKey, seenKey])).map(value => value === undefined ? 0 : Number(Buffer.from(value).toString()))
+    this.#next = Math.max(intents.at(-1)?.entry ?? 0, last ?? 0) + 1
+    this.#heads.saw(seen ?? 0)
     if (intents.length > 0) await this.#store.batch([this.#lastOperation()], { sync: true })
     return intents
   }
@@ -149,27 +166,26 @@ export class Journal {
 
   /** Resolves when all that was appended is on disk (or was refused). */
   async settled (): Promise<void> {
-    while (this.#group !== undefined) await this.#group.done.catch(() => {})
+    for (let group = this.#written ?? this.#group; group !== undefined; group = this.#written ?? this.#group) await group.done.catch(() => {})
   }
 
   /**
    * Takes off the disk what a refused write may have left there. Whoever was refused has made up
-   * his mind since: it must not be replayed at some start to come.
+   * his mind since: it must not be replayed at some start to come. Resolves when that was tried, or
+   * is to be tried after the write that goes on.
    */
-  dropRefused (): void {
+  async dropRefused (): Promise<void> {
+    this.#isDropDue = this.#hasRefused && this.#isWriting
     if (!this.#hasRefused || this.#isWriting) return
     this.#isWriting = true
-    const drop = async (): Promise<void> => {
-      try {
-        await this.#store.batch([{ type: 'del', key: prefix + sequenceKey(this.#next) }], { sync: true })
-        this.#hasRefused = false
-      } catch {
-        // The next opening of the store is the next occasion.
-      }
-      this.#isWriting = false
-      this.#write()
+    try {
+      await this.#store.batch([{ type: 'del', key: prefix + sequenceKey(this.#next) }], { sync: true })
+      this.#hasRefused = false
+    } catch {
+      // The next opening of the store is the next occasion.
     }
-    void drop()
+    this.#isWriting = false
+    this.#write()
   }
 
   /** What the store has to do when these intents stand in deltas, with all before them; `after` is the first one that still waits. */
@@ -212,7 +228,11 @@ export class Journal {
     const hasRemovals = group.intents.some(intent => intent.pin === undefined)
     const opening = hasRemovals ? group.opening : undefined
     if (hasRemovals) this.#removing = new Map(group.intents.filter(({ observed }) => observed === undefined).map(({ cid, pin }) => [cid, pin === undefined]))
-    this.#store.batch([{ type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) }], { sync: true, opening }).then(
+    const operations: StoreOperation[] = [
+      { type: 'put', key: prefix + sequenceKey(entry), value: packRecords(records) },
+      { type: 'put', key: seenKey, value: Buffer.from(String(this.#heads.highestSeen)) },
+    ]
+    this.#store.batch(operations, { sync: true, opening }).then(
       () => {
         // Only now: the entry of a failed write may be on disk all the same, the next one takes its place.
         this.#next++
@@ -230,6 +250,7 @@ export class Journal {
     ).finally(() => {
       this.#written = undefined
       this.#isWriting = false
+      if (this.#isDropDue) void this.dropRefused()
       this.#write()
     })
   }

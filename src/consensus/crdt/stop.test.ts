@@ -54,6 +54,30 @@ test('what waits for its delta is told to the others before a stop', async () =>
   await peers.stop()
 })
 
+test('what is on its way into the journal is told to the others before a stop too', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const memory = memoryStore()
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const store: Store = {
+    ...memory,
+    batch: async (operations, options) => {
+      if (operations.some(({ type, key }) => type === 'put' && key.startsWith('/flotilla/journal/'))) await gate
+      await memory.batch(operations, options)
+    },
+  }
+  const [a, b] = [await peers.start(0, { store }), await peers.start(1)]
+  await peers.clock.advance(minute)
+  const logged = a.consensus.logPin(pinOf(1))
+  await peers.clock.advance(10)
+  const stopped = a.stop()
+  await peers.clock.advance(10)
+  open()
+  await peers.done(Promise.all([logged, stopped]))
+  await peers.clock.advance(1_000)
+  assert.deepEqual(await namesOf(b), ['pin 1'])
+  await peers.stop()
+})
+
 interface Work {
   readonly what: string
   /** Of its last batch. */

@@ -83,8 +83,9 @@ export class Writer {
     const opening = store.openings?.()
     await replica.load()
     await pinset.load()
-    await changes.load()
     for (const reload of this.#reloads) await reload()
+    // Last: who is told of the changes that were on disk all the same reads what the pinset shows by then.
+    await changes.load()
     this.#opening = opening
   }
 
