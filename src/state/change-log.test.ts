@@ -151,6 +151,22 @@ test('entries that are done with go also when the disk took the cursor only late
   assert.deepEqual(await readWaiting(await opened(store)), [])
 })
 
+test('entries that are done with go also when the disk has lost the cursor again', async () => {
+  const store = memoryStore()
+  const clock = virtualClock()
+  const log = new StoredChangeLog(store, clock, async cids => cids.map(() => undefined))
+  await log.load()
+  await change(log, store, 1)
+  const before = (await Array.fromAsync(store.iterate({}))).flat()
+  log.acknowledge(1)
+  await clock.advance(10_000)
+  await store.batch([{ type: 'del', key: '/flotilla/cursor' }, ...before.map(({ key, value }) => ({ type: 'put', key, value }) as const)], { sync: false })
+  await log.load()
+  await clock.advance(10_000)
+  assert.deepEqual(await readWaiting(await opened(store)), [])
+  await log.stop()
+})
+
 test('a log that was stopped on a full disk does not try again', async () => {
   const store = memoryStore()
   const clock = virtualClock()

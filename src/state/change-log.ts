@@ -49,6 +49,7 @@ export class StoredChangeLog implements ChangeLog {
     this.#storedCursor = readNumber(cursor)
     this.#last = Math.max(this.#last, readNumber(last), this.#storedCursor)
     this.#cursor = Math.max(this.#cursor, this.#storedCursor)
+    if (this.#cursor > this.#storedCursor) this.#flushAfter(cursorDelayMs)
     this.#wake.call()
   }
 

@@ -32,9 +32,13 @@ export class FailedUnpins {
   readonly #noted = new Set<Cid>()
   /** What is to be written, by CID: a note, or its end. */
   readonly #changes = new Map<Cid, StoreOperation>()
+  #isFlushDue = false
   #writing: Promise<void> = Promise.resolve()
 
-  constructor (parts: FailedUnpinsParts) { this.#parts = parts }
+  constructor (parts: FailedUnpinsParts) {
+    this.#parts = parts
+    parts.store?.onOpenedAnew?.(() => { this.#writeAnew() })
+  }
 
   /** Queues again what an earlier run has noted, unless this peer is to hold it now. Before the changes of the pinset are read: they are newer. */
   async restore (): Promise<void> {
@@ -64,12 +68,12 @@ export class FailedUnpins {
   add (cid: Cid): void {
     if (this.#noted.has(cid) || this.#noted.size >= maxNoted) return
     this.#noted.add(cid)
-    this.#write(cid, { type: 'put', key: prefix + cidKey(cid), value: new Uint8Array(0) })
+    this.#write(cid, noteOf(cid))
   }
 
   /** It is off the node, or to stay there. */
   delete (cid: Cid): void {
-    if (this.#noted.delete(cid)) this.#write(cid, { type: 'del', key: prefix + cidKey(cid) })
+    if (this.#noted.delete(cid)) this.#write(cid, { type: 'del', key: keyOf(cid) })
   }
 
   /** Resolves when all is written. */
@@ -80,15 +84,33 @@ export class FailedUnpins {
 
   #write (cid: Cid, operation: StoreOperation): void {
     if (this.#parts.store === undefined) return
-    if (this.#changes.size === 0) this.#parts.platform.clock.soon(() => { this.#flush() })
     this.#changes.set(cid, operation)
+    this.#flushSoon()
+  }
+
+  #flushSoon (): void {
+    if (this.#isFlushDue) return
+    this.#isFlushDue = true
+    this.#parts.platform.clock.soon(() => { this.#flush() })
   }
 
   #flush (): void {
+    this.#isFlushDue = false
     if (this.#changes.size === 0) return
-    const operations = [...this.#changes.values()]
+    const changes = [...this.#changes]
     this.#changes.clear()
-    // What a failing disk loses of it is known as long as this process runs.
-    this.#writing = this.#writing.then(() => this.#parts.store?.batch(operations, { sync: false })).catch(() => {})
+    this.#writing = this.#writing.then(() => this.#parts.store?.batch(changes.map(([, operation]) => operation), { sync: false })).catch(() => {
+      // Written with the others when the store is open again, but for what has changed since.
+      for (const [cid, operation] of changes) if (!this.#changes.has(cid)) this.#changes.set(cid, operation)
+    })
+  }
+
+  /** The store may have lost notes, and the cursor that passes over their unpins is written again too. */
+  #writeAnew (): void {
+    for (const cid of this.#noted) this.#changes.set(cid, noteOf(cid))
+    if (this.#changes.size > 0) this.#flushSoon()
   }
 }
+
+function keyOf (cid: Cid): string { return prefix + cidKey(cid) }
+function noteOf (cid: Cid): StoreOperation { return { type: 'put', key: keyOf(cid), value: new Uint8Array(0) } }
