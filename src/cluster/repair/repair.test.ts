@@ -337,6 +337,12 @@ test('a peer that starts again finds who is gone and goes on', async () => {
   assert.ok(before > 0 && before < 3_000)
   await cluster.peer(1).start()
   await cluster.peer(2).start()
+  // Once more before it is certain of anything.
+  await cluster.clock.advance(20_000)
+  for (const index of [1, 2]) {
+    await cluster.peer(index).kill()
+    await cluster.peer(index).start()
+  }
   await cluster.clock.advance(3 * minute)
   for (const cid of cids) assert.ok(!cluster.holders(cid).includes(0))
   assert.equal(cluster.moves.length, 3_000)
@@ -352,6 +358,30 @@ test('who died while this peer was down is found by its pins', async () => {
   assert.deepEqual(cluster.moves, [], 'it may still be starting')
   await cluster.clock.advance(3 * minute)
   assert.ok(!cluster.holders(cid).includes(0))
+  await cluster.stop()
+})
+
+for (const count of [60, 3_000]) test(`who died and has lost all ${count} pins by now is not known for dead at the next start but one`, async () => {
+  const cluster = await clusterOf(4)
+  for (let n = 0; n < count; n++) cluster.pin(n, [0], { min: 1, max: 1 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(62_000)
+  assert.equal(cluster.moves.length === count, count === 60, 'of many the last are moved after the first start')
+  await cluster.peer(1).kill()
+  await cluster.peer(1).start()
+  await cluster.clock.advance(15 * minute)
+  assert.equal(cluster.moves.length, count)
+  await cluster.peer(1).kill()
+  // It comes back while one of the others does not hear it, and is the last to start when all are started again.
+  await cluster.peer(0).start()
+  const cids = Array.from({ length: 60 }, (_, n) => cluster.pin(count + n, [0], { min: 1, max: 1 }))
+  await cluster.clock.advance(20_000)
+  await Promise.all(cluster.peers.map(peer => peer.kill()))
+  for (const index of [1, 2, 3]) await cluster.peer(index).start()
+  await cluster.clock.advance(3 * minute)
+  await cluster.peer(0).start()
+  await cluster.clock.advance(10 * minute)
+  assert.deepEqual(cids.map(cid => cluster.holders(cid)), cids.map(() => [0]))
   await cluster.stop()
 })
 

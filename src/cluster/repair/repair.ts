@@ -150,7 +150,7 @@ export class RepairLoop {
       if (expiredMs > 0) continue
       this.#postponed.delete(peer)
       this.#toldAlive.delete(peer)
-      if (this.#cursors.delete(peer)) this.#notes.remove(peer).catch(() => {})
+      this.#forget(peer)
     }
     this.#greet(new Set(heard.filter(({ expiredMs }) => expiredMs === 0).map(({ peer }) => peer)))
     const now = clock.monotonic()
@@ -200,7 +200,6 @@ export class RepairLoop {
       let outcome: keyof typeof againMs = 'failed'
       try {
         outcome = await repair.run(this.#cursors.get(peer), AbortSignal.any([signal, stop.signal]))
-        if (outcome === 'holds nothing' && this.#cursors.delete(peer)) await this.#notes.remove(peer)
         if (outcome === 'lives') this.#tellAlive(peer)
       } catch (error) {
         if (stop.signal.aborted || monitor.hears(livenessOf(settings), peer)) logger.info({ peer }, `peer ${peer} is no longer taken for gone: its pins are left alone`)
@@ -223,9 +222,16 @@ export class RepairLoop {
     const heard = new Set(monitor.presences(livenessOf(settings)).map(({ peer }) => peer))
     const holders = this.#holders = new Set(await consensus.pinset().holders?.(maxHolders))
     for (const peer of this.#unheard.keys()) if (!holders.has(peer)) this.#unheard.delete(peer)
+    // Those of whom nothing is left to move may have come back when this peer starts the next time.
+    if (holders.size < maxHolders) for (const peer of this.#cursors.keys()) if (!holders.has(peer) && !this.#repairs.has(peer)) this.#forget(peer)
     for (const peer of holders) {
       if (peer !== self && !heard.has(peer) && !this.#repairs.has(peer) && !this.#unheard.has(peer)) this.#unheard.set(peer, { since: now, wasGone: false })
     }
+  }
+
+  /** The next start is not to take the peer for one that was gone. */
+  #forget (peer: PeerId): void {
+    if (this.#cursors.delete(peer)) this.#notes.remove(peer).catch(() => {})
   }
 
   /** Newcomers may hold what nobody could. */
