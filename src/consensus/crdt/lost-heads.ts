@@ -49,6 +49,14 @@ export class LostHeads {
     return options.writer.turn(async () => new LostHeads(options))
   }
 
+  /** Removes what a look has left that was cut off. @throws the reason of the signal */
+  static async forget (store: Store, signal: AbortSignal): Promise<void> {
+    for await (const keys of store.keys(range)) {
+      signal.throwIfAborted()
+      await store.batch(keys.map(key => ({ type: 'del', key })), { sync: false })
+    }
+  }
+
   /** Takes merged nodes, and the names of all that they, or others that wait to be merged, follow. */
   note (nodes: readonly DeltaNode[], followed: ReadonlySet<string>): Promise<void> {
     const operations: StoreOperation[] = nodes.map(({ blockId }) => ({ type: 'put', key: `${prefix}${blockId.slice(1)}/merged`, value: nothing }))

@@ -91,6 +91,25 @@ test('a look at the values that failed is done again, also when nothing is known
   assert.deepEqual([looks.length, valueChecks.mock.callCount()], [3, 1])
 })
 
+test('nothing stays of what a look has noted that was cut off, and the loop goes on', async () => {
+  const clock = virtualClock()
+  const parts = bareParts()
+  const platform = { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
+  let looks = 0
+  const loop = new RepairLoop({ ...parts, onMissing: () => {}, intervalMs: 1_000, retryHoles: async () => { looks++ }, platform })
+  await parts.store.batch([{ type: 'put', key: '/flotilla/looked/CIQA/merged', value: new Uint8Array(0) }], { sync: true })
+  await loop.load()
+  const stopping = new AbortController()
+  loop.start(stopping.signal)
+  await clock.advance(1_500)
+  assert.deepEqual([await Array.fromAsync(parts.store.keys({ gte: '/flotilla/looked/', lt: '/flotilla/looked0' })), looks], [[], 0])
+  loop.noteDirty()
+  await clock.advance(1_000)
+  assert.equal(looks, 1)
+  stopping.abort()
+  await loop.stopped()
+})
+
 test('a look that a stop ends has not failed', async () => {
   const clock = virtualClock()
   const parts = bareParts()

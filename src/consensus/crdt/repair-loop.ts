@@ -3,6 +3,7 @@ import type { Platform } from '../../platform/lifecycle.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { StoreOperation } from '../../platform/store.ts'
 import type { ReplicaKeys } from './keys.ts'
+import { LostHeads } from './lost-heads.ts'
 import { repair, type RepairOptions } from './repair.ts'
 
 /** What a repair found missing is fetched and merged meanwhile; then it is looked again. */
@@ -161,7 +162,18 @@ export class RepairLoop {
     this.#cancelTimer?.()
     this.#cancelTimer = this.#options.platform.clock.after(delayMs, () => {
       if (this.#isDirty) this.#begin(false)
-      else this.#schedule(this.#options.intervalMs || lookAgainMs)
+      else this.#forgetLook()
+    })
+  }
+
+  /** Clears away what a look noted that was cut off: nobody may ever ask for another one. */
+  #forgetLook (): void {
+    if (this.#signal === undefined || this.#running !== undefined) return
+    // What cannot be removed now is removed the next time.
+    this.#running = LostHeads.forget(this.#options.store, this.#signal).catch(() => {}).finally(() => {
+      this.#running = undefined
+      this.#schedule(this.#options.intervalMs || lookAgainMs)
+      this.#beginRequested()
     })
   }
 }
