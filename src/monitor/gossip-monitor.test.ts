@@ -403,6 +403,33 @@ test('one that pings rarely lives on between its pings when its first one comes 
   await stop()
 })
 
+test('a peer that starts again with longer periods is not missed between what it tells', async () => {
+  for (const [name, minutes] of [['ping', 5], ['freespace', 30]] as const) {
+    const { clock, monitor, network, metric, send, alerts, stop } = await started()
+    const tell = (lifeMs: number): Promise<void> => send(other, metric({ name, peer: other, expire: clock.now() + lifeMs }))
+    await network(other).start(AbortSignal.any([]))
+    for (let n = 0; n < 40; n++) {
+      await tell(30_000)
+      await clock.advance(15_000)
+    }
+    await network(other).stop()
+    await clock.advance(5_000)
+    await network(other).start(AbortSignal.any([]))
+    await clock.settle()
+    for (let n = 0; n < 4; n++) {
+      await tell(2 * minutes * 60_000)
+      for (let s = 0; s < minutes * 60; s += 10) {
+        // As a peer that answers when it is asked.
+        if (!monitor.hasTold(name, other)) monitor.record(metric({ name, peer: other, expire: clock.now() + 30_000 }))
+        await clock.advance(10_000)
+        assert.ok(monitor.hears(name, other), `${name} ${n} after ${s} s`)
+      }
+    }
+    assert.deepEqual(alerts, [])
+    await stop()
+  }
+})
+
 test('that this peer vouches for one whose clock runs ahead does not make its claims believable again', async () => {
   const { clock, monitor, network, metric, send, stop } = await started()
   await network(other).start(AbortSignal.any([]))

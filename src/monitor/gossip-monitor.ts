@@ -34,7 +34,7 @@ export class GossipMonitor implements PeerMonitor {
   readonly #refusals: Refusals
   /** How long what this peer published last counts, by name. */
   readonly #ownLives = new Map<string, number>()
-  #unsubscribe: (() => void) | undefined
+  readonly #ends: Array<() => void> = []
 
   constructor (options: GossipMonitorOptions) {
     const { platform: { clock, loggers, metrics }, checkIntervalMs, bounds } = options
@@ -45,12 +45,15 @@ export class GossipMonitor implements PeerMonitor {
   }
 
   async start (): Promise<void> {
-    this.#unsubscribe = this.#options.network.subscribe(metricsTopic, message => { this.#receive(message) })
+    const { network } = this.#options
+    this.#ends.push(
+      network.subscribe(metricsTopic, message => { this.#receive(message) }),
+      network.onPeer((peer, isConnected) => { if (isConnected) this.#window.beginAnew(peer, this.#moment()) }))
     this.#detector.start()
   }
 
   async stop (): Promise<void> {
-    this.#unsubscribe?.()
+    for (const end of this.#ends.splice(0)) end()
     this.#detector.stop()
   }
 

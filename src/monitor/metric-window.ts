@@ -22,7 +22,7 @@ const searchAgainMs = 1_000
 
 /** How often a metric comes. */
 export interface Rhythm {
-  /** When the first one came, by the monotonic clock. */
+  /** When the first one came, or its peer connected, by the monotonic clock. */
   readonly firstAt: number
   /** The longest of the recent times between two arrivals of a peer that was alive, in milliseconds; 0 before the second. */
   readonly interval: number
@@ -94,6 +94,11 @@ export class MetricWindow {
     ofPeer.byName.set(metric.name, added)
     entryOf(this.#names, metric.name, () => new Map<PeerId, KeptMetric>()).set(metric.peer, added)
     return true
+  }
+
+  /** What the peer tells from now on may come in another rhythm: it may have started again, with other settings. */
+  beginAnew (peer: PeerId, now: number): void {
+    for (const kept of this.#peers.get(peer)?.byName.values() ?? []) Object.assign(kept, { firstAt: now })
   }
 
   get (name: string, peer: PeerId): KeptMetric | undefined { return this.#peers.get(peer)?.byName.get(name) }
