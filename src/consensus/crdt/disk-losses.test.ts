@@ -86,6 +86,31 @@ test('nodes whose merge a disk has lost are merged again, though nobody tells of
   await peers.stop()
 })
 
+test('a head that the disk has lost, and that a look over the set misses, is one again when it comes', async () => {
+  const peers = new CrdtPeers(virtualClock())
+  const store = new FaultyStore()
+  const other = await BarePeer.start(peers, 1)
+  const peer = await peers.start(0, { store, batching: { maxSize: 100, maxAgeMs: 10_000 } })
+  await peers.clock.advance(30_000)
+  await peers.done(peer.consensus.logPin(pinOf(2)))
+  const head = other.node(1, [], [pinOf(1)])
+  await other.tell([head.cid])
+  await peers.clock.advance(1_000)
+  assert.deepEqual(peer.consensus.inspect().heads, [head.cid.toString()])
+  store.faults = ['nothing since the last sync']
+  await peers.clock.advance(9_050)
+  assert.deepEqual(store.faults, [])
+  // The look begins before the delta is tried again.
+  await store.batch([], { sync: false })
+  peer.consensus.repairSoon()
+  await peers.clock.advance(30_000)
+  await other.tell([head.cid])
+  await peers.clock.advance(30_000)
+  const { heads } = peer.consensus.inspect()
+  assert.deepEqual([heads.includes(head.cid.toString()), heads.length], [true, 2])
+  await peers.stop()
+})
+
 test('a pin wins over what its user has seen, also when the disk loses that and the process is killed before the delta', async () => {
   const peers = new CrdtPeers(virtualClock())
   const store = new FaultyStore()

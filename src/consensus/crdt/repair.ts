@@ -47,14 +47,15 @@ export interface RepairReport {
  * With `withValues` also looks whether the set is what the nodes say, and whether all that was merged is below the heads.
  */
 export async function repair (options: RepairOptions, { withValues, signal }: { readonly withValues: boolean, readonly signal: AbortSignal }): Promise<RepairReport> {
-  const { store, keys, replica, onMissing } = options
+  const { store, keys, replica, writer, onMissing } = options
   let missing = 0
   let falseHeads = 0
   const found = (nodes: readonly Needed[]): void => {
     missing += nodes.length
     if (nodes.length > 0) onMissing(nodes)
   }
-  found(await unmerged(options, replica.heads.names()))
+  // Within a turn: heads that the disk has lost would be fetched as what others follow, and be none any more.
+  found(await writer.turn(() => unmerged(options, replica.heads.names())))
   found(await withoutBlock(options, signal))
   const values = withValues ? new ValueCheck(options) : undefined
   const unled = withValues ? await LostHeads.begin(options) : undefined
