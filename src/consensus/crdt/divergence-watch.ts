@@ -9,6 +9,8 @@ export const digestMetricName = 'flotilla:digest'
 const checkMs = 15_000
 /** A difference between sets with equal heads counts when it was seen for so long. */
 const wrongSetMs = 30_000
+/** After so long that nothing has changed heads are told once more: some may not have heard of them, or not from a peer that they trust. */
+const tellAgainMs = 60_000
 /** A difference of heads counts when nothing has changed on both sides for so long: what is on its way arrives much sooner. */
 const otherHeadsMs = 3 * 60_000
 /** States of this peer that are remembered: others tell of theirs some seconds later. */
@@ -43,10 +45,12 @@ export interface DivergenceWatchOptions {
   readonly isTrusted: (peer: PeerId) => boolean
   readonly self: PeerId
   readonly onDivergence: (divergence: Divergence) => void
+  /** Another peer has had other heads for a while: whoever has what the other lacks should say so. */
+  readonly onOtherHeads: () => void
   readonly platform: Platform
 }
 
-interface Suspicion { readonly kind: Divergence['kind'], readonly mark: string, readonly since: number, isTold: boolean }
+interface Suspicion { readonly kind: Divergence['kind'], readonly mark: string, readonly since: number, isHelped: boolean, isTold: boolean }
 
 /** Compares this peer's set with what others report of theirs, and tells of differences that last. */
 export class DivergenceWatch {
@@ -114,9 +118,13 @@ export class DivergenceWatch {
     const mark = kind === 'wrong set' ? '' : `${own.heads} ${own.unmergedNodes} ${other.heads} ${other.unmergedNodes}`
     let suspicion = this.#suspicions.get(peer)
     if (suspicion?.kind !== kind || suspicion.mark !== mark) {
-      this.#suspicions.set(peer, suspicion = { kind, mark, since: clock.monotonic(), isTold: false })
+      this.#suspicions.set(peer, suspicion = { kind, mark, since: clock.monotonic(), isHelped: false, isTold: false })
     }
     const lasts = clock.monotonic() - suspicion.since
+    if (kind === 'other heads' && !suspicion.isHelped && lasts >= tellAgainMs) {
+      suspicion.isHelped = true
+      this.#options.onOtherHeads()
+    }
     if (suspicion.isTold || lasts < (kind === 'wrong set' ? wrongSetMs : otherHeadsMs)) return
     suspicion.isTold = true
     this.#counter.add(1)

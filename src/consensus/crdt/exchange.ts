@@ -75,6 +75,7 @@ export class Exchange {
       ...parts,
       own: parts.report,
       self: network.self,
+      onOtherHeads: () => { this.#askAgain() },
       onDivergence: divergence => {
         if (divergence.kind === 'wrong set') this.repair.request()
         else this.#askAgain()
