@@ -16,6 +16,7 @@ import { Exchange } from './exchange.ts'
 import { Journal, openedAnew } from './journal.ts'
 import { replicaKeys } from './keys.ts'
 import { keyOfPin, PinValues } from './pin-values.ts'
+import { doubt } from './repair-loop.ts'
 import { Replica } from './replica.ts'
 import { scanTeller } from './scan-teller.ts'
 import { StrayMoves, type StrayMovesOptions } from './stray-moves.ts'
@@ -172,6 +173,8 @@ export class CrdtConsensus implements Consensus {
     const onScan = scanTeller(this.#options.platform.loggers.component('crdt'))
     await this.#pinset.load({ isTrusted: isOwn, ...heads.size > 0 && { onScan } })
     await this.#changes.load()
+    // A delta of what waits in the journal makes the folder ours: whoever exchanges with others next would not look.
+    if (this.#exchange === undefined && !isOwn) await this.#options.store.batch(doubt(replicaKeys(this.#options.datastoreNamespace)), { sync: true })
     await this.#exchange?.load()
     await this.#publisher.restore(await this.#journal.load())
     this.#running = this.#publisher.run(this.#stopping.signal)

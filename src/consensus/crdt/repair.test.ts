@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PinMessage } from '../../codec/messages.ts'
+import { silentLoggers } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
+import { noMetrics } from '../../platform/metrics.ts'
 import type { Store } from '../../platform/store.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
 import { bareParts } from './bare-parts.fixture.ts'
 import { BarePeer } from './bare-peer.fixture.ts'
 import { CrashStore } from './crash-store.fixture.ts'
-import { CrdtPeers, cidOf, namesOf, pinOf, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
+import { CrdtConsensus } from './crdt-consensus.ts'
+import { CrdtPeers, cidOf, namesOf, pinOf, seededRandom, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { decodeDeltaNode, encodeDeltaNode, type DeltaNode } from './delta.ts'
+import { Journal } from './journal.ts'
 import { repair } from './repair.ts'
 import { markReplicaClean, markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
 
@@ -32,10 +36,10 @@ async function keysUnder (store: Store, prefix: string): Promise<string[]> {
 }
 
 /** Stops peer 1, does harm to its store, and starts it again. */
-async function harm (peers: CrdtPeers, b: CrdtPeer, work: (store: Store) => Promise<void>): Promise<CrdtPeer> {
+async function harm (peers: CrdtPeers, b: CrdtPeer, work: (store: Store) => Promise<void>, mark = (store: Store): Promise<void> => markReplicaDirty(store, '/c')): Promise<CrdtPeer> {
   await peers.done(b.stop())
   await work(b.store)
-  await markReplicaDirty(b.store, '/c')
+  await mark(b.store)
   const again = await peers.start(1, { store: b.store })
   await peers.clock.advance(200_000)
   return again
@@ -226,6 +230,24 @@ test('a set that is marked dirty is wholly looked at: values, count and digest t
   assert.deepEqual(await setOf(again), await setOf(a))
   const figures = ({ consensus }: CrdtPeer): unknown => [consensus.pinset().count(), consensus.pinset().digest(), consensus.inspect().isDirty]
   assert.deepEqual(figures(again), figures(a))
+  await peers.stop()
+})
+
+test('so it is when it was opened in between to read its pins, and a change that waited became a delta then', async () => {
+  const { peers, a, b } = await pair()
+  const again = await harm(peers, b, async store => {
+    const platform = { clock: peers.clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics }
+    const journal = new Journal({ store, clock: peers.clock, codec: PinMessage, heads: { highestSeen: 0, saw: () => {} }, onDurable: () => {} })
+    await journal.load()
+    await peers.done(journal.append(cidOf(20), pinOf(20)))
+    await store.batch(['v', 'p'].map(end => ({ type: 'del', key: `/c/s/k/${keyOf(5)}/${end}` })), { sync: true })
+    await markReplicaDirty(store, '/c')
+    const reader = new CrdtConsensus({ self: b.id, store, codec: PinMessage, datastoreNamespace: '/c', trustedPeers: [], batching: { maxSize: 0, maxAgeMs: 0 }, members: () => [], platform })
+    await reader.start()
+    await peers.done(reader.stop())
+  }, async () => {})
+  assert.ok((await namesOf(a)).includes('pin 20'))
+  assert.deepEqual(await setOf(again), await setOf(a))
   await peers.stop()
 })
 
