@@ -26,6 +26,14 @@ test('messages without numbers: what ends a little earlier comes late, what ends
   assert.equal(admitted({ metric: metric(20_000), kept: rare }), 'older than the last one', 'four of its intervals')
 })
 
+test('what a connected peer says with a clock that was set back while it was down is a sign of its life, and changes nothing else', () => {
+  const before = { ...kept, sequence: 9n, deadline: 15_000, interval: 15_000 }
+  const said = { metric: { ...metric(40_000), value: 'another' }, sequence: 3n, kept: before }
+  assert.deepEqual(admit(arrival(said)), { metric: metric(40_000), signedExpire: 100_000, sequence: 9n, lifeMs: 30_000, rhythm: { firstAt: 0, interval: 15_000, absence: 0 }, isDoubted: false })
+  assert.equal(admit(arrival({ ...said, isConnected: () => false })), 'older than the last one')
+  assert.equal(admit(arrival({ ...said, kept: { ...before, deadline: 40_000 } })), 'older than the last one')
+})
+
 test('of two that end at the same moment the later one counts', () => {
   assert.deepEqual(admitted({ metric: metric(100_000) }), { metric: metric(100_000), lifeMs: 90_000 })
 })

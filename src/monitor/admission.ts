@@ -1,7 +1,7 @@
 import type { Metric } from '../domain/metric.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { Time } from '../domain/time.ts'
-import type { KeptMetric, Rhythm } from './metric-window.ts'
+import type { KeptMetric, Placement, Rhythm } from './metric-window.ts'
 
 /**
  * No metric counts for longer than this, in milliseconds: whoever dies with one that says "for
@@ -54,14 +54,8 @@ export interface Arrival {
   readonly isConnected: () => boolean
 }
 
-/** How long the metric counts from now, as what it is kept, and what is known of its rhythm then. */
-export interface Admitted {
-  readonly metric: Metric
-  readonly lifeMs: number
-  readonly rhythm: Rhythm
-  /** The metric may live longer than is believed: nobody knows yet how often its peer sends it. */
-  readonly isDoubted: boolean
-}
+/** As what the metric is kept, and how. */
+export interface Admitted extends Omit<Placement, 'now' | 'isPreferred'> { readonly metric: Metric }
 
 /**
  * Decides on a metric that came over the network. A peer speaks for itself only: nobody else can
@@ -69,18 +63,29 @@ export interface Admitted {
  * (peers of the reference publish nothing about others either, spec/wire.md 6.2).
  */
 export function admit (arrival: Arrival): Admitted | Refusal {
-  const { metric, from, now, moment, kept, ownLifeMs } = arrival
+  const { metric, from, sequence, now, moment, kept, ownLifeMs } = arrival
   if (metric.peer !== from) return 'signed by another peer'
   if (metric.name === '' || metric.name.length > maxNameLength) return 'without a name'
   if (!metric.valid) return 'not valid'
   const isRunning = kept !== undefined && kept.deadline >= moment
-  if (isRunning && metric.expire < kept.signedExpire && !isLater(arrival, kept)) return 'older than the last one'
-  const rhythm = rhythmWith(arrival)
   const claimedMs = metric.expire - now
+  if (isRunning && metric.expire < kept.signedExpire && !isLater(arrival, kept)) return asSignOfLife(arrival, kept) ?? 'older than the last one'
+  const rhythm = rhythmWith(arrival)
   const isPossible = claimedMs > 0 && claimedMs <= longestLifeMs
   const lifeMs = Math.min(isPossible ? Math.max(claimedMs, lifeWhenShort(arrival)) : lifeWhenImpossible(arrival, rhythm), believableLife(metric.name, moment, rhythm, ownLifeMs))
   if (lifeMs <= 0) return claimedMs > 0 ? 'from the future' : 'expired'
-  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, lifeMs, rhythm, isDoubted: !isKnown(rhythm, moment) && (!isPossible || lifeMs < claimedMs) }
+  return { metric: isPossible && lifeMs <= claimedMs ? metric : { ...metric, expire: now + lifeMs }, signedExpire: metric.expire, sequence, lifeMs, rhythm, isDoubted: !isKnown(rhythm, moment) && (!isPossible || lifeMs < claimedMs) }
+}
+
+/**
+ * What is kept of a peer that says something older than it has said, where that counts for longer: its
+ * clock was set back while it was down. Undefined when it does not, or when somebody else may repeat it.
+ */
+function asSignOfLife ({ metric, now, moment, ownLifeMs, isConnected }: Arrival, kept: KeptMetric): Admitted | undefined {
+  const lifeMs = Math.min(metric.expire - now, believableLife(metric.name, moment, kept, ownLifeMs))
+  if (lifeMs <= kept.deadline - moment || !isConnected()) return undefined
+  const { firstAt, interval, absence, signedExpire, sequence, isDoubted } = kept
+  return { metric: { ...kept.metric, expire: now + lifeMs }, signedExpire, sequence, lifeMs, rhythm: { firstAt, interval, absence }, isDoubted }
 }
 
 /** What is known of the rhythm with this arrival. */

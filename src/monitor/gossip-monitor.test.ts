@@ -470,7 +470,7 @@ test('a peer that is heard by way of others only lives on when its clock, which 
   const metric = (expire: number): Metric => ({ name: 'ping', peer: other, value: '', expire, valid: true, weight: 0, partitionable: false, receivedAt: 0 })
   const kept = { metric: metric(3_630_000), signedExpire: 3_630_000, sequence: 7n, deadline: 30_000, arrivedAt: 0, firstAt: 0, interval: 15_000, absence: 0, isDoubted: false, roundsExpired: 0 }
   const arrival = { metric: metric(45_000), from: other, now: 15_000, moment: 15_000, kept, ownLifeMs: 30_000, isConnected: () => false }
-  assert.deepEqual(admit({ ...arrival, sequence: 8n }), { metric: metric(45_000), lifeMs: 30_000, rhythm: { firstAt: 0, interval: 15_000, absence: 0 }, isDoubted: false })
+  assert.deepEqual(admit({ ...arrival, sequence: 8n }), { metric: metric(45_000), signedExpire: 45_000, sequence: 8n, lifeMs: 30_000, rhythm: { firstAt: 0, interval: 15_000, absence: 0 }, isDoubted: false })
   for (const sequence of [undefined, 7n, 6n]) assert.equal(admit({ ...arrival, sequence }), 'older than the last one')
   assert.equal(admit({ ...arrival, now: 50_000, sequence: 8n }), 'expired')
 })

@@ -98,7 +98,7 @@ export class GossipMonitor implements PeerMonitor {
       isConnected: () => from === this.#options.network.self || this.#options.network.peers().includes(from),
     })
     if (typeof admitted === 'string') this.#refusals.add(from, admitted)
-    else if (!this.#keep(admitted.metric, { signedExpire: metric.expire, sequence, lifeMs: admitted.lifeMs, rhythm: admitted.rhythm, isDoubted: admitted.isDoubted })) this.#refusals.add(from, 'no room')
+    else if (!this.#keep(admitted.metric, admitted)) this.#refusals.add(from, 'no room')
   }
 
   /** What others vouch for says nothing of the rhythm of a peer that was not heard itself. */

@@ -53,6 +53,7 @@ export interface Placement {
   readonly lifeMs: number
   /** Without one that of the metric before stays. */
   readonly rhythm?: Rhythm
+  /** The metric may live longer than is believed: nobody knows yet how often its peer sends it. */
   readonly isDoubted?: boolean
   readonly now: number
   readonly isPreferred: (peer: PeerId) => boolean
