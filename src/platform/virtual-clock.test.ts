@@ -50,6 +50,17 @@ test('a cancelled timer does not fire, however many there are', async () => {
   assert.equal(fired, 100)
 })
 
+test('a time of which less is left than the clock can tell apart goes by', async () => {
+  const clock = virtualClock()
+  await clock.advance(4_133.8)
+  const end = 4_133.8 + 2 ** -41
+  let waits = 0
+  const wait = (): void => { if (clock.monotonic() < end && waits++ < 5) clock.after(2 ** -42, wait) }
+  wait()
+  await clock.advance(1)
+  assert.equal(waits, 1)
+})
+
 test('until stops at the moment that was waited for, and says when it cannot come', async () => {
   const clock = virtualClock(0)
   let done = false

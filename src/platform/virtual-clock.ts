@@ -78,7 +78,9 @@ export function virtualClock (start: Time = Date.UTC(2030, 0, 1), settled: () =>
     now: () => wallOffset + elapsed,
     monotonic: () => elapsed,
     after (delayMs, callback) {
-      const timer: Timer = { at: elapsed + Math.max(0, delayMs), order: order++, callback }
+      // Whoever waits for what is left of some time, however little that is, finds that it has gone by.
+      const soonest = delayMs > 0 ? elapsed * (1 + Number.EPSILON) : elapsed
+      const timer: Timer = { at: Math.max(soonest, elapsed + delayMs), order: order++, callback }
       timers.push(timer)
       return () => {
         if (timer.callback === undefined) return
