@@ -146,7 +146,7 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
   const service = peerService({ self, peername: settings.peername, membership, consensus, tracker, ipfs, clock })
   return {
     configuration, platform, network, calls, cluster, consensus, tracker, monitor, ipfs, ipfsIdentity, pinning, informers, alerts, repair, answered,
-    ping: { name: 'ping', metrics: async () => [pingMetric(self, settings.peername, ipfsIdentity.last(), clock.now(), settings.monitorPingIntervalMs)] },
+    ping: { name: 'ping', metrics: async () => [pingMetric(self, settings.peername, ipfsIdentity.last(), clock.now(), settings.monitorPingIntervalMs, repair.delayMs)] },
     components: [
       { doing: 'creating libp2p host', component: network, isSlow: true },
       { doing: 'creating Monitor component', component: monitor },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Metric } from '../domain/metric.ts'
 import type { Multiaddress, PeerId } from '../domain/peer.ts'
-import { isPublic, pingMetric, readPing, recordAnswer, recordPresence } from './ping.ts'
+import { isPublic, pingMetric, readPing, readRepinDelay, recordAnswer, recordPresence } from './ping.ts'
 
 const [known, unknown] = ['12D3KooWKnown', '12D3KooWUnknown'] as const as readonly [PeerId, PeerId]
 const node = '12D3KooWQE3CWA3MJ1YhrYNP8EE3JErGbrCtpKRkFrWgi45nYAMn' as PeerId
@@ -38,6 +38,15 @@ test('a ping tells the name and the IPFS node, with the addresses that others ca
   assert.deepEqual(JSON.parse(metric.value), { peer_name: 'its name', ipfs_id: node, ipfs_addresses: [address(1), address(2)] })
   assert.deepEqual(readPing(metric), { peername: 'its name', ipfsPeerId: node, ipfsPeerAddresses: [address(1), address(2)] })
   assert.deepEqual(JSON.parse(pingMetric(known, 'n', { id: undefined, addresses: ['/ip4/10.0.0.1/tcp/4001' as Multiaddress], error: '' }, 1_000, 15_000).value), { peer_name: 'n' })
+})
+
+test('a peer that repins later than is usual says when, which is believed up to a day; what says nothing of it is of the usual kind', () => {
+  const told = (delayMs?: number): Metric => pingMetric(known, 'its name', { id: node, addresses: null, error: '' }, 1_000, 15_000, delayMs)
+  assert.deepEqual([undefined, 0, 90_000, 1e12].map(delayMs => readRepinDelay(told(delayMs))), [0, 0, 90_000, 86_400_000])
+  assert.deepEqual(readPing(told(90_000)), readPing(told()))
+  assert.deepEqual(JSON.parse(told().value), { peer_name: 'its name', ipfs_id: node })
+  for (const value of ['', 'null', '[]', '{"flotilla_repin_delay_ms":"9"}', { flotilla_repin_delay_ms: -1 }, { flotilla_repin_delay_ms: null }]) assert.equal(readRepinDelay(said(value)), 0)
+  assert.equal(readRepinDelay(undefined), 0)
 })
 
 test('of what another peer says of itself as much is taken as has room in every status', () => {

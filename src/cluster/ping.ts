@@ -12,13 +12,20 @@ const leastPresenceMs = 30_000
 /** Characters of a name that are kept: another peer may have chosen it. */
 const maxNameLength = 1_024
 
-/** The value of the `ping` metric (spec/components.md 1.2): only public IPFS addresses are told. */
-export function pingMetric (self: PeerId, peername: string, ipfs: IpfsId, now: number, pingIntervalMs: number): Metric {
+/** Longest time for which a peer may let the others wait for its moves, in milliseconds. */
+const longestRepinDelayMs = 24 * 3_600_000
+
+/**
+ * The value of the `ping` metric (spec/components.md 1.2): only public IPFS addresses are told. A peer that
+ * repins later than is usual says when: the Go program skips that.
+ */
+export function pingMetric (self: PeerId, peername: string, ipfs: IpfsId, now: number, pingIntervalMs: number, repinDelayMs = 0): Metric {
   const addresses = (ipfs.addresses ?? []).filter(isPublic).slice(0, maxAddresses)
   const value = JSON.stringify({
     peer_name: peername.slice(0, maxNameLength),
     ...(ipfs.id !== undefined && { ipfs_id: ipfs.id }),
     ...(addresses.length > 0 && { ipfs_addresses: addresses }),
+    ...(repinDelayMs > 0 && { flotilla_repin_delay_ms: repinDelayMs }),
   })
   return { name: 'ping', peer: self, value, expire: now + 2 * pingIntervalMs, valid: true, weight: 0, partitionable: false, receivedAt: 0 }
 }
@@ -37,6 +44,16 @@ export function readPing (metric: Metric | undefined): Pick<PeerPinStatus, 'peer
     }
   } catch {
     return unknown
+  }
+}
+
+/** How long another peer must be silent until all are to see what the sender has moved, in milliseconds; 0 where it tells nothing. */
+export function readRepinDelay (metric: Metric | undefined): number {
+  try {
+    const { flotilla_repin_delay_ms: delayMs } = JSON.parse(metric?.value ?? '') as { flotilla_repin_delay_ms?: unknown }
+    return typeof delayMs === 'number' && delayMs > 0 ? Math.min(delayMs, longestRepinDelayMs) : 0
+  } catch {
+    return 0
   }
 }
 

@@ -6,7 +6,7 @@ import type { PeerPresence } from '../../monitor/monitor.ts'
  * was away for half a minute and a ping interval behind it are within. With the second evidence and
  * the pace of the loop the first pin moves within a minute of a death.
  */
-const usualGraceMs = 50_000
+export const usualGraceMs = 50_000
 /** What a peer gets at most after its last ping has expired, when its pings count longer than usual. */
 const graceMs = 20_000
 /** For a peer that holds pins and was never heard: this peer has just started, others may still start. */

@@ -36,6 +36,8 @@ export interface PeerRepairParts extends RoundParts {
   readonly calls: Pick<PeerCalls, 'id' | 'members'>
   readonly notes: RepairNotes
   readonly changesHeldMs: number
+  /** How long the peer must be silent until the moves of another one are to be seen, in milliseconds, as that one says; 0 where it says nothing. */
+  readonly repinDelayOf: (owner: PeerId) => number
   /** When the peer gave its last sign of life that this peer knows of, by the monotonic clock. */
   readonly lastSignAt: () => number
   /** Called when the peer gives one. */
@@ -143,10 +145,12 @@ export class PeerRepair {
     if (ofOthers.size === 0) return backOff(hopeless > 0 ? retryMs : recheckMs, this.#fruitless++)
     const nextMs = fallbackMs + this.#parts.changesHeldMs
     if (isPart) return nextMs
-    const idle = [...ofOthers].filter(([owner, count]) => count >= (this.#previous?.ofOthers.get(owner) ?? Infinity)).map(([owner]) => owner)
+    const silentMs = this.#parts.platform.clock.monotonic() - this.#parts.lastSignAt()
+    const dueInMs = (owner: PeerId): number => this.#parts.repinDelayOf(owner) + fallbackMs - silentMs
+    const idle = [...ofOthers].filter(([owner, count]) => dueInMs(owner) <= 0 && count >= (this.#previous?.ofOthers.get(owner) ?? Infinity)).map(([owner]) => owner)
     if (idle.length === 0) {
       this.#previous = result
-      return nextMs
+      return Math.max(nextMs, Math.min(recheckMs.first, ...[...ofOthers.keys()].map(dueInMs)))
     }
     for (const owner of idle) {
       this.#idle.add(owner)

@@ -23,6 +23,7 @@ import { MemoryMetrics } from '../../tracker/tracker.fixture.ts'
 import { AlertHistory } from '../alert-history.ts'
 import { pushMetrics } from '../metric-loops.ts'
 import { Pinning } from '../pin.ts'
+import { pingMetric } from '../ping.ts'
 import { RepairLoop } from './repair.ts'
 import { Responsibility } from './responsibility.ts'
 import { expireLoop } from '../state-sync.ts'
@@ -36,6 +37,8 @@ const freeSpaceIntervalMs = 15_000
 export interface TestPeerOptions {
   readonly disableRepinning?: boolean
   readonly followerMode?: boolean
+  readonly repinGracePeriodMs?: number
+  readonly changesHeldMs?: number
   /** Does not repair at all, as a peer of the reference with repinning disabled. */
   readonly isPassive?: boolean
 }
@@ -138,13 +141,14 @@ export class TestPeer {
     const monitor = this.#monitor = new GossipMonitor({ network, codec: MetricMessage, checkIntervalMs: 15_000, platform })
     await monitor.start()
     const consensus = this.#consensus(monitor)
-    const { disableRepinning = false, followerMode = false, isPassive = false } = this.#options
+    const { disableRepinning = false, followerMode = false, isPassive = false, repinGracePeriodMs, changesHeldMs } = this.#options
     const pinning = new Pinning({ consensus, monitor, allocator: balancedAllocator(['freespace'], platform.random), clock, loggers: platform.loggers, options: { replicationFactorMin: 1, replicationFactorMax: 2, followerMode, pinOnlyOnTrustedPeers: false, pinOnlyOnUntrustedPeers: false } })
-    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal), members: (peer, options) => this.#askMembers(peer, options.signal) }, settings: { disableRepinning, followerMode }, store: this.#store, platform })
+    this.repair = new RepairLoop({ self: this.self, consensus, pinning, monitor, calls: { id: (peer, options) => this.#ask(peer, options.signal), members: (peer, options) => this.#askMembers(peer, options.signal) }, settings: { disableRepinning, followerMode, repinGracePeriodMs, changesHeldMs }, store: this.#store, platform })
     const metric = (name: string, intervalMs: number, weight: () => number) => ({ name, metrics: async () => [{ name, peer: this.self, value: String(weight()), expire: clock.now() + 2 * intervalMs, valid: true, weight: weight(), partitionable: false, receivedAt: 0 }] })
+    const ping = { name: 'ping', metrics: async () => [pingMetric(this.self, '', { id: undefined, addresses: null, error: '' }, clock.now(), pingIntervalMs, this.repair?.delayMs)] }
     this.#running = Promise.all([
       this.alerts.record(monitor, silentLogger, signal),
-      pushMetrics(metric('ping', pingIntervalMs, () => 0), monitor, platform, signal),
+      pushMetrics(ping, monitor, platform, signal),
       pushMetrics(metric('freespace', freeSpaceIntervalMs, () => this.freeSpace), monitor, platform, signal),
       isPassive ? undefined : this.repair.run(signal),
       isPassive || followerMode ? undefined : expireLoop({ consensus, responsibility: new Responsibility(this.self), platform, unpin: cid => this.#unpin(cid) }, 5 * 60_000, signal),
@@ -246,6 +250,8 @@ export class TestPeer {
 /** A pinset with an index by holder; as reads are counted it shows what a repair looks at. */
 class HeldPinset extends PinsInMemory implements StateStore {
   readonly #byHolder = new Map<PeerId, Set<Cid>>()
+  /** How often it was asked who holds what. */
+  timesAsked = 0
 
   put (pin: Pin): void {
     const old = this.pins.get(pin.cid)
@@ -266,6 +272,7 @@ class HeldPinset extends PinsInMemory implements StateStore {
   async * list (): AsyncGenerator<Pin[]> { yield [...this.pins.values()] }
 
   async * allocatedTo (peer: PeerId, { after, limit = Infinity }: PinsetQuery): AsyncGenerator<Cid[]> {
+    this.timesAsked++
     // CIDs of one kind: their text is in the order of their keys.
     yield [...this.#byHolder.get(peer) ?? []].filter(cid => after === undefined || cid > after).toSorted().slice(0, limit)
   }

@@ -253,6 +253,31 @@ test('what a responsible peer does not do the next one does', async () => {
   await cluster.stop()
 })
 
+test('a peer that repins later by its own settings is given that time: the others move what is theirs', async () => {
+  for (const settings of [{ repinGracePeriodMs: 30 * minute }, { changesHeldMs: 29 * minute }]) {
+    const cluster = new TestCluster()
+    await cluster.add(1)
+    await cluster.add(3, { ...settings, isPassive: 'changesHeldMs' in settings })
+    await cluster.add(1)
+    await cluster.clock.advance(20_000)
+    const cids = Array.from({ length: 100 }, (_, n) => cluster.pin(n, [4, 1 + n % 3], { min: 2, max: 2 }))
+    await cluster.peer(4).kill()
+    await cluster.clock.advance(2 * minute)
+    const own = cluster.moves.length
+    assert.ok(own > 0 && own < 50, `${own} moves`)
+    const asked = cluster.peer(0).pinset.timesAsked
+    await cluster.clock.advance(25 * minute)
+    assert.ok(cluster.peer(0).pinset.timesAsked - asked < 20, 'it goes through all pins of the peer a few times meanwhile')
+    assert.equal(cluster.moves.length, own)
+    assert.deepEqual(cluster.warnings.filter(text => text.includes('does not repin')), [])
+    // Those that could have been seen by then, had they been made, are made by who is next.
+    await cluster.clock.advance(15 * minute)
+    for (const cid of cids) assert.ok(!cluster.holders(cid).includes(4))
+    assert.equal(cluster.warnings.some(text => text.includes('does not repin')), 'changesHeldMs' in settings)
+    await cluster.stop()
+  }
+})
+
 test('ten thousand pins are moved at a bounded pace', async () => {
   const cluster = await clusterOf(5)
   for (let n = 0; n < 10_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })

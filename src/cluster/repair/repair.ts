@@ -9,7 +9,8 @@ import type { Counter } from '../../platform/metrics.ts'
 import type { Store } from '../../platform/store.ts'
 import type { PeerCalls } from '../../rpc/peer-calls.ts'
 import type { Pinning } from '../pin.ts'
-import { judge, type UnheardHolder } from './deaths.ts'
+import { readRepinDelay } from '../ping.ts'
+import { judge, usualGraceMs, type UnheardHolder } from './deaths.ts'
 import { RepairNotes } from './repair-notes.ts'
 import { Pace } from './pace.ts'
 import { hearsayMs, PeerRepair } from './peer-repair.ts'
@@ -100,6 +101,13 @@ export class RepairLoop {
     metrics.gauge('ipfscluster_pins_degraded', 'Pins with fewer living holders than their replication_factor_min', () => this.degraded())
   }
 
+  /** How long another peer must be silent until all are to see what this one has moved, in milliseconds; 0 for what is usual, and where it moves nothing. */
+  get delayMs (): number {
+    const { disableRepinning, followerMode, repinGracePeriodMs = usualGraceMs, changesHeldMs = 0 } = this.#parts.settings
+    const delayMs = repinGracePeriodMs + changesHeldMs
+    return disableRepinning || followerMode || delayMs <= usualGraceMs ? 0 : delayMs
+  }
+
   /** Pins that have fewer holders than they should, as far as peers that are gone have been looked at. */
   degraded (): number { return [...this.#repairs.values()].reduce((sum, { repair }) => sum + repair.short, 0) }
 
@@ -187,6 +195,7 @@ export class RepairLoop {
       lastSignAt: () => Math.max(heardAt, this.#signs.get(peer) ?? -Infinity),
       onSign: () => { this.#signs.set(peer, clock.monotonic()) },
       changesHeldMs: settings.changesHeldMs ?? 0,
+      repinDelayOf: owner => readRepinDelay(monitor.latestFor('ping', owner)),
       onConfirmed: () => {
         const entry = this.#repairs.get(peer)
         if (entry !== undefined) entry.isConfirmed = true
