@@ -11,7 +11,7 @@ import { WalkRecords } from './walk-records.ts'
 import { Writer } from './writer.ts'
 
 /** The parts of a peer with an empty set, unless the store is that of another one. */
-export function bareParts (store = memoryStore()): { store: Store, keys: ReplicaKeys, replica: Replica, writer: Writer, records: WalkRecords } {
+export function bareParts (store: Store = memoryStore()): { store: Store, keys: ReplicaKeys, replica: Replica, writer: Writer, records: WalkRecords } {
   const keys = replicaKeys('/c')
   const replica = new Replica(store, keys)
   const pinset = new Pinset({ store, clock: virtualClock(), codec: PinMessage, valuePrefix: '/c/s/k/' })

@@ -1,4 +1,3 @@
-import { ClusterError } from '../../domain/errors.ts'
 import type { Store, StoreEntry, StoreOperation } from '../../platform/store.ts'
 import type { DeltaNode } from './delta.ts'
 import { prefixEnd } from './encoding.ts'
@@ -68,14 +67,14 @@ export class LostHeads {
   async restore (signal: AbortSignal): Promise<number> {
     const { store, writer } = this.#options
     const names = await this.#unfollowed(signal)
-    const count = names.length === 0 ? 0 : await writer.turn(() => this.#makeHeads(names))
+    const count = names.length === 0 ? 0 : await writer.turn(() => this.#makeHeads(names), this.#opening)
     await store.clear(range)
     return count
   }
 
   /** @throws ClusterError `STORE_FAILED` when the store may have lost notes */
   async #unfollowed (signal: AbortSignal): Promise<string[]> {
-    const { store } = this.#options
+    const { store, writer } = this.#options
     const names: string[] = []
     let followed = ''
     for await (const keys of store.keys(range)) {
@@ -86,7 +85,7 @@ export class LostHeads {
         else if (name !== followed && names.length < maxFound && !this.#headsBefore.has(name)) names.push(name)
       }
     }
-    if (store.openings?.() !== this.#opening) throw new ClusterError('STORE_FAILED', 'the datastore was opened anew while the set was looked over')
+    writer.refuseAnew(this.#opening)
     return names
   }
 

@@ -12,7 +12,9 @@ import { CrashStore } from './crash-store.fixture.ts'
 import { CrdtConsensus } from './crdt-consensus.ts'
 import { CrdtPeers, cidOf, namesOf, pinOf, seededRandom, setOf, type CrdtPeer } from './crdt-peers.fixture.ts'
 import { decodeDeltaNode, encodeDeltaNode, type DeltaNode } from './delta.ts'
+import { FaultyStore } from './faulty-store.fixture.ts'
 import { Journal } from './journal.ts'
+import { keyOfPin } from './pin-values.ts'
 import { repair } from './repair.ts'
 import { markReplicaClean, markReplicaDirty, readReplicaState, replicaDot } from './replica-state.ts'
 
@@ -161,6 +163,37 @@ test('what is merged during a look makes no heads of what it follows', async () 
   assert.equal(report.lostHeads, 0)
   assert.deepEqual(replica.heads.names(), [nodes.at(-1)?.blockId.slice(1)])
   assert.deepEqual(await keysUnder(store, '/flotilla/looked/'), [])
+})
+
+test('what a failing disk loses during a look is not written as if it were there', async () => {
+  const nodes = [1, 2].map(n => pinOf(n)).reduce<DeltaNode[]>((before, pin, i) => [
+    ...before, encodeDeltaNode({ elements: [{ key: keyOfPin(pin), id: '', value: PinMessage.encodeProtobuf(pin) }], tombstones: [], priority: i + 1 }, before.slice(-1).map(({ cid }) => cid))], [])
+  let isLooking = false
+  const markers = nodes.map(({ blockId }) => `/c/b${blockId}`).toSorted()
+  /** Loses what is not synced when it is known which of the nodes are merged. */
+  class Losing extends FaultyStore {
+    override async getMany (keys: readonly string[]): Promise<Array<Uint8Array | undefined>> {
+      const values = await super.getMany(keys)
+      if (!isLooking || keys.join() !== markers.join()) return values
+      this.faults = ['nothing since the last sync']
+      await assert.rejects(this.batch([{ type: 'del', key: '/nothing' }], { sync: false }))
+      await this.batch([], { sync: false })
+      return values
+    }
+  }
+  const [first, second] = nodes as [DeltaNode, DeltaNode]
+  const parts = bareParts(new Losing())
+  const { store, replica, writer } = parts
+  const merge = (node: DeltaNode, sync: boolean): Promise<void> => writer.turn(async () => { await writer.commit({ prepared: await replica.prepareForeign([{ node, isInner: false }]), sync }) })
+  await merge(first, true)
+  for (const withValues of [true, false]) {
+    await merge(second, false)
+    isLooking = true
+    await repair({ ...parts, onMissing: () => {} }, { withValues, signal: new AbortController().signal }).catch(() => {})
+    isLooking = false
+    await writer.turn(async () => {})
+    assert.deepEqual([replica.heads.names(), await keysUnder(store, '/c/b/C')], [[first.blockId.slice(1)], [`/c/b${first.blockId}`]])
+  }
 })
 
 test('heads that are none go', async () => {

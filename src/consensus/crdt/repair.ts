@@ -44,20 +44,25 @@ export interface RepairReport {
  * takes constant memory and reads the disk in one pass. If every head and everything that a merged
  * node follows is merged, then all below the heads is.
  *
+ * What a failing disk loses meanwhile ends it: what was seen may be gone.
+ *
  * With `withValues` also looks whether the set is what the nodes say, and whether all that was merged is below the heads.
  */
 export async function repair (options: RepairOptions, { withValues, signal }: { readonly withValues: boolean, readonly signal: AbortSignal }): Promise<RepairReport> {
   const { store, keys, replica, writer, onMissing } = options
   let missing = 0
   let falseHeads = 0
+  // Within a turn: heads that the disk has lost would be fetched as what others follow, and be none any more.
+  const heads = await writer.turn(() => unmerged(options, replica.heads.names()))
+  const { opening } = writer
   const found = (nodes: readonly Needed[]): void => {
+    writer.refuseAnew(opening)
     missing += nodes.length
     if (nodes.length > 0) onMissing(nodes)
   }
-  // Within a turn: heads that the disk has lost would be fetched as what others follow, and be none any more.
-  found(await writer.turn(() => unmerged(options, replica.heads.names())))
+  found(heads)
   found(await withoutBlock(options, signal))
-  const values = withValues ? new ValueCheck(options) : undefined
+  const values = withValues ? new ValueCheck({ ...options, opening }) : undefined
   const unled = withValues ? await LostHeads.begin(options) : undefined
   let nodes = 0
   const blocks = unled?.blocks ?? store.iterate({ gte: keys.block(''), lt: prefixEnd(keys.block('')) })
@@ -66,7 +71,7 @@ export async function repair (options: RepairOptions, { withValues, signal }: { 
     found(rotten)
     const links = new Set(step.flatMap(linksOf))
     found(await unmerged(options, [...links]))
-    falseHeads += await dropFalseHeads(options, links)
+    falseHeads += await dropFalseHeads(options, links, opening)
     await values?.checkNodes(step)
     await unled?.note(step, links.union(new Set(waiting.flatMap(linksOf))))
   }
@@ -135,9 +140,9 @@ async function * mergedNodes ({ store, keys }: RepairOptions, blocks: AsyncItera
 }
 
 /** A head that a merged node follows is none; older versions of the Go program leave such. */
-async function dropFalseHeads ({ replica, writer }: RepairOptions, links: ReadonlySet<string>): Promise<number> {
+async function dropFalseHeads ({ replica, writer }: RepairOptions, links: ReadonlySet<string>, opening: number | undefined): Promise<number> {
   const heads = replica.heads.names().filter(name => links.has(name))
   if (heads.length === 0) return 0
-  await writer.turn(async () => { await writer.commit({ prepared: replica.prepareHeads(change => { change.remove(heads.map(cidOfMultihash)) }), sync: false }) })
+  await writer.turn(async () => { await writer.commit({ prepared: replica.prepareHeads(change => { change.remove(heads.map(cidOfMultihash)) }), sync: false }) }, opening)
   return heads.length
 }

@@ -18,13 +18,16 @@ export class ValueCheck {
   readonly #keys: ReplicaKeys
   readonly #replica: Replica
   readonly #writer: Writer
+  readonly #opening: number | undefined
   corrected = 0
 
-  constructor (options: { readonly store: Store, readonly keys: ReplicaKeys, readonly replica: Replica, readonly writer: Writer }) {
+  /** The nodes are of this `opening` of the store. */
+  constructor (options: { readonly store: Store, readonly keys: ReplicaKeys, readonly replica: Replica, readonly writer: Writer, readonly opening: number | undefined }) {
     this.#store = options.store
     this.#keys = options.keys
     this.#replica = options.replica
     this.#writer = options.writer
+    this.#opening = options.opening
   }
 
   async checkNodes (nodes: readonly DeltaNode[]): Promise<void> {
@@ -33,7 +36,7 @@ export class ValueCheck {
     if (wrong.length === 0) return
     await this.#writer.turn(async () => {
       await this.#writer.commit({ prepared: await this.#replica.prepareForeign(wrong.map(node => ({ node, isInner: true, isStored: true }))), sync: false })
-    })
+    }, this.#opening)
     this.corrected += wrong.length
   }
 

@@ -1,4 +1,5 @@
 import type { Cid } from '../../domain/cid.ts'
+import { ClusterError } from '../../domain/errors.ts'
 import type { Store, StoreOperation } from '../../platform/store.ts'
 import type { StoredChangeLog } from '../../state/change-log.ts'
 import type { PendingChange, Pinset } from '../../state/pinset.ts'
@@ -60,10 +61,22 @@ export class Writer {
   /** Whether the store was opened anew and nobody had a turn since. */
   isStale (): boolean { return this.#options.store.openings?.() !== this.#opening }
 
-  /** Does the work when all turns asked for before are over. */
-  turn<T> (work: () => Promise<T>): Promise<T> {
+  /** The opening of the store that the last turn has seen. */
+  get opening (): number | undefined { return this.#opening }
+
+  /** @throws ClusterError `STORE_FAILED` when what was read from that opening may be gone */
+  refuseAnew (opening: number | undefined): void {
+    if (opening !== undefined && opening !== this.#options.store.openings?.()) throw new ClusterError('STORE_FAILED', 'the datastore was opened anew while the set was looked over')
+  }
+
+  /**
+   * Does the work when all turns asked for before are over.
+   * @throws ClusterError as {@link refuseAnew}, for work that rests on what was read before
+   */
+  turn<T> (work: () => Promise<T>, opening?: number): Promise<T> {
     const turn = this.#last.then(async () => {
       await this.#reloadIfStale()
+      this.refuseAnew(opening)
       return work()
     })
     this.#last = turn.catch(() => {})
