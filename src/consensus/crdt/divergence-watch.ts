@@ -130,7 +130,7 @@ export class DivergenceWatch {
     this.#counter.add(1)
     this.#logger.error({ peer, kind, pins: own.pins, otherPins: other.pins }, kind === 'wrong set'
       ? 'another peer has merged the same changes but has other pins: this peer checks its own set and repairs it; if the message comes again, run "ipfs-cluster-service state crdt mark-dirty" on the other peer and restart it'
-      : 'another peer has other changes than this one and they do not come together: check the connection between both; this peer looks for what it may miss')
+      : 'another peer has other changes than this one and they do not come together: check the connection between both, and that each takes the other\'s changes (trusted_peers, cluster_name); this peer looks for what it may miss')
     this.#options.onDivergence({ peer, kind, own, other })
   }
 }
