@@ -10,6 +10,8 @@ export interface SeedTask {
   readonly roundMs: number
   /** Name of a planted bug. */
   readonly bug?: string | undefined
+  /** The same for all tasks of one run. */
+  readonly hasSmallLimits?: boolean
 }
 
 /**
@@ -25,7 +27,7 @@ export async function runSeeds (tasks: readonly SeedTask[], threads: number, onR
   let isOver = false
   await Promise.all(Array.from({ length: Math.min(threads, tasks.length) }, async () => {
     while (rest.length > 0 && !isOver) {
-      const worker = new Worker(fileURLToPath(new URL('seed-worker.ts', import.meta.url)))
+      const worker = new Worker(fileURLToPath(new URL('seed-worker.ts', import.meta.url)), { workerData: tasks[0]?.hasSmallLimits === true })
       try {
         for (let done = 0; done < seedsPerThread && !isOver; done++) {
           const task = rest.pop()

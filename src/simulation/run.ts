@@ -1,14 +1,14 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { plantedBugs } from './bugs/planted.ts'
 import { runSeeds } from './many-seeds.ts'
-import { simulate } from './simulate.ts'
+import { useSmallLimits } from './small-limits.ts'
 
 const usage = `Runs whole clusters in one process, each from one seed, and holds what we promise against them.
   npm run sim -- --seeds 1000 [--first N] [--peers 5] [--rounds 2] [--minutes 4] [--threads N]
   npm run sim -- --seed N [--trace] [--peers 5] [--rounds 2] [--minutes 4]
   npm run sim -- --bugs [--seeds N]        plants one known failure after the other and tells when it is found
   npm run sim -- --seed N --bug NAME
+  --small-limits                           work is cut in two after two or three pieces, where thousands come together otherwise
 A seed runs rounds: faults strike for so many simulated minutes, then they end and all is checked.
 `
 
@@ -29,11 +29,16 @@ const { values } = parseArgs({
     bugs: { type: 'boolean', default: false },
     bug: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    'small-limits': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
-const common = { peers: Number(values.peers), rounds: Number(values.rounds), roundMs: Number(values.minutes) * 60_000 }
+const hasSmallLimits = values['small-limits']
+if (hasSmallLimits) useSmallLimits()
+const [{ plantedBugs }, { simulate }] = await Promise.all([import('./bugs/planted.ts'), import('./simulate.ts')])
+
+const common = { hasSmallLimits, peers: Number(values.peers), rounds: Number(values.rounds), roundMs: Number(values.minutes) * 60_000 }
 
 if (values.help) process.stdout.write(usage)
 else if (values.bugs) await findBugs(Number(values.first), Number(values.seeds), Number(values.threads))

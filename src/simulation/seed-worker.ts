@@ -1,7 +1,9 @@
-import { parentPort } from 'node:worker_threads'
-import { plantedBugs } from './bugs/planted.ts'
+import { parentPort, workerData } from 'node:worker_threads'
 import type { SeedTask } from './many-seeds.ts'
-import { simulate } from './simulate.ts'
+import { useSmallLimits } from './small-limits.ts'
+
+if (workerData === true) useSmallLimits()
+const [{ plantedBugs }, { simulate }] = await Promise.all([import('./bugs/planted.ts'), import('./simulate.ts')])
 
 // Thousands of errors are made on purpose: a seed that fails is run again by itself, with stacks.
 Error.stackTraceLimit = 0
