@@ -1,6 +1,6 @@
 import { PinMessage } from '../codec/messages.ts'
 import { replicaKeys, suspectPrefix } from '../consensus/crdt/keys.ts'
-import { cidFromKey, type Cid } from '../domain/cid.ts'
+import { cidFromKey, cidKey, type Cid } from '../domain/cid.ts'
 import type { Pin } from '../domain/pin.ts'
 import { allocatedRange, clusterDagRange, expiryRange } from '../state/pin-index.ts'
 import type { SimulatedPeer } from './simulated-peer.ts'
@@ -62,6 +62,12 @@ export function suspects (disk: SimulatedDisk): number { return keysUnder(disk, 
 
 /** Changes that the tracker has not handled for good. */
 export function unhandledChanges (disk: SimulatedDisk): number { return keysUnder(disk, '/flotilla/changes/').length }
+
+/** Elements of the replicated set that keep this CID pinned. */
+export function livingElements (disk: SimulatedDisk, cid: Cid): number {
+  const key = `/${cidKey(cid)}`
+  return keysUnder(disk, keys.elementPrefix(key)).filter(element => disk.values.get(keys.tombstone(key, element.slice(keys.elementPrefix(key).length - 1))) === undefined).length
+}
 
 /** Count and digest of the pinset that the peer keeps beside it, the digest as hex. */
 export function figuresOn (disk: SimulatedDisk): { readonly count: number, readonly digest: string } {

@@ -4,6 +4,7 @@ import { bookkeeping } from './checks/bookkeeping.ts'
 import { bounded } from './checks/bounded.ts'
 import type { Check } from './checks/check.ts'
 import { holders } from './checks/holders.ts'
+import { once } from './checks/once.ts'
 import { replication } from './checks/replication.ts'
 import { sharding } from './checks/sharding.ts'
 import { trust } from './checks/trust.ts'
@@ -82,7 +83,7 @@ export async function comeToRest (world: World): Promise<RestTimes> {
   }
   const pinset = new Map([...found.values].map(([cid, value]) => [cid, pinOf(value)]))
   // First and at once: some checks take time, in which pins may run out.
-  for (const { promise, atRest } of [acknowledged, ...checks]) {
+  for (const { promise, atRest } of [once, acknowledged, ...checks]) {
     for (const broken of await atRest({ world, pinset, values: found.values })) world.violate(`${promise}: ${broken}`)
     if (promise === acknowledged.promise) world.history.restart(found.values, world.lost?.self)
   }

@@ -4,7 +4,7 @@ import { strikeUntil } from './faults.ts'
 import { importMany } from './many-pins.ts'
 import { joinUntil } from './newcomers.ts'
 import { comeToRest, type RestTimes } from './rest.ts'
-import { Workload } from './workload.ts'
+import { Workload, type WorkloadOptions } from './workload.ts'
 import { watch } from './watch.ts'
 import { World } from './world.ts'
 
@@ -79,7 +79,7 @@ export async function simulate (options: SimulationOptions): Promise<SimulationR
   }
 }
 
-function workloadOf (world: World): { users: number, mostPauseMs: number, sharedCids: number } {
+function workloadOf (world: World): WorkloadOptions {
   const random = world.random.fork('workload')
-  return { users: 1 + random.integer(4), mostPauseMs: random.pick([500, 2_000, 10_000]), sharedCids: random.pick([3, 10, 30]) }
+  return { users: 1 + random.integer(4), mostPauseMs: random.pick([500, 2_000, 10_000]), sharedCids: random.pick([3, 10, 30]), hasBursts: random.fork('bursts').chance(0.4) }
 }

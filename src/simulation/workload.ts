@@ -29,6 +29,10 @@ const files = 40
 const withoutShards = 0.5
 const shardsPauseMs = 60_000
 
+/** How many pins a user asks for at once at most, and how often. */
+const mostAtOnce = 12
+const burstShare = 0.1
+
 /** How soon a user notices that the peer is gone, in milliseconds. */
 const lookMs = 2_000
 
@@ -38,6 +42,8 @@ export interface WorkloadOptions {
   readonly mostPauseMs: number
   /** CIDs that all users fight over. */
   readonly sharedCids: number
+  /** Users ask for many things at once now and then. */
+  readonly hasBursts: boolean
 }
 
 /** Random users of a cluster. */
@@ -73,7 +79,10 @@ export class Workload {
         await sleep(clock, own.between(0, this.#options.mostPauseMs))
         if (clock.monotonic() >= untilMs) return
         const serving = this.#world.serving()
-        if (serving.length > 0) await this.#ask(own.pick(serving), own)
+        if (serving.length === 0) continue
+        const peer = own.pick(serving)
+        const times = this.#options.hasBursts && own.chance(burstShare) ? 2 + own.integer(mostAtOnce - 1) : 1
+        await Promise.all(Array.from({ length: times }, () => this.#ask(peer, own)))
       }
     })
     await Promise.all([...asking, this.#addOverShards(untilMs, random.fork(`shards/${round}`))])

@@ -51,6 +51,9 @@ export const lostChanges: readonly PlantedBug[] = [
       })
     },
   }),
+  plantedBug('changes made twice', 'a delta that ended in the midst of a journal entry let a crash make all of the entry again, also what others had undone since', {
+    store: store => withBatches(store, operations => operations.filter(({ key }) => key !== '/flotilla/journal-cut')),
+  }),
   plantedBug('ties to the first', 'replicas with equal DAGs held different values for good (go-ds-crdt#238)', {
     store: store => withBatches(store, operations => {
       const lost = new Set<string>()
