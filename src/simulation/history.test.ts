@@ -51,6 +51,22 @@ test('who has lost again what all had agreed on removes what it has itself', asy
   assert.deepEqual(history.allowed(cid), { values: new Set([storedForm(moved)]), mayBeAbsent: true })
 })
 
+test('what a peer is being asked for does not follow what its disk loses meanwhile', async () => {
+  const again = pinOf(1, { name: 'again' })
+  for (const isLost of [false, true]) {
+    const history = new History(() => {}, () => {})
+    await change(history, here, undefined, consensus => consensus.logPin(asked))
+    await change(history, there, asked, async consensus => {
+      const logged = consensus.logPin(again)
+      await Promise.resolve()
+      if (isLost) history.fallBehind(there)
+      await logged
+    })
+    await unpin(history, there, again)
+    assert.deepEqual(history.allowed(cid), { values: new Set(isLost ? [storedForm(asked)] : []), mayBeAbsent: true })
+  }
+})
+
 test('who was away and has learned what the others had removes it', async () => {
   const history = afterMove(there)
   await unpin(history, there, moved)

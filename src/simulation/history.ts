@@ -19,8 +19,8 @@ export interface Change {
   /** The pin in its stored form; undefined for a removal. */
   readonly value: string | undefined
   readonly pin: Pin | undefined
-  /** Changes for this CID that the peer had taken in when it was asked, directly. */
-  readonly seen: ReadonlySet<Change>
+  /** Changes for this CID that the peer had taken in when it was asked, directly, and not lost again before that was on disk. */
+  seen: ReadonlySet<Change>
   isAcknowledged: boolean
   /** The number of the last change that had begun when this one was acknowledged, or its process ended; Infinity before. */
   acknowledgedAt: number
@@ -82,8 +82,11 @@ export class History {
     }
   }
 
-  /** The peer has lost what it had not synced: what it learned from others it learns anew. */
-  fallBehind (peer: PeerId): void { this.#behind.add(peer) }
+  /** The peer has lost what it had not synced: what it learned from others it learns anew, and what it is being asked for does not follow that. */
+  fallBehind (peer: PeerId): void {
+    this.#behind.add(peer)
+    for (const change of [...this.#changes.values()].flat()) if (change.peer === peer && change.isOpen) change.seen = new Set([...change.seen].filter(seen => seen.peer === peer))
+  }
 
   /**
    * The process of the peer is gone: what it had begun may be on its disk, but is answered by nobody,
