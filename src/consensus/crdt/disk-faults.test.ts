@@ -146,19 +146,7 @@ test('an entry of an earlier run that comes back when a delta is undone is older
 
 /** The same store for a process that is killed before any of its deltas is written; what is `answered` is that a batch is. */
 function beforeDeltas (store: FaultyStore, answered: (operations: readonly StoreOperation[], written: Promise<void>) => Promise<void> = (_, written) => written): Store {
-  return {
-    batch: (operations, options) => operations.some(({ key }) => key.startsWith('/c/h/')) ? new Promise(() => {}) : answered(operations, store.batch(operations, options)),
-    get: key => store.get(key),
-    getSync: key => store.getSync(key),
-    getMany: keys => store.getMany(keys),
-    iterate: range => store.iterate(range),
-    keys: range => store.keys(range),
-    keysUnder: (prefixes, limitEach) => store.keysUnder(prefixes, limitEach),
-    clear: range => store.clear(range),
-    openings: () => store.openings(),
-    onOpenedAnew: listener => { store.onOpenedAnew(listener) },
-    close: async () => {},
-  }
+  return store.withBatch((operations, options) => operations.some(({ key }) => key.startsWith('/c/h/')) ? new Promise(() => {}) : answered(operations, store.batch(operations, options)))
 }
 
 test('what a killed process wrote and did not sync is on disk before anybody acts on it', async () => {

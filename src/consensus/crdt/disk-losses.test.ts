@@ -12,19 +12,7 @@ import { FaultyStore } from './faulty-store.fixture.ts'
 /** The store as long as a process lives. */
 function untilKilled (store: FaultyStore): { readonly store: Store, readonly kill: () => void } {
   let isKilled = false
-  const living: Store = {
-    batch: (operations, options) => isKilled ? new Promise(() => {}) : store.batch(operations, options),
-    get: key => store.get(key),
-    getSync: key => store.getSync(key),
-    getMany: keys => store.getMany(keys),
-    iterate: range => store.iterate(range),
-    keys: range => store.keys(range),
-    keysUnder: (prefixes, limitEach) => store.keysUnder(prefixes, limitEach),
-    clear: range => store.clear(range),
-    openings: () => store.openings(),
-    onOpenedAnew: listener => { store.onOpenedAnew(listener) },
-    close: async () => {},
-  }
+  const living = store.withBatch((operations, options) => isKilled ? new Promise(() => {}) : store.batch(operations, options))
   return { store: living, kill: () => { isKilled = true } }
 }
 

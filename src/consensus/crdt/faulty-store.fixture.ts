@@ -51,6 +51,23 @@ export class FaultyStore implements Store {
     for (const listener of this.#listeners) listener()
   }
 
+  /** The same store for a process whose batches go another way. */
+  withBatch (batch: Store['batch']): Store {
+    return {
+      batch,
+      get: key => this.get(key),
+      getSync: key => this.getSync(key),
+      getMany: keys => this.getMany(keys),
+      iterate: range => this.iterate(range),
+      keys: range => this.keys(range),
+      keysUnder: (prefixes, limitEach) => this.keysUnder(prefixes, limitEach),
+      clear: range => this.clear(range),
+      openings: () => this.openings(),
+      onOpenedAnew: listener => { this.onOpenedAnew(listener) },
+      close: async () => {},
+    }
+  }
+
   /** Nothing that was written is on disk for sure. */
   loseSyncs (): void { this.#synced = 0 }
 
