@@ -134,3 +134,24 @@ test('clear leaves an empty pinset', () => withState(async state => {
   await state.clear()
   assert.deepEqual(await names(state), [])
 }))
+
+test('a cleanup that is killed half way leaves an empty pinset, and the next one takes away what it left', context => withState(async (state, folder) => {
+  await state.replace(batches(3, 3))
+  const { rm: remove } = fsPromises
+  context.mock.method(fsPromises, 'rm', async (path: string, options: object) => {
+    if (/\.(replaced|removed)$/.test(path) && !existsSync(path)) return
+    if (path.startsWith(join(folder, 'leveldb'))) throw new Error('the process was killed')
+    return remove(path, options)
+  })
+  syncBuiltinESMExports()
+  await state.clear().catch(() => {})
+  context.mock.restoreAll()
+  syncBuiltinESMExports()
+  await state.close()
+  const configuration = await createConfiguration({ folder, random: systemRandom, environment: {}, warn: () => {} })
+  const opened = await openStateAccess(configuration, { identity, loggers: silentLoggers })
+  assert.deepEqual(await names(opened), [])
+  await opened.clear()
+  await opened.close()
+  assert.deepEqual(await readdir(folder), ['leveldb'])
+}))

@@ -68,7 +68,7 @@ export async function openStateAccess (configuration: Configuration, options: { 
     },
     async clear () {
       await consensus.stop()
-      await removeLevelDb(folder)
+      await removeStore(folder)
       consensus = await open(await openLevelDbStore(folder))
     },
     close: () => consensus.stop(),
@@ -78,11 +78,39 @@ export async function openStateAccess (configuration: Configuration, options: { 
 /** At every moment one of both folders stands under a name from which {@link openDatastore} takes it. */
 async function replaceFolder (folder: string, fresh: string): Promise<void> {
   const old = replacedFolder(folder)
-  const gone = `${folder}.removed`
-  for (const left of [old, gone]) await rm(left, { recursive: true, force: true })
+  await removeLeft(folder)
   await rename(folder, old)
   await rename(fresh, folder)
-  // To remove a large one takes long. What is left when that is cut off must not be taken back one day when the folder is moved away.
+  await removeMoved(folder, old)
+}
+
+/**
+ * In one step, as far as a start can tell: to remove a large store takes long, and one that is cut off in the midst would
+ * be found damaged. Not where other things stand in the folder, or a disk is mounted there.
+ */
+async function removeStore (folder: string): Promise<void> {
+  if ((await otherFiles(folder)).length === 0) {
+    await removeLeft(folder)
+    try {
+      await removeMoved(folder, folder)
+      return
+    } catch {
+      // It cannot be moved.
+    }
+  }
+  await removeLevelDb(folder)
+}
+
+/** To remove a large folder takes long. What is left when that is cut off must not be taken back one day when the folder is moved away. */
+async function removeMoved (folder: string, old: string): Promise<void> {
+  const gone = removedFolder(folder)
   await rename(old, gone)
   await rm(gone, { recursive: true, force: true }).catch(() => {})
 }
+
+/** Removes what was left of an import or a cleanup that was cut off. */
+async function removeLeft (folder: string): Promise<void> {
+  for (const left of [replacedFolder(folder), removedFolder(folder)]) await rm(left, { recursive: true, force: true })
+}
+
+function removedFolder (folder: string): string { return `${folder}.removed` }
