@@ -113,6 +113,8 @@ export class MadeCall {
     const send = (): Promise<void> => watch.wait(writer.send(), method.nextReplyMs, `${this.#peer} has taken nothing for ${method.nextReplyMs / 1000} seconds`)
     writer.add(serviceIdCall, this.#name)
     try {
+      // The first request may take minutes, and the other peer does not wait so long for the name of a call.
+      if (method.isPrompt === true) await send()
       let isFirst = true
       for await (const request of requests) {
         writer.add(method.request, request)

@@ -7,7 +7,7 @@ import { ClusterError } from '../domain/errors.ts'
 import type { PeerId, PeerInformation } from '../domain/peer.ts'
 import type { PinInfo } from '../domain/status.ts'
 import type { Block } from '../ipfs/connector.ts'
-import { systemClock } from '../platform/clock.ts'
+import { sleep, systemClock } from '../platform/clock.ts'
 import { virtualClock } from '../platform/virtual-clock.ts'
 import { RpcClient } from './client.ts'
 import { methods } from './methods.ts'
@@ -103,6 +103,23 @@ test('a range of statuses is answered before the next one is asked for', async (
   }
   const { A: first = [], '': last = [] } = peers.service.ranges
   assert.deepEqual(got, [...first, ...first, ...last])
+  await peers.stop()
+})
+
+test('the first range may be asked for long after the call has begun: this peer lists the pins of its own IPFS node first', async () => {
+  const clock = virtualClock()
+  const peers = await twoPeers(clock)
+  const start = { isEqual: true, unexpected: 0, peername: 'other', ipfsPeerId: peerOf(9), ipfsPeerAddresses: null }
+  peers.service.ranges = { '': [start] }
+  async function * ranges (): AsyncGenerator<StatusRange> {
+    await sleep(clock, 5 * 60_000, new AbortController().signal)
+    yield { last: '', digest: Uint8Array.of(1, 2) }
+  }
+  const replies = Array.fromAsync(peers.calls.statusRanges(server, ranges(), noOptions))
+  replies.catch(() => {})
+  await clock.advance(6 * 60_000)
+  assert.deepEqual(await replies, [[start]])
+  assert.deepEqual(peers.warnings, [])
   await peers.stop()
 })
 
