@@ -12,10 +12,13 @@ const layoutVersion = Uint8Array.of(1)
 const versionKey = 'v'
 const blockPrefix = 'b'
 const segmentPrefix = 's'
+/** The highest number that a segment had which is gone: an entry that was left behind must not come to mean a block of another. */
+const highestGoneKey = 'x'
 
 /**
  * Where each block lies, in an ordered store: `b<block key>` for blocks, `s<number>` for what is
  * kept about each segment file, both changed in one batch, so that the counts are never counted.
+ * One segment is forgotten at a time.
  */
 export class BlockIndex {
   readonly #store: Store
@@ -38,7 +41,18 @@ export class BlockIndex {
     return this.#batch(operations, options)
   }
 
-  forget (segment: Segment): Promise<void> { return this.#batch([{ type: 'del', key: segmentKey(segment.id) }], { sync: true }) }
+  /** Its number will not be used again. */
+  async forget (segment: Segment): Promise<void> {
+    const operations: StoreOperation[] = [{ type: 'del', key: segmentKey(segment.id) }]
+    if (segment.id > await this.highestGone()) operations.push({ type: 'put', key: highestGoneKey, value: encodeNumber(segment.id) })
+    await this.#batch(operations, { sync: true })
+  }
+
+  /** The highest number of a segment that was forgotten; 0 without one. */
+  async highestGone (): Promise<number> {
+    const value = await this.#store.get(highestGoneKey)
+    return value === undefined ? 0 : new DataView(value.buffer, value.byteOffset, 4).getUint32(0)
+  }
 
   /** All blocks as of the call, in batches. */
   async * entries (): AsyncGenerator<IndexEntry[]> {
@@ -73,6 +87,12 @@ export class BlockIndex {
 }
 
 function segmentKey (id: number): string { return segmentPrefix + id.toString(16).padStart(8, '0') }
+
+function encodeNumber (number: number): Uint8Array {
+  const value = Buffer.allocUnsafe(4)
+  value.writeUInt32BE(number)
+  return value
+}
 
 function encodeLocation ({ segment, ordinal, offset, sizeBytes }: BlockLocation): Uint8Array {
   const value = Buffer.allocUnsafe(16)

@@ -103,6 +103,25 @@ test('an index that is lost or damaged is made anew from the blocks, without the
   await third.close()
 }))
 
+test('blocks whose file is gone are gone, whatever is written later, and can be put again', () => withFolder(async (folder, openStore) => {
+  const [lost, later] = [1, 2].map(seed => Array.from({ length: 5 }, (_, n) => text(`${seed} ${n}`))) as [NewBlock[], NewBlock[]]
+  let store = await openStore()
+  for (const block of lost) await store.put(block)
+  await store.close()
+  await rm(join(folder, 'segments', '00000001.blocks'))
+  // The number of the file is not forgotten either when nothing is written for a while.
+  await (await openStore()).close()
+  store = await openStore()
+  await Promise.all(later.map(block => store.put(block)))
+  assert.deepEqual(await store.locate(lost.map(({ key }) => key)), lost.map(() => undefined))
+  for (const block of lost) await store.put(block)
+  await assertHolds(store, [...lost, ...later])
+  assert.equal(store.stat().blocks, 10)
+  await collect(store, [...lost, ...later])
+  await assertHolds(store, [...lost, ...later])
+  await store.close()
+}))
+
 test('a block that rotted on disk is given up and can be put again', () => withFolder(async (folder, openStore) => {
   const store = await openStore()
   const [good, bad] = [blockOf(randomBytes(1000)), blockOf(randomBytes(1000))]

@@ -25,13 +25,23 @@ export async function restoreSegments (index: BlockIndex, segments: Segments, lo
     else segments.add(segment)
   }
   for (const id of unknown) await adopt(id, index, segments, logger)
+  if (known.size > 0) await forgetBlocksOf(known, index)
   for (const lost of known.values()) {
     logger.error({ segment: lost.id, blocks: lost.liveBlocks }, 'a file of blocks is gone: its blocks are fetched again when somebody wants them')
     await index.forget(lost)
   }
+  segments.pass(await index.highestGone())
   if (recorded === undefined) await index.begin()
   const last = segments.last()
   if (last !== undefined) await openEnd(last, segments, logger)
+}
+
+/** Takes the blocks of segments whose files are gone out of the index. */
+async function forgetBlocksOf (lost: ReadonlyMap<number, Segment>, index: BlockIndex): Promise<void> {
+  for await (const entries of index.entries()) {
+    const gone = entries.filter(({ location }) => lost.has(location.segment))
+    if (gone.length > 0) await index.write(gone.map(({ key }) => ({ key, location: undefined })), [], { sync: false })
+  }
 }
 
 async function adopt (id: number, index: BlockIndex, segments: Segments, logger: Logger): Promise<void> {

@@ -52,8 +52,11 @@ export class Segments {
   /** Takes a segment that stands on disk into the table. */
   add (segment: Segment): void {
     this.#table.set(segment.id, segment)
-    this.#nextId = Math.max(this.#nextId, segment.id + 1)
+    this.pass(segment.id)
   }
+
+  /** No segment gets this number any more. */
+  pass (id: number): void { this.#nextId = Math.max(this.#nextId, id + 1) }
 
   /** Makes the next segment file; its name is on disk when this resolves. */
   async create (): Promise<Segment> {
