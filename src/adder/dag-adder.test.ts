@@ -476,20 +476,26 @@ describe('a sharded add', () => {
     assert.deepEqual(taken, [])
   })
 
-  test('pins a shard once more that was unpinned with other content before its cluster DAG was pinned', async () => {
-    const pinned = new Set<Cid>()
-    const { add, items } = peers({
-      pinItem: async pin => {
-        if (pin.type === 'clusterdag-pin') pinned.delete(items[1]?.cid as Cid)
-        items.push(pin)
-        pinned.add(pin.cid)
-        return { pin, isNew: true }
-      },
-      isPinned: async cid => pinned.has(cid),
-    })
+  test('pins all that is listed once more at the end: an unpin of other content may have taken it before it knew of the cluster DAG', async () => {
+    const { add, items } = peers()
     await collect(add([{ path: 'f', content: generatedContent(5, 3_000_000) }], { shard: true, pin }))
-    assert.deepEqual(items.map(({ name }) => name), ['sh-shard-0', 'sh-shard-1', 'sh-shard-2', 'sh-shard-3', 'sh-clusterDAG', 'sh-shard-1', 'sh'])
-    assert.deepEqual(items[5], items[1])
+    const parts = ['sh-shard-0', 'sh-shard-1', 'sh-shard-2', 'sh-shard-3', 'sh-clusterDAG']
+    assert.deepEqual(items.map(({ name }) => name), [...parts, 'sh', ...parts])
+    assert.deepEqual(items.slice(6), items.slice(0, 5))
+  })
+
+  test('that fails when it has pinned its parts once more takes back what it has made', async () => {
+    const taken: Pin[] = []
+    let pins = 0
+    const { add } = peers({
+      pinItem: async pin => {
+        if (++pins === 11) throw new ClusterError('STORE_FULL', 'no')
+        return { pin: { ...pin, timestamp: pins }, isNew: pins < 7 }
+      },
+      unpinItem: async pin => { taken.push(pin) },
+    })
+    await assert.rejects(collect(add([{ path: 'f', content: generatedContent(5, 3_000_000) }], { shard: true, pin })), { code: 'STORE_FULL' })
+    assert.deepEqual(taken.map(({ name, timestamp }) => [name, timestamp]), [['sh', 6], ['sh-clusterDAG', 5], ['sh-shard-3', 10], ['sh-shard-2', 9], ['sh-shard-1', 8], ['sh-shard-0', 7]])
   })
 
   test('spreads the blocks over shards with peers and pins of their own', async () => {
@@ -500,6 +506,8 @@ describe('a sharded add', () => {
     assert.deepEqual(outputs.filter(({ name }) => name.startsWith('shard-')).map(({ allocations }) => allocations), [[self], [other], [self, other], [other]])
     assert.deepEqual(pins, [])
     const [first, second] = items
+    // They are pinned once more at the end.
+    items.splice(6)
     assert.deepEqual(items.map(({ type, name, maxDepth }) => [type, name, maxDepth]), [
       ['shard-pin', 'sh-shard-0', 1], ['shard-pin', 'sh-shard-1', 1], ['shard-pin', 'sh-shard-2', 1], ['shard-pin', 'sh-shard-3', 1],
       ['clusterdag-pin', 'sh-clusterDAG', 0], ['meta-pin', 'sh', 0],
@@ -522,14 +530,14 @@ describe('a sharded add', () => {
     const { add, items, blocks } = peers({}, [])
     const outputs = await collect(add([{ path: 'f', content: generatedContent(5, 1_500_000) }], { shard: true, pin: { ...pin, replicationFactorMin: -1, replicationFactorMax: -1 } }))
     assert.deepEqual(outputs.map(({ name }) => name), ['shard-0', 'f', 'shard-1', 'sh-clusterDAG'])
-    assert.deepEqual(items.map(({ allocations }) => allocations), [[], [], [], []])
+    assert.deepEqual(items.map(({ allocations }) => allocations), Array.from({ length: 7 }, () => []))
     assert.deepEqual([...blocks.keys()], [self])
     for (const { cid } of items) assert.ok(blocks.get(self)?.has(cid))
   })
 
   test('that shall pin nothing stores and tells the same', async () => {
     const entry = { path: 'f', content: generatedContent(5, 1_500_000) }
-    const [pinned, unpinned] = [peers(), peers({ isPinned: async () => false })]
+    const [pinned, unpinned] = [peers(), peers()]
     const outputs = await collect(pinned.add([entry], { shard: true, pin }))
     assert.deepEqual(await collect(unpinned.add([entry], { shard: true, pin, noPin: true })), outputs)
     assert.deepEqual([...unpinned.blocks.get(self)?.keys() ?? []], [...pinned.blocks.get(self)?.keys() ?? []])
@@ -547,7 +555,7 @@ describe('a sharded add', () => {
   test('of a shard with more blocks than a node lists pins it one level deeper', async () => {
     const { add, items } = peers()
     await collect(add([{ path: 'f', content: generatedContent(5, 6_000 * 32) }], { shard: true, pin: { ...pin, shardSize: 100_000_000 }, chunker: 'size-32', rawLeaves: true, cidVersion: 1 }))
-    assert.deepEqual(items.map(({ type, maxDepth }) => [type, maxDepth]), [['shard-pin', 2], ['clusterdag-pin', 0], ['meta-pin', 0]])
+    assert.deepEqual(items.map(({ type, maxDepth }) => [type, maxDepth]), [['shard-pin', 2], ['clusterdag-pin', 0], ['meta-pin', 0], ['shard-pin', 2], ['clusterdag-pin', 0]])
   })
 
   const folder = (path: string): FixtureEntry => ({ path, kind: 'directory' })

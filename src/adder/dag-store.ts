@@ -34,8 +34,6 @@ export interface DagAdderParts {
   readonly pinRoot: (cid: Cid, options: PinOptions, allocations: readonly PeerId[], callOptions: CallOptions) => Promise<void>
   /** Submits a pin as it is: the kinds that a sharded add makes. Without it such an add is refused. */
   readonly pinItem?: ((pin: Pin, callOptions: CallOptions) => Promise<MadePin>) | undefined
-  /** Whether the CID has a pin of any kind. */
-  readonly isPinned?: ((cid: Cid) => Promise<boolean>) | undefined
   /** Takes a pin back, if it still is the one that was made. */
   readonly unpinItem?: ((made: Pin) => Promise<void>) | undefined
   readonly platform: Platform

@@ -9,7 +9,7 @@ import type { AddOptions } from './adder.ts'
 import type { BlockStream } from './block-sink.ts'
 import { minHoldersOf, openStream, type DagAdderParts, type DagStore } from './dag-store.ts'
 import { linkNodes, maxNodeLinks } from './shard-node.ts'
-import { dataPinOptions } from './single-dag.ts'
+import { dataPinOptions, pinAll } from './single-dag.ts'
 
 /** CIDs remembered to keep a block in one shard only, some 120 bytes each; past them, repeats are stored again. */
 const maxRememberedBlocks = 2 ** 22
@@ -36,8 +36,8 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   const seen = new Set<string>()
   const shards: CID[] = []
   const shardPins: Pin[] = []
-  /** Pins that were not there before: nobody could remove them if the add failed. */
-  const made: Pin[] = []
+  /** Pins that were not there before, by CID: nobody could remove them if the add failed. */
+  const made = new Map<Cid, Pin>()
   let shard: Shard | undefined
   let sizeBytes = 0
   let aborted: { readonly reason: unknown } | undefined
@@ -78,7 +78,7 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   async function submit (pin: Pin): Promise<void> {
     if (options.noPin) return
     const submitted = await pinItem?.(pin, callOptions)
-    if (submitted?.isNew === true) made.push(submitted.pin)
+    if (submitted !== undefined && (submitted.isNew || made.has(pin.cid))) made.set(pin.cid, submitted.pin)
   }
 
   async function closeShard (): Promise<void> {
@@ -108,12 +108,14 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
   }
 
   /**
-   * To be called when the cluster DAG is pinned: from then on an unpin of other content leaves the
-   * shards that both have. Until then it may have taken some.
+   * To be called when everything is pinned. Another peer that unpins content with shards in common, or the
+   * same, may have taken parts while it did not know yet what lists them, and this peer may not have heard
+   * of it. An unpin takes what its peer knows: one that takes what is pinned now knows of the cluster DAG
+   * and of the root too.
    */
-  async function pinMissingShards (): Promise<void> {
-    if (options.noPin) return
-    for (const pin of shardPins) if (await parts.isPinned?.(pin.cid) === false) await submit(pin)
+  async function pinAgain (clusterDag: Pin): Promise<void> {
+    await pinAll(shardPins, submit)
+    await submit(clusterDag)
   }
 
   async function storeClusterDag (): Promise<Cid> {
@@ -150,7 +152,7 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
       const clusterDag = await storeClusterDag()
       outputs.push({ name: `${pinOptions.name}-clusterDAG`, cid: clusterDag, bytes: 0, size: sizeBytes, allocations: [] })
       const direct = { ...pinOptions, mode: 'direct' as const }
-      await submit({
+      const clusterDagPin: Pin = {
         ...pinWithOptions(clusterDag, direct, clock.now()),
         type: 'clusterdag-pin',
         name: `${pinOptions.name}-clusterDAG`,
@@ -158,9 +160,10 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
         replicationFactorMax: -1,
         allocations: [],
         reference: root,
-      })
-      await pinMissingShards()
+      }
+      await submit(clusterDagPin)
       await submit({ ...pinWithOptions(root, direct, clock.now()), type: 'meta-pin', allocations: [], reference: clusterDag })
+      await pinAgain(clusterDagPin)
     },
     abort (reason) {
       aborted ??= { reason }
@@ -169,7 +172,9 @@ export function shardedDag (parts: DagAdderParts, options: AddOptions, callOptio
     async takeBack () {
       // A shard that is being pinned shall not come through.
       await working?.catch(() => {})
-      for (const pin of made.splice(0).toReversed()) {
+      const pins = [...made.values()].toReversed()
+      made.clear()
+      for (const pin of pins) {
         await parts.unpinItem?.(pin).catch((error: unknown) => {
           loggers.component('adder').warn({ cid: pin.cid, error: errorText(error) }, 'the pin of a shard is left over from an add that failed')
         })

@@ -1,4 +1,3 @@
-import type { Cid } from '../domain/cid.ts'
 import type { PeerId } from '../domain/peer.ts'
 import type { PinOptions } from '../domain/pin.ts'
 import type { Block } from '../ipfs/connector.ts'
@@ -86,17 +85,18 @@ function chooseDestinations (allocated: readonly PeerId[], parts: DagAdderParts,
   return { allocations, destinations: [self], minHolders }
 }
 
-async function pinAll (roots: readonly Cid[], pin: (root: Cid) => Promise<void>): Promise<void> {
-  const left = roots.values()
+/** Makes the pins, some at a time; none is begun after one that failed. */
+export async function pinAll<T> (items: readonly T[], pin: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values()
   let failed = false
   async function work (): Promise<void> {
-    for (const root of left) {
+    for (const item of left) {
       if (failed) return
-      await pin(root).catch((error: unknown) => {
+      await pin(item).catch((error: unknown) => {
         failed = true
         throw error
       })
     }
   }
-  await Promise.all(Array.from({ length: Math.min(pinConcurrency, roots.length) }, work))
+  await Promise.all(Array.from({ length: Math.min(pinConcurrency, items.length) }, work))
 }

@@ -136,7 +136,6 @@ export async function composePeer (configuration: Configuration, parts: PeerPart
       const isNew = !await consensus.pinset().has(pin.cid)
       return { pin: await pinning.submit(pin, callOptions), isNew }
     },
-    isPinned: cid => consensus.pinset().has(cid),
     unpinItem: made => unpinMade(consensus, made),
     platform,
   })

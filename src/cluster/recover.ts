@@ -5,7 +5,7 @@ import type { IpfsConnector } from '../ipfs/connector.ts'
 import type { CallOptions } from '../platform/lifecycle.ts'
 import type { PinTracker } from '../tracker/tracker.ts'
 import { notPinned } from './pin.ts'
-import { shardsOf } from './unpin.ts'
+import { shardsOf } from './shard-lists.ts'
 
 export interface RecoverParts {
   readonly consensus: Pick<Consensus, 'pinset'>
