@@ -14,6 +14,12 @@ const reconnectMs = 30_000
 const aloneMs = 5_000
 /** How often a configured peer is connected to, however many others there are, in milliseconds. */
 const reconnectConfiguredMs = 5 * 60_000
+/**
+ * A peer that could not be reached is tried again after this part of the time for which it could not, at least once in
+ * so many milliseconds. Never given up: halves of a cluster that were apart for days know no other way.
+ */
+const partBetweenTries = 1 / 10
+const mostBetweenTriesMs = 3_600_000
 /** Peers dialled at the same time. */
 const dialsAtOnce = 8
 /** Addresses of one peer that are tried: those that were told last. */
@@ -32,9 +38,13 @@ export interface ConnectionSettings {
   readonly connectionManager: { readonly lowWater: number }
 }
 
+/** Since when a peer could not be reached, and when it is tried again; by the monotonic clock. */
+interface Unreached { readonly since: number, readonly againAt: number }
+
 /** Keeps this peer connected to others that it knows. */
 export class Connections {
   readonly #parts: ConnectionsParts
+  readonly #unreached = new Map<PeerId, Unreached>()
 
   constructor (parts: ConnectionsParts) { this.#parts = parts }
 
@@ -92,12 +102,38 @@ export class Connections {
 
   /** In small clusters this holds all together; in large ones there are enough connections anyway. */
   async #reconnect (options: CallOptions): Promise<void> {
-    const { network, settings, platform: { random, loggers } } = this.#parts
+    const { network, settings, platform: { loggers } } = this.#parts
     // At the start there may have been no network, and so no name server, yet.
     if (network.peers().length === 0) await this.#connectUnnamed(settings.peerAddresses, options)
     const missing = settings.connectionManager.lowWater - network.peers().length
     if (missing <= 0) return
-    for (const peer of await this.connectSome(shuffled(random, network.knownPeers()), missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
+    for (const peer of await this.connectSome(this.#due(), missing, options)) loggers.component('cluster').info(`reconnected to ${peer}`)
+  }
+
+  /**
+   * Whom to try now: those that were lost last before those that have not been reached for long. Whoever was
+   * in the cluster once would else be dialled for ever, and the more of them there are the later the others.
+   */
+  #due (): PeerId[] {
+    const { network, platform: { clock, random } } = this.#parts
+    const known = network.knownPeers()
+    const present = new Set(known)
+    for (const peer of this.#unreached.keys()) if (!present.has(peer)) this.#unreached.delete(peer)
+    for (const peer of network.peers()) this.#unreached.delete(peer)
+    const peers = shuffled(random, known)
+    // Nobody is reached: that is not for them to answer for.
+    if (network.peers().length === 0) return peers
+    const now = clock.monotonic()
+    const since = (peer: PeerId): number => this.#unreached.get(peer)?.since ?? now
+    return peers.filter(peer => now >= (this.#unreached.get(peer)?.againAt ?? 0)).toSorted((a, b) => since(b) - since(a))
+  }
+
+  #couldNotReach (peer: PeerId): void {
+    const { network, platform: { clock } } = this.#parts
+    if (network.peers().length === 0) return
+    const now = clock.monotonic()
+    const since = this.#unreached.get(peer)?.since ?? now
+    this.#unreached.set(peer, { since, againAt: now + Math.min(mostBetweenTriesMs, (now - since) * partBetweenTries) })
   }
 
   /** Configured peers are honest: should all others conspire to mislead this one, it hears them all the same. */
@@ -129,8 +165,10 @@ export class Connections {
     const addresses = network.knownAddresses(peer).slice(-maxAddresses).toReversed()
     try {
       await within(clock, settings.dialPeerTimeoutMs, options, limited => Promise.any(addresses.map(address => network.connect(address, limited))))
+      this.#unreached.delete(peer)
       return true
     } catch {
+      if (options.signal?.aborted !== true) this.#couldNotReach(peer)
       loggers.component('cluster').debug({ peer }, `peer ${peer} could not be connected to`)
       return false
     }

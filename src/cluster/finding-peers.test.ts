@@ -147,6 +147,51 @@ test('a peer without any connection does not wait so long', async () => {
   await keeping
 })
 
+test('of many peers that are gone for good none keeps a lost one waiting', async () => {
+  const reachable: PeerId[] = []
+  const { clock, known, connections, connected, dials } = world(reachable)
+  connected.push(peerOf('present'))
+  for (let n = 0; n < 800; n++) known.set(peerOf(n), [addressOf(peerOf(n))])
+  const stop = new AbortController()
+  const keeping = connections().keep(stop.signal)
+  await clock.advance(3_600_000)
+  const before = dials.length
+  await clock.advance(60_000)
+  assert.ok(dials.length - before <= 200, `${dials.length - before} dials in a minute`)
+  known.set(peerOf('lost'), [addressOf(peerOf('lost'))])
+  reachable.push(peerOf('lost'))
+  await clock.advance(120_000)
+  assert.ok(connected.includes(peerOf('lost')))
+  stop.abort()
+  await clock.advance(3_000)
+  await keeping
+})
+
+test('who could not be reached for days is tried every hour, for ever: halves of a cluster know no other way', async () => {
+  const reachable: PeerId[] = []
+  const { clock, known, connections, connected, dials } = world(reachable)
+  connected.push(peerOf('present'))
+  known.set(peerOf('apart'), [addressOf(peerOf('apart'))])
+  const stop = new AbortController()
+  const keeping = connections().keep(stop.signal)
+  const dialsWithin = async (ms: number): Promise<number> => {
+    const before = dials.length
+    await clock.advance(ms)
+    return dials.length - before
+  }
+  const early = await dialsWithin(600_000)
+  assert.ok(early >= 10, `${early} dials in ten minutes`)
+  await clock.advance(3 * 24 * 3_600_000)
+  const late = await dialsWithin(24 * 3_600_000)
+  assert.ok(late >= 22 && late <= 25, `${late} dials in a day`)
+  reachable.push(peerOf('apart'))
+  await clock.advance(3_700_000)
+  assert.ok(connected.includes(peerOf('apart')))
+  stop.abort()
+  await clock.advance(3_000)
+  await keeping
+})
+
 test('a configured peer is connected to from time to time although there are enough others', async () => {
   const { clock, known, connections, connected } = world([0, 9].map(peerOf))
   connected.push(peerOf(5), peerOf(6))
