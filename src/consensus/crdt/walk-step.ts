@@ -12,8 +12,8 @@ import type { WalkChange, WalkRecord, WalkRecords } from './walk-records.ts'
 
 /** Nodes that one step merges: one batch of the store. */
 const maxMergedNodes = 512
-/** Elements and tombstones that one step merges: local changes wait for as long as that takes. */
-const maxMergedElements = 4_000
+/** Elements and tombstones that one step merges: local changes and everything else wait for as long as that takes, some 50 ms. */
+const maxMergedElements = 1_000
 /** Bytes of blocks that one step reads back from the store. */
 const maxReadBytes = 8 * 1024 * 1024
 /** And of these what it reads before it looks whether there is enough to merge. */
