@@ -31,6 +31,8 @@ const retryMs = { first: 60_000, longest: 10 * 60_000 }
 const recheckMs = { first: 10 * 60_000, longest: 2 * 3_600_000 }
 /** Least time between two notes of how far a round is, in milliseconds. */
 const noteMs = 5_000
+/** How often it is told how far a round is, in milliseconds: one over a million pins takes hours. */
+const tellMs = 10 * 60_000
 
 export interface PeerRepairParts extends RoundParts {
   readonly calls: Pick<PeerCalls, 'id' | 'members'>
@@ -44,7 +46,6 @@ export interface PeerRepairParts extends RoundParts {
   readonly onSign: () => void
   /** Called once, when it is certain that the peer is gone. */
   readonly onConfirmed: () => void
-  readonly onMoved: (count: number) => void
 }
 
 /** Looks after the pins of one peer that is gone, for as long as it is. */
@@ -56,6 +57,9 @@ export class PeerRepair {
   readonly #idle = new Set<PeerId>()
   #previous: RoundResult | undefined
   #notedAt = -Infinity
+  /** Pins that the round has moved so far, and when that was told last. */
+  #moved = 0
+  #toldMovedAt = 0
   /** Rounds after which nothing was left that could be done. */
   #fruitless = 0
   #isHopeless = false
@@ -66,7 +70,13 @@ export class PeerRepair {
 
   constructor (peer: PeerId, parts: PeerRepairParts) {
     this.#peer = peer
-    this.#parts = parts
+    this.#parts = {
+      ...parts,
+      onMoved: () => {
+        this.#moved++
+        parts.onMoved()
+      },
+    }
     this.#logger = parts.platform.loggers.component('cluster')
   }
 
@@ -111,9 +121,12 @@ export class PeerRepair {
       over.abort()
     }
     const watching = watch().catch(() => {})
+    this.#moved = 0
+    this.#toldMovedAt = this.#parts.platform.clock.monotonic()
     try {
       return await repairRound(this.#parts, { peer: this.#peer, after, idle: this.#idle, signal: limited, onStep: (cid, short) => { this.#note(cid, short) } })
     } catch (error) {
+      if (this.#moved > 0) this.#tellMoved('until its round ended early')
       if (isBack) return 'lives'
       throw error
     } finally {
@@ -136,7 +149,6 @@ export class PeerRepair {
     const { short, moved, hopeless, ofOthers } = result
     this.short = short
     this.#isHopeless = hopeless > 0
-    this.#parts.onMoved(moved)
     if (moved > 0) this.#logger.info({ peer: this.#peer, moved, short }, `repinned out of ${this.#peer}: ${moved} pins`)
     // Right after a death the others have not come to theirs yet.
     const isToStay = hopeless > 0 || round > 0 || !this.#parts.mayMove
@@ -223,10 +235,19 @@ export class PeerRepair {
     const { notes, platform: { clock } } = this.#parts
     // A round over millions of pins takes hours: those that were found are told meanwhile.
     this.short = Math.max(this.short, short)
-    if (clock.monotonic() - this.#notedAt < noteMs) return
-    this.#notedAt = clock.monotonic()
+    const now = clock.monotonic()
+    if (now - this.#toldMovedAt >= tellMs) {
+      this.#toldMovedAt = now
+      this.#tellMoved('so far')
+    }
+    if (now - this.#notedAt < noteMs) return
+    this.#notedAt = now
     // A note that gets lost only makes the next start look at more pins.
     notes.save(this.#peer, after).catch(() => {})
+  }
+
+  #tellMoved (when: string): void {
+    this.#logger.info({ peer: this.#peer, moved: this.#moved }, `repinned out of ${this.#peer} ${when}: ${this.#moved} pins`)
   }
 }
 

@@ -60,12 +60,17 @@ test('a peer that comes back keeps what was not moved yet, also in the middle of
   for (let n = 0; n < 3_000; n++) cluster.pin(n, [0, 1], { min: 2, max: 2 })
   await cluster.peer(0).kill()
   await cluster.clock.advance(65_000)
+  const counted = (): number => cluster.peers.slice(1).reduce((sum, { metrics }) => sum + (metrics.value('ipfscluster_pins_repinned') ?? 0), 0)
+  assert.equal(counted(), cluster.moves.length, 'as they are moved: it may go on for hours')
   await cluster.peer(0).start()
   await cluster.clock.settle()
   const before = cluster.moves.length
   assert.ok(before > 300 && before < 3_000)
   await cluster.clock.advance(10 * minute)
   assert.equal(cluster.moves.length, before)
+  assert.equal(counted(), before)
+  const told = cluster.informations.flatMap(text => /^repinned out of .*: (\d+) pins$/.exec(text)?.[1] ?? [])
+  assert.equal(told.reduce((sum, count) => sum + Number(count), 0), before)
   await cluster.stop()
 })
 

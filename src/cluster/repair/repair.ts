@@ -143,7 +143,7 @@ export class RepairLoop {
       return
     }
     const isHeard = (holder: PeerId): boolean => holder === self || monitor.hears(livenessOf(settings), holder)
-    this.#moved.add(await vacatePeer({ ...this.#parts, isHeard }, peer, () => this.#gone(), options))
+    await vacatePeer({ ...this.#parts, isHeard, onMoved: () => { this.#moved.add(1) } }, peer, () => this.#gone(), options)
   }
 
   #gone (): PeerId[] { return [...this.#repairs].filter(([, { isConfirmed }]) => isConfirmed).map(([peer]) => peer) }
@@ -202,7 +202,7 @@ export class RepairLoop {
         this.#toldAlive.delete(peer)
         this.#cursors.set(peer, undefined)
       },
-      onMoved: count => { this.#moved.add(count) },
+      onMoved: () => { this.#moved.add(1) },
     })
     const stop = new AbortController()
     const work = async (): Promise<void> => {

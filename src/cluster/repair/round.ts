@@ -28,6 +28,8 @@ export interface RoundParts {
   readonly isBack: (peer: PeerId) => boolean
   /** False: only count. */
   readonly mayMove: boolean
+  /** Called with each pin that this peer has given other holders: a round may take hours, and end early. */
+  readonly onMoved: () => void
 }
 
 export interface RoundOptions {
@@ -80,7 +82,9 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
       const outcome = await move(parts, pin.cid, signal)
       if (outcome === 'hopeless') result.hopeless++
       else result.short -= counts
-      if (outcome === 'moved') result.moved++
+      if (outcome !== 'moved') continue
+      result.moved++
+      parts.onMoved()
     }
     onStep(cids.at(-1) as Cid, result.short)
   }

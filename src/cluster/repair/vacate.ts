@@ -16,12 +16,14 @@ export interface VacateParts {
   readonly pinning: Pick<Pinning, 'factors' | 'allocate'>
   /** False for a peer that may be dead: whoever removes another one is not to rely on it. */
   readonly isHeard: (peer: PeerId) => boolean
+  /** Called with each pin that has been moved: a million take long, and who asked may go away. */
+  readonly onMoved: () => void
   readonly platform: Platform
 }
 
-/** Moves the pins of a peer that would have too few holders without it; answers how many. */
-export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => readonly PeerId[], { signal }: CallOptions): Promise<number> {
-  const { consensus, pinning, isHeard, platform: { clock, loggers } } = parts
+/** Moves the pins of a peer that would have too few holders without it; tells how many. */
+export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => readonly PeerId[], { signal }: CallOptions): Promise<void> {
+  const { consensus, pinning, isHeard, onMoved, platform: { clock, loggers } } = parts
   const logger = loggers.component('cluster')
   const away = (): PeerId[] => [...gone(), peer]
   const shortage = new Shortage(pinning, holder => away().includes(holder), holder => !isHeard(holder))
@@ -42,6 +44,7 @@ export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => 
     }
     await consensus.logMove(pin, filled, { signal })
     moved++
+    onMoved()
   }
   for (let last: Cid | undefined; ;) {
     const cids: Cid[] = []
@@ -55,5 +58,4 @@ export async function vacatePeer (parts: VacateParts, peer: PeerId, gone: () => 
   }
   logger.info({ peer, moved, hopeless }, `repinned out of ${peer}: ${moved} pins`)
   if (hopeless > 0) logger.warn({ peer, hopeless }, `pins that stay with peer ${peer} because there are not enough others: ${hopeless}`)
-  return moved
 }
