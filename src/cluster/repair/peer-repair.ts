@@ -67,6 +67,8 @@ export class PeerRepair {
   #toldShort = 0
   /** Pins of the peer that have fewer holders than they should. */
   short = 0
+  /** It has nothing to do for a while. */
+  isResting = false
 
   constructor (peer: PeerId, parts: PeerRepairParts) {
     this.#peer = peer
@@ -81,9 +83,9 @@ export class PeerRepair {
   }
 
   /**
-   * Works until the signal is aborted.
+   * Works until the signal is aborted, or there is nothing to repair.
    * @param after where an earlier run of this peer stopped
-   * @returns why there was nothing to repair
+   * @returns why there is nothing to repair
    */
   async run (after: Cid | undefined, signal: AbortSignal): Promise<'lives' | 'holds nothing'> {
     const { platform: { clock, random }, notes, onConfirmed } = this.#parts
@@ -96,6 +98,7 @@ export class PeerRepair {
     for (let round = 0, waitMs = 0; ; round++) {
       await this.#rest(waitMs, signal)
       await sleep(clock, random.integer(jitterMs), signal)
+      if (round > 0 && !await this.#holdsPins(signal)) return 'holds nothing'
       if (round > 0 && await this.#lives(signal)) return 'lives'
       const result = await this.#round(from, signal)
       if (result === 'lives') return 'lives'
@@ -175,7 +178,9 @@ export class PeerRepair {
 
   async #rest (durationMs: number, signal: AbortSignal): Promise<void> {
     this.#nap = new AbortController()
+    this.isResting = durationMs > 0
     await sleep(this.#parts.platform.clock, durationMs, AbortSignal.any([signal, this.#nap.signal])).catch(() => { signal.throwIfAborted() })
+    this.isResting = false
     this.#nap = undefined
   }
 

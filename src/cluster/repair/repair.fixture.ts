@@ -70,6 +70,11 @@ export class TestCluster {
     }
   }
 
+  /** Peers that were in the cluster once: nobody here has heard of them, but pins name them. */
+  addGone (count: number): void {
+    for (let i = 0; i < count; i++) this.peers.push(new TestPeer(this, peerOf(this.peers.length), {}))
+  }
+
   peer (index: number): TestPeer { return this.peers[index] as TestPeer }
 
   ids (...indexes: number[]): PeerId[] { return indexes.map(index => this.peer(index).self) }

@@ -475,3 +475,30 @@ test('vacate does not rely on holders that are silent, nor takes anything from t
   }
   await cluster.stop()
 })
+
+test('peers that died long ago and whose pins have holders enough take no place from one that dies now', async () => {
+  const cluster = await clusterOf(4)
+  cluster.addGone(70)
+  for (let n = 4; n < 74; n++) cluster.pin(n, [1, 2, n], { min: 2, max: 3 })
+  await cluster.clock.advance(30 * minute)
+  assert.deepEqual(cluster.moves, [])
+  const cid = cluster.pin(1_000, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * minute)
+  assert.equal(cluster.moves.length, 1)
+  assert.ok(!cluster.holders(cid).includes(0))
+  await cluster.stop()
+})
+
+test('a peer that is gone and holds nothing any more is not looked at again', async () => {
+  const cluster = await clusterOf(4)
+  const cid = cluster.pin(1, [0, 1], { min: 2, max: 2 })
+  await cluster.peer(0).kill()
+  await cluster.clock.advance(2 * 60 * minute)
+  assert.ok(!cluster.holders(cid).includes(0))
+  const timesAsked = (): number[] => cluster.peers.slice(1).map(({ pinset }) => pinset.timesAsked)
+  const before = timesAsked()
+  await cluster.clock.advance(5 * 60 * minute)
+  assert.deepEqual(timesAsked(), before)
+  await cluster.stop()
+})

@@ -29,7 +29,7 @@ const lookMs = 5_000
 const stoodStillMs = 5_000
 /** Not more often than this. */
 const leastLookMs = 100
-/** Peers that are asked and repaired at the same time. */
+/** Peers that are asked and repaired at the same time; those that wait to be looked at again do not count. */
 const maxRepairs = 64
 /** How often the index is asked who holds pins, in milliseconds; the answer is bounded. */
 const holdersMs = 10 * 60_000
@@ -171,10 +171,12 @@ export class RepairLoop {
     this.#tellAlone(isAlone)
     for (const [peer, { stop }] of this.#repairs) if (isAlone || (!gone.includes(peer) && heard.some(presence => presence.peer === peer))) stop.abort()
     // Known holders first: strangers that come and go by the thousand must not hold them up.
+    let free = maxRepairs - [...this.#repairs.values()].filter(({ repair }) => !repair.isResting).length
     for (const peer of gone.toSorted((a, b) => Number(this.#holders.has(b)) - Number(this.#holders.has(a)))) {
-      if (this.#repairs.has(peer) || this.#repairs.size >= maxRepairs || this.#postponed.has(peer)) continue
+      if (this.#repairs.has(peer) || free <= 0 || this.#postponed.has(peer)) continue
       const { silentMs = Infinity } = silences.find(presence => presence.peer === peer) ?? {}
       this.#start(peer, now - silentMs, signal)
+      free--
     }
     return Math.min(lookMs, Math.max(leastLookMs, nextMs))
   }
