@@ -35,6 +35,11 @@ const noParameters: Readonly<Record<string, string>> = {}
  * closed with bytes unread is reset, and the sender may never see the answer.
  */
 const lingerMs = 500
+/**
+ * A client that takes nothing for so long has forgotten its answer, which holds some MiB, and of a list
+ * what each peer is asked for it. As long as its connection stands nothing else tells.
+ */
+const unreadMs = 3_600_000
 
 /** One request and its answer. Every method that answers may be called once; what comes after the client has gone is dropped. */
 export class Exchange {
@@ -148,10 +153,12 @@ export class Exchange {
 
   /** Resolves when the client has taken what was written, or has gone. */
   drained (): Promise<void> {
-    const { response } = this
+    const { response, context: { clock } } = this
     return new Promise(resolve => {
       if (response.destroyed || !response.writableNeedDrain) { resolve(); return }
+      const cancel = clock.after(unreadMs, () => { response.destroy() })
       const done = (): void => {
+        cancel()
         response.off('drain', done)
         response.off('close', done)
         resolve()
@@ -163,8 +170,10 @@ export class Exchange {
 
   /** Ends an answer that came in pieces. */
   finish (): void {
+    const { response, context: { clock } } = this
     if (this.#isUploading()) this.#linger()
-    this.response.end()
+    response.end()
+    if (response.writableLength > 0) response.once('close', clock.after(unreadMs, () => { response.destroy() }))
     this.#close()
   }
 

@@ -163,6 +163,36 @@ test('a client that goes away ends the stream, whether it was slow or not', asyn
   assert.deepEqual(lines.filter(text => text.startsWith('restapi error')), [])
 })
 
+test('a client that takes nothing for an hour has gone, though its connection stands', async t => {
+  const clock = virtualClock()
+  const { routes, state } = counted(endless)
+  const large = Buffer.alloc(16 * 1024 * 1024)
+  const { port } = await startApi(t, { clock, routes: [...routes, { method: 'GET', path: '/large', handle: exchange => {
+    exchange.begin(200, [])
+    exchange.write(large)
+    exchange.finish()
+  } }] })
+  const [unread, halfClosed, late] = [await dial(t, port), await dial(t, port), await dial(t, port)]
+  for (const [socket, text] of [[unread, request], [halfClosed, request], [late, request.replace('/stream', '/large')]] as const) {
+    socket.pause()
+    socket.write(text)
+  }
+  await stands(() => state.yielded)
+  halfClosed.end()
+  await clock.advance(3_599_000)
+  assert.equal(state.ended, 0)
+  await clock.advance(2_000)
+  await eventually(() => state.ended === 2)
+  // What had been sent can be read; then the connection is over.
+  for (const socket of [unread, halfClosed, late]) {
+    let taken = 0
+    socket.on('data', (data: Buffer) => { taken += data.length })
+    socket.resume()
+    await eventually(() => socket.readableEnded || socket.destroyed)
+    assert.ok(taken < large.length)
+  }
+})
+
 test('a client that goes away while nothing comes cancels what is waited for', async t => {
   const waiting = Promise.withResolvers<void>()
   const { routes, state } = counted(async function * (signal) {
