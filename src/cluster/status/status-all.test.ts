@@ -6,7 +6,7 @@ import { compareCids, type Cid } from '../../domain/cid.ts'
 import { ClusterError } from '../../domain/errors.ts'
 import type { PeerId } from '../../domain/peer.ts'
 import { statusName, TrackerStatus, type GlobalPinInfo, type PinInfo } from '../../domain/status.ts'
-import { silentLoggers } from '../../platform/logger.ts'
+import { silentLogger } from '../../platform/logger.ts'
 import { memoryStore } from '../../platform/memory-store.ts'
 import { noMetrics } from '../../platform/metrics.ts'
 import { virtualClock } from '../../platform/virtual-clock.ts'
@@ -23,9 +23,10 @@ function info (peer: PeerId, cid: Cid): PinInfo {
 }
 
 /** One other peer that answers as `remote` says; the signal that it was given is noted. */
-function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, options: { isOrdered?: boolean, isAlive?: () => boolean, pins?: number } = {}) {
+function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, options: { isOrdered?: boolean, isAlive?: () => boolean, pins?: number, signal?: AbortSignal } = {}) {
   const clock = virtualClock()
   const given: { signal?: AbortSignal | undefined } = {}
+  const warnings: string[] = []
   const parts: AllStatusParts = {
     self,
     consensus: { peers: async () => [self, otherPeer], pinset: () => ({ count: () => options.pins ?? cids.length }) } as unknown as Consensus,
@@ -33,7 +34,7 @@ function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, opti
     lastKnown: () => ({ peername: 'other', ipfsPeerId: undefined, ipfsPeerAddresses: null }),
     isAlive: options.isAlive ?? (() => true),
     sorter: new StatusSorter({ store: memoryStore(), codec: PinInfoMessage }),
-    platform: { clock, random: seededRandom(1), loggers: silentLoggers, metrics: noMetrics },
+    platform: { clock, random: seededRandom(1), loggers: { component: () => ({ ...silentLogger, warn: (...told: unknown[]) => { warnings.push(String(told.at(-1))) } }) }, metrics: noMetrics },
   }
   const seen: GlobalPinInfo[] = []
   const reading = (async () => {
@@ -43,11 +44,11 @@ function world (remote: (signal: AbortSignal) => AsyncGenerator<PinInfo[]>, opti
         given.signal = signal
         return Object.assign(remote(signal as AbortSignal), options.isOrdered === true ? { isOrdered: () => true } : {})
       },
-    }, {}))
+    }, { ...(options.signal && { signal: options.signal }) }))
     for await (const infos of all) seen.push(...infos)
   })()
   reading.catch(() => {})
-  return { clock, given, seen, reading, others: () => seen.map(({ peerMap }) => statusName(peerMap[otherPeer]?.status ?? 0)) }
+  return { clock, given, warnings, seen, reading, others: () => seen.map(({ peerMap }) => statusName(peerMap[otherPeer]?.status ?? 0)) }
 }
 
 test('a peer that promises no order is waited for and sorted', async () => {
@@ -80,6 +81,23 @@ test('a peer that falls silent and is not heard any more is given up, and told',
   await assert.rejects(reading, /the peer has stopped answering/)
   assert.deepEqual(others(), ['pinned', 'pinned', 'cluster_error', 'cluster_error', 'cluster_error'])
   assert.equal(given.signal?.aborted, true)
+})
+
+test('who goes away leaves no warnings of the peers that were asked', async () => {
+  const silent = async function * (signal: AbortSignal): AsyncGenerator<PinInfo[]> {
+    yield cids.slice(0, 2).map(cid => info(otherPeer, cid))
+    await new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason as Error) }) })
+  }
+  const leaving = new AbortController()
+  const left = world(silent, { isOrdered: true, signal: leaving.signal })
+  await left.clock.advance(1_000)
+  leaving.abort(new ClusterError('CANCELLED', 'the client went away'))
+  await assert.rejects(left.reading, /the client went away/)
+  assert.deepEqual(left.warnings, [])
+  const stayed = world(silent, { isOrdered: true, isAlive: () => false })
+  await stayed.clock.advance(30_000)
+  await assert.rejects(stayed.reading)
+  assert.deepEqual(stayed.warnings, ['statuses of a peer are missing: the peer has stopped answering'])
 })
 
 test('a peer that pings but never answers is given up in the end', async () => {

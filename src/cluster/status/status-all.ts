@@ -83,6 +83,8 @@ export async function * statusesOfAllPeers (parts: AllStatusParts, ask: AskAll, 
       failed: (peer, error) => {
         if (isRefusal(error)) return
         errors.set(peer, error)
+        // Nobody waits for them any more: all of them end.
+        if (options.signal?.aborted === true) return
         loggers.component('cluster').warn({ peer }, `statuses of a peer are missing: ${errorText(error)}`)
       },
       standIn: (peer): PeerPinStatus | undefined => errors.has(peer) ? toldByOthers(lastKnown, peer, TrackerStatus.clusterError, clock.now(), errorText(errors.get(peer))) : undefined,
