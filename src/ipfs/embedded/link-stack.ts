@@ -1,5 +1,6 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { rm } from 'node:fs/promises'
+import { ClusterError } from '../../domain/errors.ts'
 
 /** A block that a walk has yet to visit. */
 export interface PendingLink {
@@ -77,21 +78,40 @@ export class LinkStack {
     await rm(this.#spillPath, { force: true })
   }
 
-  /** The lower half goes: it is needed last. Chunks of one depth become one, so that few are remembered. */
+  /**
+   * The lower half goes: it is needed last. Chunks of one depth become one, so that few are remembered, but none that
+   * is as large as the memory: it would be written again after each look at its beginning.
+   */
   async #spill (): Promise<void> {
-    this.#file ??= await open(this.#spillPath, 'w+', 0o600)
     const lower = this.#chunks.splice(0, Math.ceil(this.#chunks.length / 2))
-    while (lower.length > 0) {
-      const { depth } = lower[0] as Chunk
-      const end = lower.findIndex(chunk => chunk.depth !== depth)
-      const same = lower.splice(0, end < 0 ? lower.length : end)
-      const written = Buffer.concat(same.toReversed().map(chunk => chunk.packed.subarray(chunk.at)))
-      const last = this.#spilled.at(-1)
-      const offset = last === undefined ? 0 : last.offset + last.length
-      await this.#file.write(written, 0, written.length, offset)
-      this.#spilled.push({ offset, length: written.length, depth })
-      for (const chunk of same) this.#memoryBytes -= chunk.packed.length
+    /** What is written together, the part that is needed last first. */
+    let parts: Buffer[] = []
+    let bytes = 0
+    let depth = -1
+    const write = async (): Promise<void> => {
+      if (parts.length > 0) await this.#write(Buffer.concat(parts.toReversed()), depth)
+      parts = []
+      bytes = 0
     }
+    for (const chunk of lower) {
+      this.#memoryBytes -= chunk.packed.length
+      for (const part of cut(chunk.packed.subarray(chunk.at), this.#maxMemoryBytes / 4).toReversed()) {
+        if (chunk.depth !== depth || bytes + part.length > this.#maxMemoryBytes / 4) await write()
+        depth = chunk.depth
+        parts.push(part)
+        bytes += part.length
+      }
+    }
+    await write()
+  }
+
+  async #write (packed: Buffer, depth: number): Promise<void> {
+    this.#file ??= await open(this.#spillPath, 'w+', 0o600)
+    const last = this.#spilled.at(-1)
+    const offset = last === undefined ? 0 : last.offset + last.length
+    // A disk that fills up takes a part first and says so at the next call only.
+    for (let at = 0; at < packed.length;) at += (await this.#file.write(packed, at, packed.length - at, offset + at)).bytesWritten
+    this.#spilled.push({ offset, length: packed.length, depth })
   }
 
   async #load (): Promise<void> {
@@ -100,11 +120,31 @@ export class LinkStack {
     while (this.#spilled.length > 0 && loadedBytes < this.#maxMemoryBytes / 4) {
       const { offset, length, depth } = this.#spilled.pop() as { offset: number, length: number, depth: number }
       const packed = Buffer.allocUnsafeSlow(length)
-      await (this.#file as FileHandle).read(packed, 0, length, offset)
+      for (let at = 0; at < length;) {
+        const { bytesRead } = await (this.#file as FileHandle).read(packed, at, length - at, offset + at)
+        if (bytesRead === 0) throw new ClusterError('STORE_FAILED', `${this.#spillPath} is shorter than what was written to it: check the disk`)
+        at += bytesRead
+      }
       loaded.unshift({ packed, at: 0, depth })
       loadedBytes += length
       this.#memoryBytes += length
     }
     this.#chunks = loaded
   }
+}
+
+/** Packed links in parts of at most so many bytes, or of one link. */
+function cut (packed: Buffer, partBytes: number): Buffer[] {
+  const parts: Buffer[] = []
+  let from = 0
+  for (let at = 0; at < packed.length;) {
+    const next = at + 1 + (packed[at] as number)
+    if (next - from > partBytes && at > from) {
+      parts.push(packed.subarray(from, at))
+      from = at
+    }
+    at = next
+  }
+  parts.push(packed.subarray(from))
+  return parts
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -93,6 +93,42 @@ test('a stack of links gives each back once with its depth, from memory or from 
     }), { numRuns: 60 })
     assert.deepEqual(await readdir(folder), [], 'no file is left')
   } finally {
+    await rm(folder, { recursive: true })
+  }
+})
+
+test('links of one block that are more than the memory has room for are written once, and come in their order', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'links-'))
+  const handle = await open(join(folder, 'any'), 'w')
+  const prototype = Object.getPrototypeOf(handle) as { write (buffer: Buffer, offset: number, length: number, position: number): Promise<unknown> }
+  await handle.close()
+  await rm(join(folder, 'any'))
+  const { write } = prototype
+  let writtenBytes = 0
+  prototype.write = function (buffer, offset, length, position) {
+    // As a disk does that fills up and has room again.
+    const taken = Math.min(length, 700)
+    writtenBytes += taken
+    return write.call(this, buffer, offset, taken, position)
+  }
+  try {
+    const stack = new LinkStack(join(folder, 'spill'), 4_000)
+    const links = Array.from({ length: 1_000 }, (_, n) => Buffer.from(`link number ${n}`))
+    stack.push(links, -1)
+    const popped: string[] = []
+    while (!stack.isEmpty) {
+      await stack.settle()
+      for (let n = 0; n < 10; n++) {
+        const link = stack.pop()
+        if (link !== undefined) popped.push(Buffer.from(link.cid).toString())
+      }
+    }
+    await stack.close()
+    assert.deepEqual(popped, links.map(String))
+    assert.ok(writtenBytes < 20_000, `${writtenBytes} bytes were written for ${Buffer.concat(links).length}`)
+    assert.deepEqual(await readdir(folder), [])
+  } finally {
+    prototype.write = write
     await rm(folder, { recursive: true })
   }
 })
