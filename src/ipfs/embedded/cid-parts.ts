@@ -43,10 +43,13 @@ export function blockKey (multihash: Uint8Array): string {
 /** The multihash of a {@link blockKey}. */
 export function multihashOfKey (key: string): Uint8Array { return Buffer.from(key, 'base64url') }
 
-/** The number that begins at `at`, or undefined when there is none. Numbers stay within 2^49. */
-export function readVarint (bytes: Uint8Array, at: number): { value: number, next: number } | undefined {
+/**
+ * The number that begins at `at`, or undefined when there is none. Numbers stay within 2^49; with ten bytes they
+ * are those of protobuf, as near as a double comes to them.
+ */
+export function readVarint (bytes: Uint8Array, at: number, maxBytes = 7): { value: number, next: number } | undefined {
   let value = 0
-  for (let i = 0; i < 7; i++) {
+  for (let i = 0; i < maxBytes; i++) {
     const byte = bytes[at + i]
     if (byte === undefined) return undefined
     value += (byte & 0x7f) * 2 ** (7 * i)

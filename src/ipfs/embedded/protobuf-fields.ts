@@ -4,6 +4,9 @@ import { readVarint } from './cid-parts.ts'
 /** One field of a protobuf message: a number, or the bytes of anything with a length. */
 export type ProtobufField = { readonly number: number, readonly value: number, readonly bytes: undefined } | { readonly number: number, readonly value: undefined, readonly bytes: Uint8Array }
 
+/** Of a number of 64 bits: sizes of datasets, times before 1970. */
+export const maxVarintBytes = 10
+
 /**
  * The fields of a protobuf message in their order (https://protobuf.dev/programming-guides/encoding).
  * Only what dag-pb and UnixFS use: varints, and fields with a length.
@@ -15,7 +18,7 @@ export function * protobufFields (message: Uint8Array): Generator<ProtobufField>
     const tag = readVarint(message, at)
     if (tag === undefined) throw malformed()
     const number = Math.floor(tag.value / 8)
-    const content = readVarint(message, tag.next)
+    const content = readVarint(message, tag.next, maxVarintBytes)
     if (content === undefined) throw malformed()
     at = content.next
     switch (tag.value % 8) {

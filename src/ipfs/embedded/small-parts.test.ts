@@ -19,6 +19,7 @@ import { murmur3 } from './murmur3.ts'
 import { Operations } from './operations.ts'
 import { Slots } from './slots.ts'
 import { StallWatch } from './stall-watch.ts'
+import { decodeUnixfs } from './unixfs.ts'
 
 const cids = fc.tuple(fc.constantFrom(0x55, 0x70, 0x71, 0x0129), fc.uint8Array({ minLength: 32, maxLength: 32 })).map(([codec, digest]) => CID.createV1(codec, createDigest(0x12, digest)))
 
@@ -94,6 +95,15 @@ test('a stack of links gives each back once with its depth, from memory or from 
     assert.deepEqual(await readdir(folder), [], 'no file is left')
   } finally {
     await rm(folder, { recursive: true })
+  }
+})
+
+test('links are read whatever size their maker says is below them', () => {
+  const [link] = fc.sample(cids, { numRuns: 1, seed: 1 }) as [CID]
+  for (const Tsize of [2 ** 49 - 1, 2 ** 49, Number.MAX_SAFE_INTEGER]) {
+    const bytes = encodePb({ Data: Buffer.of(8, 1), Links: [{ Name: 'petabytes', Tsize, Hash: link }] })
+    assert.deepEqual(blockLinks(codecs.dagPb, bytes).map(found => CID.decode(found).toString()), [link.toString()])
+    assert.deepEqual(decodeUnixfs(bytes).links.map(({ name, totalBytes }) => [name, totalBytes]), [['petabytes', Tsize]])
   }
 })
 

@@ -1,6 +1,6 @@
 import { ClusterError } from '../../domain/errors.ts'
 import { readVarint } from './cid-parts.ts'
-import { protobufFields } from './protobuf-fields.ts'
+import { maxVarintBytes, protobufFields } from './protobuf-fields.ts'
 
 /** A link of a dag-pb node. */
 export interface NamedLink {
@@ -82,7 +82,7 @@ function decodeData (message: Uint8Array | undefined): Omit<UnixfsNode, 'links'>
 function packedNumbers (bytes: Uint8Array): number[] {
   const numbers: number[] = []
   for (let at = 0; at < bytes.length;) {
-    const read = readVarint(bytes, at)
+    const read = readVarint(bytes, at, maxVarintBytes)
     if (read === undefined) break
     numbers.push(read.value)
     at = read.next
