@@ -9,6 +9,7 @@ import { silentLogger } from '../../platform/logger.ts'
 import { BlockSet } from './block-set.ts'
 import { BlockStore, type NewBlock } from './block-store.ts'
 import { blockKey } from './cid-parts.ts'
+import { Segments } from './segments.ts'
 
 function blockOf (bytes: Uint8Array): NewBlock {
   const multihash = Buffer.concat([Uint8Array.of(0x12, 0x20), hash('sha256', bytes, 'buffer')])
@@ -136,6 +137,33 @@ test('a block that rotted on disk is given up and can be put again', () => withF
   assert.equal(store.stat().blocks, 1)
   await store.put(bad)
   await assertHolds(store, [good, bad])
+  await store.close()
+}))
+
+test('a block that the disk cannot read is given up and can be put again, and keeps no collection from its end', () => withFolder(async (folder, openStore) => {
+  const store = await openStore()
+  const blocks = Array.from({ length: 20 }, (_, n) => text(`block ${n}`))
+  await Promise.all(blocks.map(block => store.put(block)))
+  const [bad] = await store.locate([(blocks[7] as NewBlock).key])
+  const { reader } = Segments.prototype
+  Segments.prototype.reader = function (id) {
+    const readAt = reader.call(this, id)
+    return (offset, length) => id === bad?.segment && offset <= bad.offset && bad.offset < offset + length ? Promise.reject(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' })) : readAt(offset, length)
+  }
+  try {
+    assert.equal(await store.read((blocks[7] as NewBlock).key), undefined)
+    assert.equal(await store.has((blocks[7] as NewBlock).key), false)
+    // It lies elsewhere now.
+    await collect(store, blocks)
+    await store.put(blocks[7] as NewBlock)
+    await assertHolds(store, blocks)
+    await collect(store, blocks.slice(7))
+    await assertHolds(store, blocks.slice(7))
+    assert.equal(store.stat().blocks, 13)
+    assert.deepEqual(await segmentFiles(folder), ['00000001.blocks', '00000002.blocks'], 'what cannot be read through stays')
+  } finally {
+    Segments.prototype.reader = reader
+  }
   await store.close()
 }))
 

@@ -9,10 +9,11 @@ import { BlockIndex, type IndexChange, type IndexEntry } from './block-index.ts'
 import type { BlockSet, BlockLocation } from './block-set.ts'
 import { BlockWriter, type DiskSpace, type NewBlock } from './block-writer.ts'
 import { blockKey, multihashOfKey } from './cid-parts.ts'
-import { blockOfRecord, recordBytes, scanRecords } from './segment-record.ts'
+import { blockOfRecord, recordBytes, scanRecords, type ReadAt } from './segment-record.ts'
 import { restoreSegments } from './restore-segments.ts'
 import { Segments, type Segment } from './segments.ts'
 import { Slots } from './slots.ts'
+import { chooseSparse } from './sparse-segments.ts'
 
 export type { NewBlock } from './block-writer.ts'
 
@@ -95,7 +96,7 @@ export class BlockStore {
 
   async has (key: string): Promise<boolean> { return (await this.locate([key]))[0] !== undefined }
 
-  /** The block, or undefined when it is not there. A block that rotted on disk is given up, so that it can be fetched anew. */
+  /** The block, or undefined when it is not there. A block that rotted on disk, or that the disk cannot read, is given up, so that it can be fetched anew. */
   async read (key: string): Promise<Uint8Array | undefined> {
     const [location] = await this.locate([key])
     return location === undefined ? undefined : this.readAt(key, location)
@@ -110,6 +111,10 @@ export class BlockStore {
       record = await this.#segments.reader(location.segment)(location.offset, recordBytes(multihash.length, location.sizeBytes))
     } catch (error) {
       if (this.#segments.get(location.segment) === undefined) return this.#readMoved(key, location)
+      if (isUnreadable(error)) {
+        await this.#giveUp(key, location)
+        return undefined
+      }
       throw new ClusterError('STORE_FAILED', `a block in ${this.#options.folder} cannot be read: ${errorText(error)}`, { cause: error })
     } finally {
       giveBack()
@@ -227,10 +232,21 @@ export class BlockStore {
     return location === undefined || location.segment === from.segment ? undefined : this.readAt(key, location)
   }
 
+  /** Those behind a damaged record, or in a part of the file that the disk cannot read, stay where they are. */
   async #moveAll (segment: Segment, signal: AbortSignal): Promise<void> {
+    const readAt = this.#segments.reader(segment.id)
+    const readable: ReadAt = async (offset, length) => {
+      try {
+        return await readAt(offset, length)
+      } catch (error) {
+        if (!isUnreadable(error)) throw error
+        this.#options.logger.error({ segment: segment.id, offset, length }, 'a part of a file of blocks cannot be read: the file stays as it is; check the disk')
+        return Buffer.alloc(0)
+      }
+    }
     let moves: Array<Promise<unknown>> = []
     let bytes = 0
-    for await (const record of scanRecords(this.#segments.reader(segment.id), segment.sizeBytes)) {
+    for await (const record of scanRecords(readable, segment.sizeBytes)) {
       signal.throwIfAborted()
       const key = blockKey(record.multihash)
       const [location] = await this.locate([key])
@@ -257,20 +273,8 @@ const readsAtOnce = 64
 const moveBytes = 8 * 1024 * 1024
 const movesAtOnce = 1000
 
-/** A segment is rewritten when at least this part of it is dead: bounds what garbage takes after a collection. */
-const sparsePart = 0.1
-/** Segments below this size are put together when there are more of them than {@link maxSmallSegments}: each start and collection may leave one. */
-const smallSegmentBytes = 16 * 1024 * 1024
-const maxSmallSegments = 8
-
-function chooseSparse (segments: readonly Segment[]): number[] {
-  const small = segments.filter(segment => segment.sizeBytes < smallSegmentBytes)
-  const merge = small.length > maxSmallSegments
-  return segments
-    .filter(segment => segment.liveBytes <= (1 - sparsePart) * segment.sizeBytes || (merge && segment.sizeBytes < smallSegmentBytes))
-    .toSorted((a, b) => a.liveBytes - b.liveBytes)
-    .map(segment => segment.id)
-}
+/** What the disk says of a sector that it has lost: other nodes may have what was there. */
+function isUnreadable (error: unknown): boolean { return (error as { code?: string }).code === 'EIO' }
 
 const systemDiskSpace: DiskSpace = async folder => {
   const { blocks, bavail, bsize } = await statfs(folder)
