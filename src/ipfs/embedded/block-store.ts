@@ -25,6 +25,8 @@ export interface BlockStoreOptions {
   readonly putLeaseMs: number
   /** Asks the operating system when absent. */
   readonly diskSpace?: DiskSpace
+  /** Told of a block that was given up, so that it can be fetched again. */
+  readonly onGivenUp?: (key: string) => void
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -105,24 +107,19 @@ export class BlockStore {
   /** As {@link read}, for a block that was just located. */
   async readAt (key: string, location: BlockLocation): Promise<Uint8Array | undefined> {
     const multihash = multihashOfKey(key)
-    let record: Buffer
     const giveBack = await this.#reads.take()
+    let record: Buffer
     try {
       record = await this.#segments.reader(location.segment)(location.offset, recordBytes(multihash.length, location.sizeBytes))
     } catch (error) {
       if (this.#segments.get(location.segment) === undefined) return this.#readMoved(key, location)
-      if (isUnreadable(error)) {
-        await this.#giveUp(key, location)
-        return undefined
-      }
+      if (isUnreadable(error)) return this.#giveUp(key, location)
       throw new ClusterError('STORE_FAILED', `a block in ${this.#options.folder} cannot be read: ${errorText(error)}`, { cause: error })
     } finally {
       giveBack()
     }
     const bytes = blockOfRecord(record, multihash)
-    if (bytes !== undefined) return bytes
-    await this.#giveUp(key, location)
-    return undefined
+    return bytes ?? this.#giveUp(key, location)
   }
 
   /** As {@link BlockWriter.append}. */
@@ -221,10 +218,12 @@ export class BlockStore {
     await this.#index.write(changes, touched, { sync: false })
   }
 
-  async #giveUp (key: string, location: BlockLocation): Promise<void> {
-    this.#options.logger.error({ segment: location.segment, offset: location.offset }, 'a block on disk is damaged: it is given up and fetched again when somebody wants it; check the disk')
+  async #giveUp (key: string, location: BlockLocation): Promise<undefined> {
+    this.#options.logger.error({ segment: location.segment, offset: location.offset }, 'a block on disk is damaged: it is given up and fetched again; check the disk')
     const [present] = await this.locate([key])
-    if (present?.segment === location.segment && present.ordinal === location.ordinal) await this.#remove([{ key, location }])
+    if (present?.segment !== location.segment || present.ordinal !== location.ordinal) return
+    await this.#remove([{ key, location }])
+    this.#options.onGivenUp?.(key)
   }
 
   async #readMoved (key: string, from: BlockLocation): Promise<Uint8Array | undefined> {

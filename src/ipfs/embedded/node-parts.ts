@@ -14,6 +14,7 @@ import type { IpfsHost } from './ipfs-host.ts'
 import { loadNodeKey } from './node-identity.ts'
 import { Pinner } from './pinner.ts'
 import { PinSet } from './pin-set.ts'
+import { blockRepairs } from './block-repairs.ts'
 
 export interface EmbeddedConnectorOptions {
   /** Folder of the blocks, the pins and the node's own key; made when absent. */
@@ -75,10 +76,12 @@ export async function openNodeParts (options: EmbeddedConnectorOptions, platform
     // The network is heavy to load: that goes on while the stores open.
     const network = import('./ipfs-host.ts')
     network.catch(() => {})
+    let bringAgain: (key: string) => void = () => {}
     const store = await BlockStore.open({
       folder: join(options.folder, 'blocks'),
       storageMaxBytes: options.storageMaxBytes,
       putLeaseMs: options.putLeaseMs ?? defaultPutLeaseMs,
+      onGivenUp: key => { bringAgain(key) },
       clock,
       logger,
     })
@@ -103,6 +106,9 @@ export async function openNodeParts (options: EmbeddedConnectorOptions, platform
     })
     opened.push(() => host.stop())
     const exchange = new BlockExchange({ store, clock, logger, retrieve: host.retrieve, onStored: host.announce })
+    const repairs = blockRepairs(exchange, host, clock)
+    bringAgain = repairs.begin
+    opened.push(() => repairs.stop())
     const provide = (cid: Cid): void => { host.provide(CID.decode(cidToBytes(cid))) }
     const pinner = new Pinner({ store, pins, exchange, clock, walkFolder, pinTimeoutMs: options.pinTimeoutMs, onPinned: provide })
     const read = blockReader(store, exchange)

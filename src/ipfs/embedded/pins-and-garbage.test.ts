@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -201,7 +200,6 @@ test('a pin with a hole stops a collection before it takes anything, unless anot
     await node.putBlocks(streamOf([...blocks, rawBlock('garbage')]))
     await node.pin(pinOf((blocks[0] as Block).cid))
     await node.stop()
-    const { open } = await import('node:fs/promises')
     const file = await open(join(folder, 'blocks', 'segments', only as string), 'r+')
     await file.write(Uint8Array.of(0xff), 0, 1, 60)
     await file.close()
@@ -253,3 +251,28 @@ test('a stream of blocks that is too large, wrong or too much is refused, and wh
   await collect(node)
   await node.putBlocks(streamOf(over))
 }))
+
+test('a block that rotted is fetched again when anybody finds out, whoever asked', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'embedded-'))
+  try {
+    const nodes = ['keeper', 'other', 'asking'].map(name => embeddedConnector(nodeOptions(join(folder, name)), platform)) as [EmbeddedConnector, EmbeddedConnector, EmbeddedConnector]
+    const [keeper, other, asking] = nodes
+    for (const node of nodes) await node.start(new AbortController().signal)
+    const rotten = rawBlock('it will rot')
+    for (const node of [keeper, other]) {
+      await node.putBlocks(streamOf([rotten]))
+      await node.pin(pinOf(rotten.cid))
+    }
+    const addresses = (await keeper.id()).addresses ?? []
+    for (const node of [other, asking]) await node.connectSwarm(addresses)
+    const file = await open(join(folder, 'keeper', 'blocks', 'segments', '00000001.blocks'), 'r+')
+    await file.write(Uint8Array.of(0xff), 0, 1, 55)
+    await file.close()
+    assert.deepEqual(Buffer.from(await asking.getBlock(textOf(rotten.cid))), Buffer.from(rotten.bytes))
+    await other.stop()
+    assert.deepEqual(await present(keeper, [rotten]), [true])
+    await Promise.all([keeper.stop(), asking.stop()])
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+})
