@@ -206,7 +206,7 @@ test('no line of help is wider than 120 columns', async () => {
 
 test('a wrong value is told with section, key, value and what is allowed, before the error', async () => {
   const [command, ...first] = program as [string, ...string[]]
-  writeFolder('wrong', 'init-default')
+  assert.equal((await run(['-c', join(root, 'wrong'), 'init'], {}, null)).exit, 0)
   const path = join(root, 'wrong', 'service.json')
   writeFileSync(path, readFileSync(path, 'utf8').replace('"read_header_timeout": "5s"', '"read_header_timeout": "-5s"'))
   const child = spawn(command, [...first, '-c', join(root, 'wrong'), 'state', 'export'], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, FLOTILLA_NODE: process.execPath } })
