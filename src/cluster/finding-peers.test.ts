@@ -147,38 +147,46 @@ test('a peer without any connection does not wait so long', async () => {
   await keeping
 })
 
-test('of many peers that are gone for good none keeps a lost one waiting', async () => {
+/** A peer that has one connection and looks for others that it knows, of which none can be reached at first. */
+function looking (gone: readonly PeerId[]) {
   const reachable: PeerId[] = []
   const { clock, known, connections, connected, dials } = world(reachable)
   connected.push(peerOf('present'))
-  for (let n = 0; n < 800; n++) known.set(peerOf(n), [addressOf(peerOf(n))])
+  for (const peer of gone) known.set(peer, [addressOf(peer)])
   const stop = new AbortController()
   const keeping = connections().keep(stop.signal)
+  return {
+    clock,
+    known,
+    reachable,
+    connected,
+    async dialsWithin (ms: number): Promise<number> {
+      const before = dials.length
+      await clock.advance(ms)
+      return dials.length - before
+    },
+    async end (): Promise<void> {
+      stop.abort()
+      await clock.advance(3_000)
+      await keeping
+    },
+  }
+}
+
+test('of many peers that are gone for good none keeps a lost one waiting', async () => {
+  const { clock, known, reachable, connected, dialsWithin, end } = looking(Array.from({ length: 800 }, (_, n) => peerOf(n)))
   await clock.advance(3_600_000)
-  const before = dials.length
-  await clock.advance(60_000)
-  assert.ok(dials.length - before <= 200, `${dials.length - before} dials in a minute`)
+  const dials = await dialsWithin(60_000)
+  assert.ok(dials <= 200, `${dials} dials in a minute`)
   known.set(peerOf('lost'), [addressOf(peerOf('lost'))])
   reachable.push(peerOf('lost'))
   await clock.advance(120_000)
   assert.ok(connected.includes(peerOf('lost')))
-  stop.abort()
-  await clock.advance(3_000)
-  await keeping
+  await end()
 })
 
 test('who could not be reached for days is tried every hour, for ever: halves of a cluster know no other way', async () => {
-  const reachable: PeerId[] = []
-  const { clock, known, connections, connected, dials } = world(reachable)
-  connected.push(peerOf('present'))
-  known.set(peerOf('apart'), [addressOf(peerOf('apart'))])
-  const stop = new AbortController()
-  const keeping = connections().keep(stop.signal)
-  const dialsWithin = async (ms: number): Promise<number> => {
-    const before = dials.length
-    await clock.advance(ms)
-    return dials.length - before
-  }
+  const { clock, reachable, connected, dialsWithin, end } = looking([peerOf('apart')])
   const early = await dialsWithin(600_000)
   assert.ok(early >= 10, `${early} dials in ten minutes`)
   await clock.advance(3 * 24 * 3_600_000)
@@ -187,9 +195,7 @@ test('who could not be reached for days is tried every hour, for ever: halves of
   reachable.push(peerOf('apart'))
   await clock.advance(3_700_000)
   assert.ok(connected.includes(peerOf('apart')))
-  stop.abort()
-  await clock.advance(3_000)
-  await keeping
+  await end()
 })
 
 test('a configured peer is connected to from time to time although there are enough others', async () => {
