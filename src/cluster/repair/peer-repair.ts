@@ -149,9 +149,10 @@ export class PeerRepair {
 
   /** Draws the conclusions; answers how long to wait for the next round. */
   #afterRound (result: RoundResult, isPart: boolean, round: number): number {
-    const { short, moved, hopeless, ofOthers } = result
+    const { short, hopeless, ofOthers } = result
     this.short = short
     this.#isHopeless = hopeless > 0
+    const moved = this.#moved
     if (moved > 0) this.#logger.info({ peer: this.#peer, moved, short }, `repinned out of ${this.#peer}: ${moved} pins`)
     // Right after a death the others have not come to theirs yet.
     const isToStay = hopeless > 0 || round > 0 || !this.#parts.mayMove

@@ -45,8 +45,6 @@ export interface RoundOptions {
 }
 
 export interface RoundResult {
-  /** Pins that this peer gave other holders. */
-  readonly moved: number
   /** Pins that stay below their minimum; those with several gone holders are counted with one of them. */
   readonly short: number
   /** Pins for which there is no other holder. */
@@ -59,7 +57,7 @@ export interface RoundResult {
 export async function repairRound (parts: RoundParts, options: RoundOptions): Promise<RoundResult> {
   const { self, consensus, responsibility, shortage, pace, platform, mayMove } = parts
   const { peer, signal, idle, onStep } = options
-  const result = { moved: 0, short: 0, hopeless: 0, ofOthers: new Map<PeerId, number>() }
+  const result = { short: 0, hopeless: 0, ofOthers: new Map<PeerId, number>() }
   for await (const cids of steps(parts, options)) {
     const members = await responsible(parts, idle, signal)
     const pins = await consensus.pinset().getMany(cids)
@@ -82,9 +80,7 @@ export async function repairRound (parts: RoundParts, options: RoundOptions): Pr
       const outcome = await move(parts, pin.cid, signal)
       if (outcome === 'hopeless') result.hopeless++
       else result.short -= counts
-      if (outcome !== 'moved') continue
-      result.moved++
-      parts.onMoved()
+      if (outcome === 'moved') parts.onMoved()
     }
     onStep(cids.at(-1) as Cid, result.short)
   }
